@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// proc: subprocesses (argument vector, never a shell), pipes, time.
+//
+// Children are started in their own process group and die with the parent (PR_SET_PDEATHSIG where there is one).
+#ifndef AP_BASE_PROC_H
+#define AP_BASE_PROC_H
+
+#include "base/mem.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+uint64_t ap_now_us(void);      // monotonic
+void ap_time_utc(char out[21]); // "2026-11-21T09:54:22Z"
+void ap_sleep_ms(unsigned ms);
+
+// How a child ended.
+typedef struct ap_exit {
+    bool exited;     // true: `status` is its exit code
+    int status;
+    int signal;      // when killed by one, else 0
+    bool timed_out;  // we killed it at the deadline
+    uint64_t peak_rss_bytes;
+} ap_exit;
+
+typedef struct ap_proc_options {
+    const char *const *argv;     // NULL-ended; argv[0] is searched on PATH
+    const char *const *env_add;  // "KEY=value" strings put over the parent's environment; NULL-ended or NULL
+    const char *cwd;             // NULL: the parent's
+    const char *stdout_path;     // file to write to; NULL: /dev/null
+    const char *stderr_path;     // file to write to; NULL: /dev/null; may equal stdout_path
+    int channel_fd;              // ≥ 0: passed to the child as fd 3
+    bool capture_stdout;         // run only: collect stdout
+    uint64_t memory_limit_bytes; // 0: none. Address-space headroom limit (RLIMIT_AS)
+    uint64_t deadline_ms;        // run only; 0: none
+} ap_proc_options;
+
+typedef struct ap_proc {
+    pid_t pid; // 0 when none
+} ap_proc;
+
+AP_MUST ap_err ap_proc_start(const ap_proc_options *o, ap_proc *out);
+// Waits up to timeout_ms (UINT64_MAX: for ever). *done tells whether it ended; then *how is filled, pid 0.
+AP_MUST ap_err ap_proc_wait(ap_proc *p, uint64_t timeout_ms, bool *done, ap_exit *how);
+void ap_proc_kill(ap_proc *p, ap_exit *how); // SIGKILL to its group, reaps; how may be NULL
+// Start, wait, collect. Output above max_output bytes keeps the tail.
+AP_MUST ap_err ap_proc_run(const ap_proc_options *o, size_t max_output, ap_buf *out, ap_exit *how);
+
+// A connected pair of stream sockets for worker channels.
+AP_MUST ap_err ap_channel_pair(int fds[2]);
+void ap_fd_close(int *fd); // sets -1
+
+#endif
