@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// metrics: how far one tensor is from another. Always all of them: cosine alone passes broken models.
+#ifndef AP_TENSOR_METRICS_H
+#define AP_TENSOR_METRICS_H
+
+#include "base/json.h"
+#include "tensor/tensor.h"
+
+typedef struct ap_metrics {
+    size_t count;              // elements compared
+    double cosine;             // of the flattened tensors; 1 when both are all zero, 0 when one is
+    double sqnr_db;            // 10 log10(sum ref^2 / sum (ref-test)^2); +inf when equal
+    double max_abs;            // max |ref - test|
+    double max_rel;            // max |ref - test| / max(|ref|, 1e-3 * max |ref|)
+    double ref_max;            // max |ref|, for scale
+    double rms_error;
+    size_t max_abs_index;      // flat index of the worst element
+    double worst_channel_db;   // lowest SQNR over channels (axis 1 for rank ≥ 3, last axis for rank 2)
+    int64_t worst_channel;     // -1 when there are no channels (rank < 2)
+    size_t nan_ref, nan_test;  // elements that are NaN
+    size_t inf_ref, inf_test;  // elements that are ±Inf
+    size_t nonfinite_mismatch; // elements where one is NaN/Inf and the other is not the same NaN/Inf
+    bool class_like;           // rank ≤ 2 float with ≥ 2 elements in the last axis: argmax and rank make sense
+    double argmax_agree;       // share of rows with the same argmax (ties: any of the tied counts); NaN when not class-like
+    double top5_agree;         // share of rows with the same top-5 set, ties allowed; NaN when not class-like
+    bool bit_equal;
+} ap_metrics;
+
+// Error INPUT_SHAPE / INPUT_DTYPE when shapes or dtypes differ (a float pair of different widths is fine).
+// Streams in blocks: no copy of the tensors. Sums in double with Neumaier or pairwise care.
+AP_MUST ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, ap_metrics *out);
+json_t *ap_metrics_json(const ap_metrics *m);
+// Reads it back (for cached records); absent keys keep NaN / 0.
+void ap_metrics_from_json(const json_t *j, ap_metrics *out);
+
+#endif

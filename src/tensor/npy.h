@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// npy: numpy's .npy files (format 1.0–3.0) and raw dumps. Files are hostile: header bounded, product checked.
+#ifndef AP_TENSOR_NPY_H
+#define AP_TENSOR_NPY_H
+
+#include "tensor/tensor.h"
+
+// Maps the file; `out` holds the mapping. Fortran order and big-endian are refused with a hint.
+// Errors: INPUT_FILE (with byte offset), NOT_FOUND.
+AP_MUST ap_err ap_npy_map(const char *path, ap_tensor *out);
+// The same from memory (borrows `data`); the fuzz target's door.
+AP_MUST ap_err ap_npy_parse(const void *data, size_t bytes, ap_tensor *out);
+AP_MUST ap_err ap_npy_write(const char *path, const ap_tensor *t); // atomic
+// Creates a .npy of the given type and shape, mapped writable: fill out->data, then ap_tensor_free. Not atomic.
+AP_MUST ap_err ap_npy_create(const char *path, ap_dtype t, const int64_t *dims, size_t rank, ap_tensor *out);
+// A file of exactly the shape's bytes.
+AP_MUST ap_err ap_raw_map(const char *path, ap_dtype t, const int64_t *dims, size_t rank, ap_tensor *out);
+
+#endif
