@@ -2,17 +2,20 @@
 //
 // The part of ONNX Runtime's C interface that aipc calls, declared by us.
 //
-// The runtime is a shared library that is opened at run time; nothing of it is compiled in and its header is not needed to
-// build aipc. What the library hands out is a table of function pointers that only ever grows at its end, so a function *is*
-// its position in that table. The three X-macro tables below give name, position, return type and parameters of each
-// function we use; ort_load.c turns them into a struct of typed pointers.
+// The runtime is a shared library that is opened at run time; nothing of it is compiled in and its header is
+// not needed to build aipc. What the library hands out is a table of function pointers that only ever grows
+// at its end, so a function *is* its position in that table. The three X-macro tables below give name,
+// position, return type and parameters of each function we use; ort_load.c turns them into a struct of typed
+// pointers.
 //
-// Type and function names are ONNX Runtime's own, so that its documentation can be searched for them. Positions, signatures,
-// enum values and struct fields are checked against an official header by tools/check_ort_api.py.
+// Type and function names are ONNX Runtime's own, so that its documentation can be searched for them.
+// Positions, signatures, enum values and struct fields are checked against an official header by
+// tools/check_ort_api.py.
 //
 // Rules that hold for the whole interface:
 //  - A returned OrtStatus is NULL on success; otherwise the caller owns it (ReleaseStatus).
-//  - What a Create*/Get* function returns through a `T **` is owned by the caller; through a `const T **` it is borrowed.
+//  - What a Create*/Get* function returns through a `T **` is owned by the caller; through a `const T **` it
+//  is borrowed.
 //  - Strings returned through `char **` next to an allocator are freed with AllocatorFree on that allocator.
 //  - Every Release* function accepts NULL.
 #ifndef AP_ENGINE_ORT_API_H
@@ -22,11 +25,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The interface version we ask the library for. Releases 1.29 and newer accept it; a library older than that refuses.
+// The interface version we ask the library for. Release 1.N accepts every version up to N (asked of 1.31.1),
+// so 1.28 and older refuse this one; a refusal makes the library itself print a line on stderr.
 #define AP_ORT_API_VERSION 29u
 
-// Opaque to us: created, passed around and released through the tables only. The two tables themselves are opaque as well,
-// because they are read by position.
+// Opaque to us: created, passed around and released through the tables only. The two tables themselves are
+// opaque as well, because they are read by position.
 typedef struct OrtApi OrtApi;
 typedef struct OrtApiBase OrtApiBase;
 typedef struct OrtCompileApi OrtCompileApi;
@@ -79,8 +83,8 @@ typedef enum OrtLoggingLevel {
     ORT_LOGGING_LEVEL_FATAL = 4,
 } OrtLoggingLevel;
 
-// The same numbers as TensorProto.DataType of the ONNX format up to 23, but not after it: there FLOAT8E8M0 is 24, UINT2 25 and
-// INT2 26. Translate, never cast.
+// The same numbers as TensorProto.DataType of the ONNX format up to 23, but not after it: there FLOAT8E8M0 is
+// 24, UINT2 25 and INT2 26. Translate, never cast.
 typedef enum ONNXTensorElementDataType {
     ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED = 0,
     ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1,
@@ -168,13 +172,13 @@ typedef enum OrtCompileApiFlags {
     OrtCompileApiFlags_ERROR_IF_OUTPUT_FILE_EXISTS = 2,
 } OrtCompileApiFlags;
 
-// Receives every log line of the severity in force or above. May be called from any thread of the library, also while a
-// call of ours is running; the strings live only during the call.
-typedef void (*OrtLoggingFunction)(void *param, OrtLoggingLevel severity, const char *category, const char *logid,
-                                   const char *code_location, const char *message);
+// Receives every log line of the severity in force or above. May be called from any thread of the library,
+// also while a call of ours is running; the strings live only during the call.
+typedef void (*OrtLoggingFunction)(void *param, OrtLoggingLevel severity, const char *category,
+                                   const char *logid, const char *code_location, const char *message);
 
-// Argument of CreateEnvWithOptions. `version` tells the library how many of the fields exist: set AP_ORT_API_VERSION.
-// Everything is borrowed for the call; pointers other than log_id may be NULL.
+// Argument of CreateEnvWithOptions. `version` tells the library how many of the fields exist: set
+// AP_ORT_API_VERSION. Everything is borrowed for the call; pointers other than log_id may be NULL.
 typedef struct OrtEnvCreationOptions {
     uint32_t version;
     int32_t logging_severity_level;

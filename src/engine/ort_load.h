@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opens an ONNX Runtime library and binds the functions of ort_api.h by their position. It knows how the library hands out
-// its tables; it creates no environment, reads no model and sets no environment variable. (The caller sets
-// ORT_DISABLE_TELEMETRY=1 before it calls: the official Linux builds upload usage events otherwise.)
+// Opens an ONNX Runtime library and binds the functions of ort_api.h by their position. It knows how the
+// library hands out its tables; it creates no environment, reads no model and sets no environment variable.
+// (The caller sets ORT_DISABLE_TELEMETRY=1 before it calls: the official Linux builds upload usage events
+// otherwise.)
 #ifndef AP_ENGINE_ORT_LOAD_H
 #define AP_ENGINE_ORT_LOAD_H
 
@@ -16,16 +17,13 @@ typedef struct ap_ort_lib {
     ap_ort_compile_fns compile; // likewise
 } ap_ort_lib;
 
-// Opens the library at lib_path (a file, not a search name: it should contain a slash) and fills *out. Returns NULL on
-// success. On failure it returns a message for people, leaves *out untouched and holds nothing open; the message lives in
-// storage of the calling thread until its next ap_ort_bind.
+// Opens the library at lib_path (a file, not a search name: it should contain a slash) and fills *out.
+// Returns NULL on success. On failure it returns a message for people, leaves *out untouched and holds
+// nothing open; the message lives in storage of the calling thread until its next ap_ort_bind.
 const char *ap_ort_bind(const char *lib_path, ap_ort_lib *out);
 
-// Closes the library and zeroes *lib. Everything made through its functions must have been released before. Does nothing on
-// an unbound struct.
+// Closes the library and zeroes *lib. Everything made through its functions must have been released before.
+// Does nothing on an unbound struct.
 void ap_ort_unbind(ap_ort_lib *lib);
-
-// The newest interface version the library at hand accepts, for `doctor` and error messages; 0 when unbound.
-uint32_t ap_ort_newest_api(const ap_ort_lib *lib);
 
 #endif
