@@ -43,43 +43,43 @@ enum {
 };
 
 // X(enum suffix, exit code, knowledge key, text)
-#define AP_ERR_TABLE(X)                                                                                \
-    X(INTERNAL, AP_EXIT_INTERNAL, "internal", "internal error")                                        \
-    X(NO_MEMORY, AP_EXIT_MEMORY, "no-memory", "out of memory")                                         \
-    X(USAGE, AP_EXIT_USAGE, "usage", "wrong usage")                                                    \
-    X(CANCELLED, AP_EXIT_CANCELLED, "cancelled", "interrupted")                                        \
-    X(IO, AP_EXIT_IO, "io", "input/output error")                                                      \
-    X(NOT_FOUND, AP_EXIT_IO, "not-found", "not found")                                                 \
-    X(DISK_FULL, AP_EXIT_IO, "disk-full", "no space left on device")                                   \
-    X(READ_ONLY, AP_EXIT_IO, "read-only", "cannot write here")                                         \
-    X(BUSY, AP_EXIT_BUSY, "busy", "in use by another aipc")                                            \
-    X(CORRUPT, AP_EXIT_IO, "corrupt", "stored data is damaged")                                        \
-    X(MODEL_PARSE, AP_EXIT_MODEL, "model-parse", "not a readable ONNX model")                          \
-    X(MODEL_INVALID, AP_EXIT_MODEL, "model-invalid", "the model breaks an ONNX rule")                  \
-    X(MODEL_CYCLE, AP_EXIT_MODEL, "model-cycle", "the graph has a cycle")                              \
-    X(MODEL_MISSING, AP_EXIT_MODEL, "model-missing-value", "a node uses a value nobody makes")         \
-    X(MODEL_OP, AP_EXIT_MODEL, "model-unknown-op", "unknown operator")                                 \
-    X(MODEL_EXTERNAL, AP_EXIT_MODEL, "model-external-data", "bad external data")                       \
-    X(MODEL_DIMS, AP_EXIT_MODEL, "model-dims", "bad tensor dimensions")                                \
-    X(SHAPE_UNKNOWN, AP_EXIT_INPUT, "shape-unknown", "a symbolic dimension has no value")              \
-    X(INPUT_NAME, AP_EXIT_INPUT, "input-name", "no such input")                                        \
-    X(INPUT_SHAPE, AP_EXIT_INPUT, "input-shape", "wrong input shape")                                  \
-    X(INPUT_DTYPE, AP_EXIT_INPUT, "input-dtype", "wrong input data type")                              \
-    X(INPUT_NAN, AP_EXIT_INPUT, "input-nan", "NaN or Inf in an input")                                 \
-    X(INPUT_FILE, AP_EXIT_INPUT, "input-file", "unreadable input file")                                \
-    X(TARGET_UNKNOWN, AP_EXIT_TARGET, "target-unknown", "unknown target")                              \
-    X(SOC_UNKNOWN, AP_EXIT_TARGET, "soc-unknown", "unknown SoC")                                       \
-    X(SOC_MISMATCH, AP_EXIT_GATE, "soc-mismatch", "the binary was made for another SoC")               \
-    X(RUNTIME_MISSING, AP_EXIT_RUNTIME, "runtime-missing", "runtime not installed")                    \
-    X(RUNTIME_HASH, AP_EXIT_RUNTIME, "runtime-hash", "downloaded file has the wrong sha256")           \
-    X(RUNTIME_LOAD, AP_EXIT_RUNTIME, "runtime-load", "runtime cannot be loaded")                       \
-    X(GATE, AP_EXIT_GATE, "gate-failed", "a gate failed")                                              \
-    X(CONTRACT, AP_EXIT_GATE, "contract", "interface contract broken")                                 \
-    X(REFUSED, AP_EXIT_REFUSED, "backend-refused", "the backend refuses nodes")                        \
-    X(WORKER_CRASH, AP_EXIT_CRASH, "worker-crash", "the vendor library crashed")                       \
-    X(WORKER_HANG, AP_EXIT_HANG, "worker-hang", "the vendor library did not answer in time")           \
-    X(WORKER_MEMORY, AP_EXIT_MEMORY, "worker-memory", "the vendor library hit the memory limit")       \
-    X(WORKER_GARBAGE, AP_EXIT_VENDOR, "worker-garbage", "the worker sent something that is no reply")  \
+#define AP_ERR_TABLE(X)                                                                                      \
+    X(INTERNAL, AP_EXIT_INTERNAL, "internal", "internal error")                                              \
+    X(NO_MEMORY, AP_EXIT_MEMORY, "no-memory", "out of memory")                                               \
+    X(USAGE, AP_EXIT_USAGE, "usage", "wrong usage")                                                          \
+    X(CANCELLED, AP_EXIT_CANCELLED, "cancelled", "interrupted")                                              \
+    X(IO, AP_EXIT_IO, "io", "input/output error")                                                            \
+    X(NOT_FOUND, AP_EXIT_IO, "not-found", "not found")                                                       \
+    X(DISK_FULL, AP_EXIT_IO, "disk-full", "no space left on device")                                         \
+    X(READ_ONLY, AP_EXIT_IO, "read-only", "cannot write here")                                               \
+    X(BUSY, AP_EXIT_BUSY, "busy", "in use by another aipc")                                                  \
+    X(CORRUPT, AP_EXIT_IO, "corrupt", "stored data is damaged")                                              \
+    X(MODEL_PARSE, AP_EXIT_MODEL, "model-parse", "not a readable ONNX model")                                \
+    X(MODEL_INVALID, AP_EXIT_MODEL, "model-invalid", "the model breaks an ONNX rule")                        \
+    X(MODEL_CYCLE, AP_EXIT_MODEL, "model-cycle", "the graph has a cycle")                                    \
+    X(MODEL_MISSING, AP_EXIT_MODEL, "model-missing-value", "a node uses a value nobody makes")               \
+    X(MODEL_OP, AP_EXIT_MODEL, "model-unknown-op", "unknown operator")                                       \
+    X(MODEL_EXTERNAL, AP_EXIT_MODEL, "model-external-data", "bad external data")                             \
+    X(MODEL_DIMS, AP_EXIT_MODEL, "model-dims", "bad tensor dimensions")                                      \
+    X(SHAPE_UNKNOWN, AP_EXIT_INPUT, "shape-unknown", "a symbolic dimension has no value")                    \
+    X(INPUT_NAME, AP_EXIT_INPUT, "input-name", "no such input")                                              \
+    X(INPUT_SHAPE, AP_EXIT_INPUT, "input-shape", "wrong input shape")                                        \
+    X(INPUT_DTYPE, AP_EXIT_INPUT, "input-dtype", "wrong input data type")                                    \
+    X(INPUT_NAN, AP_EXIT_INPUT, "input-nan", "NaN or Inf in an input")                                       \
+    X(INPUT_FILE, AP_EXIT_INPUT, "input-file", "unreadable input file")                                      \
+    X(TARGET_UNKNOWN, AP_EXIT_TARGET, "target-unknown", "unknown target")                                    \
+    X(SOC_UNKNOWN, AP_EXIT_TARGET, "soc-unknown", "unknown SoC")                                             \
+    X(SOC_MISMATCH, AP_EXIT_GATE, "soc-mismatch", "the binary was made for another SoC")                     \
+    X(RUNTIME_MISSING, AP_EXIT_RUNTIME, "runtime-missing", "runtime not installed")                          \
+    X(RUNTIME_HASH, AP_EXIT_RUNTIME, "runtime-hash", "downloaded file has the wrong sha256")                 \
+    X(RUNTIME_LOAD, AP_EXIT_RUNTIME, "runtime-load", "runtime cannot be loaded")                             \
+    X(GATE, AP_EXIT_GATE, "gate-failed", "a gate failed")                                                    \
+    X(CONTRACT, AP_EXIT_GATE, "contract", "interface contract broken")                                       \
+    X(REFUSED, AP_EXIT_REFUSED, "backend-refused", "the backend refuses nodes")                              \
+    X(WORKER_CRASH, AP_EXIT_CRASH, "worker-crash", "the vendor library crashed")                             \
+    X(WORKER_HANG, AP_EXIT_HANG, "worker-hang", "the vendor library did not answer in time")                 \
+    X(WORKER_MEMORY, AP_EXIT_MEMORY, "worker-memory", "the vendor library hit the memory limit")             \
+    X(WORKER_GARBAGE, AP_EXIT_VENDOR, "worker-garbage", "the worker sent something that is no reply")        \
     X(VENDOR, AP_EXIT_VENDOR, "vendor", "the vendor library reports an error")
 
 typedef enum ap_code {
@@ -129,17 +129,17 @@ ap_code ap_code_from_key(const char *key); // AP_ERR_INTERNAL when unknown
 void ap_err_free(ap_err e); // NULL is fine
 
 // Runs `expr`; on error stores it in the local `err` and jumps to the local label `done`.
-#define AP_TRY(expr)                                                                                   \
-    do {                                                                                               \
-        err = (expr);                                                                                  \
-        if (err) goto done;                                                                            \
+#define AP_TRY(expr)                                                                                         \
+    do {                                                                                                     \
+        err = (expr);                                                                                        \
+        if (err) goto done;                                                                                  \
     } while (0)
 
 // Makes an error and leaves through `done`.
-#define AP_FAIL(...)                                                                                   \
-    do {                                                                                               \
-        err = ap_err_new(__VA_ARGS__);                                                                 \
-        goto done;                                                                                     \
+#define AP_FAIL(...)                                                                                         \
+    do {                                                                                                     \
+        err = ap_err_new(__VA_ARGS__);                                                                       \
+        goto done;                                                                                           \
     } while (0)
 
 #endif

@@ -16,7 +16,7 @@ void ap_sha256_init(ap_sha256 *h);
 void ap_sha256_add(ap_sha256 *h, const void *data, size_t bytes);
 ap_digest ap_sha256_finish(ap_sha256 *h); // frees the state
 ap_digest ap_sha256_of(const void *data, size_t bytes);
-// Hash of a file's bytes (mapped, one pass).
+// Hash of a file's bytes (read in pieces: costs no memory).
 AP_MUST ap_err ap_sha256_file(const char *path, ap_digest *out);
 
 #endif

@@ -17,12 +17,16 @@ char *ap_json_text(const json_t *j, bool pretty);               // malloc'ed; th
 char *ap_json_canonical(const json_t *j);
 
 // Getters. `what` names the document in errors; a missing key or wrong type is `code`.
-AP_MUST ap_err ap_json_get_str(const json_t *o, const char *key, const char *what, ap_code code, const char **out);
-AP_MUST ap_err ap_json_get_int(const json_t *o, const char *key, const char *what, ap_code code, int64_t *out);
+AP_MUST ap_err ap_json_get_str(const json_t *o, const char *key, const char *what, ap_code code,
+                               const char **out);
+AP_MUST ap_err ap_json_get_int(const json_t *o, const char *key, const char *what, ap_code code,
+                               int64_t *out);
 AP_MUST ap_err ap_json_get_num(const json_t *o, const char *key, const char *what, ap_code code, double *out);
 AP_MUST ap_err ap_json_get_bool(const json_t *o, const char *key, const char *what, ap_code code, bool *out);
-AP_MUST ap_err ap_json_get_arr(const json_t *o, const char *key, const char *what, ap_code code, json_t **out); // borrowed
-AP_MUST ap_err ap_json_get_obj(const json_t *o, const char *key, const char *what, ap_code code, json_t **out); // borrowed
+AP_MUST ap_err ap_json_get_arr(const json_t *o, const char *key, const char *what, ap_code code,
+                               json_t **out); // borrowed
+AP_MUST ap_err ap_json_get_obj(const json_t *o, const char *key, const char *what, ap_code code,
+                               json_t **out); // borrowed
 // Lenient: the default when absent or of another type.
 const char *ap_json_str(const json_t *o, const char *key, const char *fallback);
 int64_t ap_json_int(const json_t *o, const char *key, int64_t fallback);

@@ -26,7 +26,7 @@ typedef struct ap_arena {
     size_t used_bytes; // handed out, for reports
 } ap_arena;
 
-void *ap_arena_alloc(ap_arena *a, size_t bytes);  // 16-byte aligned, not zeroed
+void *ap_arena_alloc(ap_arena *a, size_t bytes); // 16-byte aligned, not zeroed
 void *ap_arena_calloc(ap_arena *a, size_t count, size_t size);
 char *ap_arena_strdup(ap_arena *a, const char *s); // NULL gives NULL
 char *ap_arena_strndup(ap_arena *a, const char *s, size_t n);

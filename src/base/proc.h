@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // proc: subprocesses (argument vector, never a shell), pipes, time.
 //
-// Children are started in their own process group and die with the parent (PR_SET_PDEATHSIG where there is one).
+// Children are started in their own process group and die with the parent (PR_SET_PDEATHSIG where there is
+// one).
 #ifndef AP_BASE_PROC_H
 #define AP_BASE_PROC_H
 
@@ -10,16 +11,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-uint64_t ap_now_us(void);      // monotonic
+uint64_t ap_now_us(void);       // monotonic
 void ap_time_utc(char out[21]); // "2026-11-21T09:54:22Z"
 void ap_sleep_ms(unsigned ms);
 
 // How a child ended.
 typedef struct ap_exit {
-    bool exited;     // true: `status` is its exit code
+    bool exited; // true: `status` is its exit code
     int status;
-    int signal;      // when killed by one, else 0
-    bool timed_out;  // we killed it at the deadline
+    int signal;     // when killed by one, else 0
+    bool timed_out; // we killed it at the deadline
     uint64_t peak_rss_bytes;
 } ap_exit;
 
