@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // proc: subprocesses (argument vector, never a shell), pipes, time.
 //
-// Children are started in their own process group and die with the parent (PR_SET_PDEATHSIG where there is
-// one).
+// Children get their own process group, /dev/null as stdin, default signals and no descriptors but 0, 1, 2
+// and the channel. When a child ends, what it left running in its group is killed. Children die with the
+// parent (PR_SET_PDEATHSIG where there is one) - strictly, with the *thread* that started them: start
+// children from a thread that outlives them.
 #ifndef AP_BASE_PROC_H
 #define AP_BASE_PROC_H
 
@@ -21,6 +23,8 @@ typedef struct ap_exit {
     int status;
     int signal;     // when killed by one, else 0
     bool timed_out; // we killed it at the deadline
+    // From wait4. Counts the copy of the parent between fork and exec, too: never below the parent's own
+    // heap. A child that must know better reads VmHWM in /proc/self/status.
     uint64_t peak_rss_bytes;
 } ap_exit;
 
@@ -30,7 +34,7 @@ typedef struct ap_proc_options {
     const char *cwd;             // NULL: the parent's
     const char *stdout_path;     // file to write to; NULL: /dev/null
     const char *stderr_path;     // file to write to; NULL: /dev/null; may equal stdout_path
-    int channel_fd;              // ≥ 0: passed to the child as fd 3
+    int channel_fd;              // > 0: passed to the child as fd 3; 0 or -1: none
     bool capture_stdout;         // run only: collect stdout
     uint64_t memory_limit_bytes; // 0: none. Address-space headroom limit (RLIMIT_AS)
     uint64_t deadline_ms;        // run only; 0: none
