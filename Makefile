@@ -46,6 +46,12 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: src/graph/%.proto
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) -std=c17 -fPIC $(OPT) $(SANFLAGS) -w -c $< -o $@
 
+# data/*.json goes into the library as bytes: one program, nothing looked up in a share folder (src/base/data.h).
+LIB_OBJ += $(BUILD)/gen/data_embedded.o
+$(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(wildcard data/*.json)
+	@mkdir -p $(@D)
+	sh tools/embed_data.sh $(wildcard data/*.json) > $@
+
 $(BUILD)/libaipc.a: $(LIB_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
