@@ -38,7 +38,8 @@ struct ap_value {
     ap_value_kind kind;
     ap_node *producer;              // kind NODE
     size_t producer_output;
-    Onnx__TensorProto *init;        // initializer, or NULL
+    Onnx__TensorProto *init;        // initializer, or NULL (also NULL for a sparse one)
+    Onnx__SparseTensorProto *sparse; // sparse initializer, or NULL
     Onnx__ValueInfoProto *info;     // declared type (input, output or value_info entry), or NULL
     ap_use *uses;
     size_t use_count, use_cap;
@@ -66,6 +67,7 @@ struct ap_graph {
     ap_node **nodes;  // file order until edited; ap_graph_sort makes it topological
     size_t node_count, node_cap;
     ap_map values;    // name → ap_value *
+    ap_map by_name;   // node name → ap_node *
     ap_value **inputs, **outputs; // graph inputs that need feeding (initializers left out), outputs in order
     size_t input_count, output_count;
 };
@@ -78,7 +80,12 @@ struct ap_model {
     ap_graph *graph;
     int64_t opset;    // of ai.onnx
     bool edited;      // false: save copies the original bytes
-    ap_map external;  // real path → ap_filemap *, mapped on demand
+    // The rest is the room's own business.
+    const uint8_t *bytes; // the original file; NULL for an extracted model
+    size_t len;
+    bool normalized;   // the messages differ from `bytes`: nodes were named or put in order
+    ap_map external;   // location → ap_filemap *, mapped on demand
+    ap_map unpacked;   // typed fields of odd types, unpacked once
 };
 
 // ---- life cycle
