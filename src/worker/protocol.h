@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// protocol: framed JSON between aipc and its worker processes.
+//
+// A frame is "AIPC", a 4-byte little-endian length, and that many bytes of JSON. Requests {op, args}; replies
+// {ok: true, result} or {ok: false, error}. Tensors never travel here: they are named files that both map.
+// The channel is a socket of its own, so nothing a vendor library prints can be taken for a reply.
+#ifndef AP_WORKER_PROTOCOL_H
+#define AP_WORKER_PROTOCOL_H
+
+#include "base/json.h"
+
+#define AP_FRAME_MAX ((size_t)256 << 20)
+
+AP_MUST ap_err ap_frame_write(int fd, const json_t *message);
+// Parses one frame out of `buf` when it holds a whole one (then *out is set and the bytes are taken off its front),
+// else leaves *out NULL. Error WORKER_GARBAGE when the bytes cannot be a frame.
+AP_MUST ap_err ap_frame_take(ap_buf *buf, json_t **out);
+
+#endif

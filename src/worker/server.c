@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/server.h"
+
+#include "target/target.h"
+#include "worker/protocol.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct server {
+    const ap_target_ops *ops;
+    void *state;
+} server;
+
+static ap_err serve_open(server *s, const json_t *args, json_t **result) {
+    const char *kind = NULL;
+    ap_err err = NULL;
+    if (s->ops) AP_FAIL(AP_ERR_INTERNAL, "this worker already holds target %s", s->ops->kind);
+    AP_TRY(ap_json_get_str(args, "target", "open", AP_ERR_INTERNAL, &kind));
+    const ap_target_ops *ops = ap_target_find(kind);
+    if (!ops) AP_FAIL(AP_ERR_TARGET_UNKNOWN, "no target '%s'", kind);
+    AP_TRY(ops->open(args, &s->state));
+    s->ops = ops;
+    AP_TRY(ops->describe(s->state, result));
+done:
+    return err;
+}
+
+static ap_err dispatch(server *s, const char *op, const json_t *args, json_t **result) {
+    if (strcmp(op, "open") == 0) return serve_open(s, args, result);
+    if (!s->ops) return ap_err_new(AP_ERR_INTERNAL, "request '%s' before open", op);
+    const struct {
+        const char *op;
+        ap_err (*call)(void *, const json_t *, json_t **);
+    } table[] = {{"build", s->ops->build}, {"load", s->ops->load}, {"run", s->ops->run}, {"profile", s->ops->profile},
+                 {"oracle", s->ops->oracle}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].call && strcmp(table[i].op, op) == 0) return table[i].call(s->state, args, result);
+    return ap_err_new(AP_ERR_INTERNAL, "target %s has no request '%s'", s->ops->kind, op);
+}
+
+static ap_err answer(server *s, int fd, const json_t *request) {
+    json_t *result = NULL;
+    ap_err failed = dispatch(s, ap_json_str(request, "op", ""), json_object_get(request, "args"), &result);
+    json_t *reply = failed ? json_pack("{sb,so}", "ok", 0, "error", ap_json_from_err(failed))
+                           : json_pack("{sb,so}", "ok", 1, "result", result ? result : json_null());
+    ap_err_free(failed);
+    ap_err err = ap_frame_write(fd, reply);
+    json_decref(reply);
+    return err;
+}
+
+int ap_worker_serve(int fd) {
+    server s = {0};
+    ap_buf in = {0};
+    ap_err err = NULL;
+    for (;;) {
+        json_t *request = NULL;
+        AP_TRY(ap_frame_take(&in, &request));
+        if (request) {
+            err = answer(&s, fd, request);
+            json_decref(request);
+            if (err) goto done;
+            continue;
+        }
+        char block[65536];
+        ssize_t n = read(fd, block, sizeof block);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break; // the parent closed the channel: our work is over
+        ap_buf_append(&in, block, (size_t)n);
+    }
+done:
+    ap_buf_free(&in);
+    if (s.ops) s.ops->close(s.state);
+    int code = ap_code_exit(ap_err_code(err));
+    ap_err_free(err);
+    return code;
+}

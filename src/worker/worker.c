@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/worker.h"
+
+#include "base/file.h"
+#include "worker/protocol.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_TIMEOUT_S 600u
+#define LOG_NOTES 8
+#define POLL_MS 50
+
+struct ap_worker {
+    ap_proc proc;
+    int fd;
+    ap_buf in;
+    json_t *description;
+    char *log_path, *name;
+    unsigned timeout_s;
+    uint64_t memory_limit_bytes, peak_rss_bytes;
+    bool dead;
+};
+
+// The last lines the child wrote, as notes: often the only trace of why it died.
+static ap_err add_log_tail(const ap_worker *w, ap_err e) {
+    ap_filemap log = {0};
+    ap_err failed = w->log_path ? ap_filemap_open(w->log_path, &log) : NULL;
+    if (failed || log.bytes == 0) {
+        ap_err_free(failed);
+        return e;
+    }
+    const char *end = (const char *)log.data + log.bytes, *start = end;
+    for (int lines = 0; start > (const char *)log.data; start--)
+        if (start[-1] == '\n' && start != end && ++lines == LOG_NOTES) break;
+    while (start < end) {
+        const char *nl = memchr(start, '\n', (size_t)(end - start));
+        size_t n = (size_t)((nl ? nl : end) - start);
+        if (n > 0) e = ap_err_note(e, "worker log: %.*s", (int)(n > 500 ? 500 : n), start);
+        start += n + 1;
+    }
+    ap_filemap_close(&log);
+    return ap_err_note(e, "whole log: %s", w->log_path);
+}
+
+static ap_err died(ap_worker *w, const char *op) {
+    ap_exit how = {0};
+    bool done = false;
+    ap_err err = ap_proc_wait(&w->proc, 2000, &done, &how);
+    if (err) return err;
+    if (!done) ap_proc_kill(&w->proc, &how);
+    w->dead = true;
+    if (how.signal)
+        err = ap_err_new(AP_ERR_WORKER_CRASH, "the worker for %s died of signal %d (%s) during '%s'", w->name, how.signal,
+                         strsignal(how.signal), op);
+    else if (how.exited && how.status == AP_EXIT_MEMORY)
+        err = ap_err_new(AP_ERR_WORKER_MEMORY, "the worker for %s ran out of memory during '%s'", w->name, op);
+    else
+        err = ap_err_new(AP_ERR_WORKER_CRASH, "the worker for %s left with status %d during '%s'", w->name, how.status, op);
+    return add_log_tail(w, err);
+}
+
+static ap_err stop_for(ap_worker *w, ap_err e) {
+    ap_proc_kill(&w->proc, NULL);
+    w->dead = true;
+    return add_log_tail(w, e);
+}
+
+static uint64_t resident_bytes(pid_t pid) {
+    char path[64];
+    unsigned long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return 0;
+    if (fscanf(f, "%*u %lu", &pages) != 1) pages = 0;
+    fclose(f);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+// Waits for bytes. Watches the clock and, when there is a limit, the child's memory.
+static ap_err wait_readable(ap_worker *w, const char *op, uint64_t deadline_us) {
+    for (;;) {
+        struct pollfd p = {.fd = w->fd, .events = POLLIN};
+        int n = poll(&p, 1, POLL_MS);
+        if (n < 0 && errno != EINTR) return ap_err_errno(errno, 0, "waiting for the worker");
+        if (n > 0) return NULL;
+        if (w->memory_limit_bytes) {
+            uint64_t rss = resident_bytes(w->proc.pid);
+            if (rss > w->memory_limit_bytes)
+                return stop_for(w, ap_err_hint(ap_err_new(AP_ERR_WORKER_MEMORY, "the worker for %s uses %llu MiB, the limit is %llu MiB",
+                                                          w->name, (unsigned long long)(rss >> 20),
+                                                          (unsigned long long)(w->memory_limit_bytes >> 20)),
+                                               "raise --memory, or use a smaller input"));
+        }
+        if (ap_now_us() > deadline_us)
+            return stop_for(w, ap_err_hint(ap_err_new(AP_ERR_WORKER_HANG, "the worker for %s did not answer '%s' within %u s", w->name,
+                                                      op, w->timeout_s),
+                                           "raise --timeout if the model is large"));
+    }
+}
+
+static ap_err read_reply(ap_worker *w, const char *op, json_t **reply) {
+    uint64_t deadline = ap_now_us() + (uint64_t)w->timeout_s * 1000000u;
+    for (;;) {
+        ap_err err = ap_frame_take(&w->in, reply);
+        if (err) return stop_for(w, err);
+        if (*reply) return NULL;
+        err = wait_readable(w, op, deadline);
+        if (err) return err;
+        char block[65536];
+        ssize_t n = read(w->fd, block, sizeof block);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return died(w, op);
+        ap_buf_append(&w->in, block, (size_t)n);
+    }
+}
+
+// An error object sent by the worker becomes an error here, with everything it carried.
+static ap_err error_from_json(const json_t *j) {
+    ap_err e = ap_err_new(ap_code_from_key(ap_json_str(j, "code", "internal")), "%s", ap_json_str(j, "message", "?"));
+    const char *subject = ap_json_str(j, "subject", NULL), *hint = ap_json_str(j, "hint", NULL);
+    if (subject) e = ap_err_subject(e, subject);
+    if (hint) e = ap_err_hint(e, "%s", hint);
+    const json_t *notes = json_object_get(j, "notes");
+    for (size_t i = 0; i < json_array_size(notes); i++) e = ap_err_note(e, "%s", json_string_value(json_array_get(notes, i)));
+    return e;
+}
+
+ap_err ap_worker_call(ap_worker *w, const char *op, json_t *args, json_t **result) {
+    json_t *request = json_pack("{ss,so}", "op", op, "args", args ? args : json_object());
+    json_t *reply = NULL;
+    ap_err err = NULL;
+    if (w->dead) AP_FAIL(AP_ERR_INTERNAL, "the worker for %s is gone", w->name);
+    err = ap_frame_write(w->fd, request);
+    if (err) {
+        // A broken channel means the child died; say how instead of "broken pipe".
+        ap_err_free(err);
+        err = died(w, op);
+        goto done;
+    }
+    AP_TRY(read_reply(w, op, &reply));
+    if (!ap_json_bool(reply, "ok", false)) {
+        err = error_from_json(json_object_get(reply, "error"));
+        goto done;
+    }
+    *result = json_incref(json_object_get(reply, "result"));
+done:
+    json_decref(request);
+    json_decref(reply);
+    return err;
+}
+
+const json_t *ap_worker_description(const ap_worker *w) { return w->description; }
+
+ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out) {
+    int fds[2] = {-1, -1};
+    ap_worker *w = ap_calloc(1, sizeof *w);
+    w->fd = -1;
+    w->timeout_s = o->timeout_s ? o->timeout_s : DEFAULT_TIMEOUT_S;
+    w->memory_limit_bytes = o->memory_limit_bytes;
+    w->log_path = ap_strdup(o->log_path);
+    w->name = ap_strdup(ap_json_str(o->config, "target", "?"));
+    ap_err err = NULL;
+    AP_TRY(ap_channel_pair(fds));
+    const char *argv[] = {o->program, "worker", "--fd", "3", NULL};
+    const char *env[] = {"ORT_DISABLE_TELEMETRY=1", NULL};
+    ap_proc_options po = {.argv = argv, .env_add = env, .stdout_path = o->log_path, .stderr_path = o->log_path, .channel_fd = fds[1]};
+    AP_TRY(ap_proc_start(&po, &w->proc));
+    w->fd = fds[0];
+    fds[0] = -1;
+    ap_fd_close(&fds[1]); // ours: so that a dead child reads as end of file
+    AP_TRY(ap_worker_call(w, "open", json_deep_copy(o->config), &w->description));
+    *out = w;
+    w = NULL;
+done:
+    ap_fd_close(&fds[0]);
+    ap_fd_close(&fds[1]);
+    ap_worker_stop(w, NULL);
+    return err;
+}
+
+void ap_worker_stop(ap_worker *w, uint64_t *peak_rss_bytes) {
+    if (!w) return;
+    ap_exit how = {0};
+    bool done = false;
+    ap_fd_close(&w->fd);
+    if (w->proc.pid) {
+        // Vendor libraries can take long, or crash, while they unload. Nothing of value is left in the child.
+        ap_err_free(ap_proc_wait(&w->proc, 20, &done, &how));
+        if (!done) ap_proc_kill(&w->proc, &how);
+    }
+    if (peak_rss_bytes) *peak_rss_bytes = how.peak_rss_bytes;
+    json_decref(w->description);
+    ap_buf_free(&w->in);
+    free(w->log_path);
+    free(w->name);
+    free(w);
+}

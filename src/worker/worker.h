@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// worker: the parent's side. One child process per target and SoC.
+//
+// Vendor libraries crash, hang, eat memory, leak the SoC setting into later sessions and print where they like. Each of
+// these ends one child and becomes one error with the child's last log lines; the parent goes on.
+#ifndef AP_WORKER_WORKER_H
+#define AP_WORKER_WORKER_H
+
+#include "base/json.h"
+#include "base/proc.h"
+
+typedef struct ap_worker ap_worker;
+
+typedef struct ap_worker_options {
+    const char *program;         // the aipc program; it is started as `program worker --fd 3`
+    const json_t *config;        // {target, ort, ...} handed to the target's open (borrowed)
+    const char *log_path;        // where the child's stdout and stderr go
+    unsigned timeout_s;          // per request; 0: 600
+    uint64_t memory_limit_bytes; // of resident memory; 0: none
+} ap_worker_options;
+
+// Starts the child and opens the target. Errors: WORKER_*, RUNTIME_LOAD, and what the target says.
+AP_MUST ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out);
+// One request. Steals `args`. After a WORKER_* error the worker is dead and only ap_worker_stop is left.
+// Not thread-safe: one thread at a time per worker.
+AP_MUST ap_err ap_worker_call(ap_worker *w, const char *op, json_t *args, json_t **result);
+const json_t *ap_worker_description(const ap_worker *w); // the target's describe
+// Closes the channel, waits a moment, kills when it must. NULL is fine. *peak (may be NULL) gets the child's peak RSS.
+void ap_worker_stop(ap_worker *w, uint64_t *peak_rss_bytes);
+
+// Finds the aipc program for a process that is perhaps not aipc itself: $AIPC_PROGRAM, this executable when it is
+// called aipc, beside the library, ../bin from it, PATH. Error RUNTIME_MISSING.
+AP_MUST ap_err ap_worker_program(ap_arena *a, char **out);
+
+#endif
