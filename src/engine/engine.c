@@ -13,6 +13,8 @@ static void on_log(void *param, OrtLoggingLevel severity, const char *category, 
     (void)location;
     static const char *const names[] = {"verbose", "info", "warning", "error", "fatal"};
     ap_engine_log *log = param;
+    // Talkative levels are switched on for one thing only: why a node was refused.
+    if (severity < ORT_LOGGING_LEVEL_WARNING && (!message || !strstr(message, "REASON"))) return;
     const char *level = (size_t)severity < sizeof names / sizeof *names ? names[severity] : "?";
     pthread_mutex_lock(&log->lock);
     if (log->count == AP_ENGINE_LOG_LINES) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/server.h"
 
+#include "base/cpu.h"
 #include "target/target.h"
 #include "worker/protocol.h"
 
@@ -20,6 +21,8 @@ static ap_err serve_open(server *s, const json_t *args, json_t **result) {
     AP_TRY(ap_json_get_str(args, "target", "open", AP_ERR_INTERNAL, &kind));
     const ap_target_ops *ops = ap_target_find(kind);
     if (!ops) AP_FAIL(AP_ERR_TARGET_UNKNOWN, "no target '%s'", kind);
+    int64_t cpu = ap_json_int(args, "cpu", -1);
+    if (cpu >= 0) ap_cpu_pin((size_t)cpu);
     AP_TRY(ops->open(args, &s->state));
     s->ops = ops;
     AP_TRY(ops->describe(s->state, result));
