@@ -147,18 +147,20 @@ static void random_floats(ap_tensor *t, uint64_t seed, double lo, double hi) {
     }
 }
 
+// ceil(v), held within ±2^65, which is beyond every integer type.
+static wide_int whole_above(double v) {
+    double c = fmin(0x1p65, fmax(-0x1p65, ceil(v)));
+    return (wide_int)c;
+}
+
 static ap_err random_ints(ap_tensor *t, uint64_t seed, double lo, double hi) {
     int64_t min = 0;
     uint64_t max = 0;
     (void)ap_int_range(t->dtype, &min, &max);
-    // Whole numbers in [lo, hi) that the type has. Exact: ceil of a double is a double, and 2^64 fits
-    // wide_int.
-    double first_f = ceil(lo), last_f = ceil(hi) - 1;
-    if (fabs(hi) >= 0x1p53) last_f = nextafter(hi, -(double)INFINITY); // there hi - 1 would round back to hi
-    wide_int first = first_f < (double)min ? min : first_f >= 0x1p64 ? (wide_int)max + 1 : (wide_int)first_f;
-    wide_int last = last_f >= (double)max  ? (wide_int)max
-                    : last_f < (double)min ? (wide_int)min - 1
-                                           : (wide_int)last_f;
+    // Whole numbers in [lo, hi) that the type has.
+    wide_int first = whole_above(lo), last = whole_above(hi) - 1;
+    if (first < min) first = min;
+    if (last > (wide_int)max) last = (wide_int)max;
     if (first > last)
         return ap_err_new(AP_ERR_USAGE, "no %s lies in [%.17g, %.17g)", ap_dtype_name(t->dtype), lo, hi);
     __extension__ unsigned __int128 range = (unsigned __int128)(last - first) + 1U;

@@ -6,8 +6,7 @@
 // Every field once, by kind, so that writer and reader cannot drift apart.
 #define REALS(X)                                                                                             \
     X(cosine)                                                                                                \
-    X(sqnr_db) X(max_abs) X(max_rel) X(ref_max) X(rms_error) X(worst_channel_db) X(argmax_agree)             \
-        X(top5_agree)
+    X(sqnr_db) X(max_abs) X(max_rel) X(ref_max) X(rms_error) X(worst_channel_db) X(argmax_agree) X(top5_agree)
 #define SIZES(X) X(count) X(max_abs_index) X(nan_ref) X(nan_test) X(inf_ref) X(inf_test) X(nonfinite_mismatch)
 #define BOOLS(X) X(class_like) X(bit_equal)
 
