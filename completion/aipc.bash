@@ -1,0 +1,153 @@
+# bash completion for aipc; made by `aipc completion bash`
+_aipc_words() { local cur=$1; shift; COMPREPLY=($(compgen -W "$*" -- "$cur")); }
+_aipc_files() { compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$1"); }
+_aipc_folders() { compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$1"); }
+_aipc_nothing() { COMPREPLY=(); }
+_aipc_targets() {
+    _aipc_words "$1" "$(aipc targets --names 2>/dev/null)"
+    # The shell splits words at colons: give back only what follows the last one.
+    [[ $COMP_WORDBREAKS == *:* && $1 == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${1%"${1##*:}"}"}")
+    return 0
+}
+_aipc() {
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy inspect compare run profile doctor runtime targets help completion"
+    local -a words
+    read -ra words <<<"$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    cur=${words[-1]} prev=${words[-2]-}
+    # --option=VALUE completes like --option VALUE, NAME=FILE like FILE.
+    [[ $cur == --*=* ]] && prev=${cur%%=*} cur=${cur#*=}
+    [[ $cur == *=* ]] && cur=${cur#*=}
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        if [[ ${words[i]} == --color ]]; then ((i++)); continue; fi
+        if [[ ${words[i]} != -* ]]; then command=${words[i]}; break; fi
+    done
+    COMPREPLY=()
+    case $command in
+    "")
+        case $prev in
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --version -V --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_words "$cur" $commands
+        ;;
+    deploy)
+        case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --input|-i) _aipc_files "$cur"; return ;;
+        --recipe) _aipc_nothing "$cur"; return ;;
+        --shape) _aipc_nothing "$cur"; return ;;
+        --gate) _aipc_nothing "$cur"; return ;;
+        --precision) _aipc_words "$cur" fp16 fp32; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
+        --timeout) _aipc_nothing "$cur"; return ;;
+        --memory) _aipc_nothing "$cur"; return ;;
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --gate --precision --seed --dlc --no-trace --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    inspect)
+        case $prev in
+        --shape) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --shape --graph --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    compare)
+        case $prev in
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    run)
+        case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --input|-i) _aipc_files "$cur"; return ;;
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --target -t --input -i --output -o --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_folders "$cur"
+        ;;
+    profile)
+        case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --top|-n) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --target -t --top -n --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_folders "$cur"
+        ;;
+    doctor)
+        case $prev in
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        ;;
+    runtime)
+        case $prev in
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_words "$cur" list install remove
+        ;;
+    targets)
+        case $prev in
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --names --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        ;;
+    help)
+        case $prev in
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --man --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_words "$cur" $commands exit-codes
+        ;;
+    completion)
+        case $prev in
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_words "$cur" bash zsh fish
+        ;;
+    esac
+}
+complete -F _aipc aipc

@@ -1,0 +1,58 @@
+# fish completion for aipc; made by `aipc completion fish`
+function __aipc_name_file
+    set -l word (commandline -ct | string replace -r -- '^--[a-z]+=' '')
+    set -l name (string match -r -- '^[^=]*=' $word); or return
+    for file in (__fish_complete_path (string replace -- $name '' $word))
+        echo $name$file
+    end
+end
+set -g __aipc_commands deploy inspect compare run profile doctor runtime targets help completion
+complete -c aipc -f
+complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
+complete -c aipc -n 'true' -l json -d 'print one JSON document'
+complete -c aipc -n 'true' -l quiet -s q -d 'no progress and no warnings on stderr, only errors'
+complete -c aipc -n 'true' -l verbose -s v -d 'say more on stderr; twice: say all'
+complete -c aipc -n 'true' -l color -r -f -a 'auto always never' -d 'colour the output; auto does on a terminal unless NO_COLOR is set'
+complete -c aipc -n 'true' -l help -s h -d 'show the help of the command'
+complete -c aipc -f -n __fish_use_subcommand -a deploy -d 'turn a model into a verified artifact for one or more targets'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'where it shall run: cpu, or htp:SOC such as htp:sm8650 (default cpu)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l input -s i -r -f -a '(__aipc_name_file)' -d 'a sample for an input: .npy, .pb, .raw, .bin, .jpg or .png (default random, and the report says so)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l recipe -r -f -d 'how a picture becomes the input, such as images=layout=nchw,resize=letterbox'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l gate -r -f -d 'a threshold of your own, such as sqnr_db=40; the report shows it'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l precision -r -f -a 'fp16 fp32' -d 'the arithmetic on the target (default: the target\'s own)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l seed -r -f -d 'seed of random inputs (default 1)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l dlc -d 'also write a DLC file (htp)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l no-trace -d 'skip the comparison of every tensor along the graph'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l fresh -d 'do all work again, use no stored result'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l timeout -r -f -d 'longest time one vendor call may take (default 600)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l memory -r -f -d 'most memory one vendor process may use (default no limit)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'the artifact folder (default out)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -F
+complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
+complete -c aipc -n '__fish_seen_subcommand_from inspect' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted'
+complete -c aipc -n '__fish_seen_subcommand_from inspect' -l graph -d 'print the graph, one node a line'
+complete -c aipc -n '__fish_seen_subcommand_from inspect' -F
+complete -c aipc -f -n __fish_use_subcommand -a compare -d 'compare two tensors, two folders of tensors, or two models'
+complete -c aipc -n '__fish_seen_subcommand_from compare' -F
+complete -c aipc -n '__fish_seen_subcommand_from compare' -F
+complete -c aipc -f -n __fish_use_subcommand -a run -d 'run a deployed artifact and keep its outputs'
+complete -c aipc -n '__fish_seen_subcommand_from run' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'which target of the artifact (default the first)'
+complete -c aipc -n '__fish_seen_subcommand_from run' -l input -s i -r -f -a '(__aipc_name_file)' -d 'a value for an input: .npy, .pb, .raw, .bin, .jpg or .png; pictures go through the recipe of the contract (default the golden sample)'
+complete -c aipc -n '__fish_seen_subcommand_from run' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'folder for NAME.npy of every output (default outputs)'
+complete -c aipc -n '__fish_seen_subcommand_from run' -F
+complete -c aipc -f -n __fish_use_subcommand -a profile -d 'show where an artifact spends its time, layer by layer'
+complete -c aipc -n '__fish_seen_subcommand_from profile' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'which target of the artifact (default the first)'
+complete -c aipc -n '__fish_seen_subcommand_from profile' -l top -s n -r -f -d 'only the N slowest layers, slowest first (default all, in graph order)'
+complete -c aipc -n '__fish_seen_subcommand_from profile' -F
+complete -c aipc -f -n __fish_use_subcommand -a doctor -d 'check what is installed and which targets work here'
+complete -c aipc -f -n __fish_use_subcommand -a runtime -d 'list, install or remove vendor runtimes'
+complete -c aipc -n '__fish_seen_subcommand_from runtime' -f -a 'list install remove'
+complete -c aipc -n '__fish_seen_subcommand_from runtime' -f
+complete -c aipc -f -n __fish_use_subcommand -a targets -d 'list targets and the chips they know'
+complete -c aipc -n '__fish_seen_subcommand_from targets' -l names -d 'only what --target takes, one a line'
+complete -c aipc -f -n __fish_use_subcommand -a help -d 'explain a command or the exit codes'
+complete -c aipc -n '__fish_seen_subcommand_from help' -l man -d 'print the manual page (roff), made from the same tables'
+complete -c aipc -n '__fish_seen_subcommand_from help' -f -a '$__aipc_commands exit-codes'
+complete -c aipc -f -n __fish_use_subcommand -a completion -d 'print a completion script for bash, zsh or fish'
+complete -c aipc -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'

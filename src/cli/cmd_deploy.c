@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
+#include "cli/term.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct values {
+    const char *model, *precision, *out_dir;
+    cli_list targets, inputs, recipes, shapes, gates;
+    cli_u64 seed;
+    bool dlc, no_trace, fresh;
+    unsigned timeout_s, memory_mib;
+} values;
+
+/* One word as a POSIX shell reads it. */
+static char *quoted(const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+    if (*word && word[strspn(word, plain)] == 0) return cli_text("%s", word);
+    char *out = cli_zalloc(strlen(word) * 4 + 3, 1), *to = out;
+    *to++ = '\'';
+    for (; *word; word++) {
+        if (*word != '\'')
+            *to++ = *word;
+        else
+            to = stpcpy(to, "'\\''");
+    }
+    *to = '\'';
+    return out;
+}
+
+/* The command line that reproduces this run, as a user would type it. */
+static char *command_line(const cli_env *env) {
+    char *all = cli_text("aipc");
+    for (int i = 1; i < env->argc; i++) {
+        char *word = quoted(env->argv[i]);
+        char *longer = cli_text("%s %s", all, word);
+        free(word);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+static aipc_error *run(cli_env *env, void *p, int *status) {
+    const values *v = p;
+    const char *out_dir = v->out_dir ? v->out_dir : "out";
+    char *command = command_line(env), *document = NULL;
+    aipc_deploy_options o = {.size = sizeof o,
+                             .model = v->model,
+                             .targets = v->targets.items,
+                             .target_count = v->targets.count,
+                             .inputs = v->inputs.items,
+                             .input_count = v->inputs.count,
+                             .recipes = v->recipes.items,
+                             .recipe_count = v->recipes.count,
+                             .shapes = v->shapes.items,
+                             .shape_count = v->shapes.count,
+                             .gates = v->gates.items,
+                             .gate_count = v->gates.count,
+                             .precision = v->precision,
+                             .out_dir = out_dir,
+                             .seed = v->seed.given ? v->seed.value : 1,
+                             .dlc = v->dlc,
+                             .no_trace = v->no_trace,
+                             .fresh = v->fresh,
+                             .timeout_s = v->timeout_s,
+                             .memory_mib = v->memory_mib,
+                             .command = command};
+    aipc_context *context = NULL;
+    (void)status;
+    aipc_error *e = cli_context_open(env, &context);
+    if (!e) e = aipc_deploy(context, &o, &document);
+    term_progress_end();
+    if (document && env->common.json)
+        term_document(env, document);
+    else if (document)
+        show_deploy(document, out_dir);
+    aipc_free(document);
+    aipc_context_close(context);
+    free(command);
+    return e;
+}
+
+#define FIELD(name) offsetof(values, name)
+
+static const cli_argument arguments[] = {
+    {.name = "MODEL",
+     .required = true,
+     .offset = FIELD(model),
+     .complete = CLI_FILE,
+     .help = "the ONNX model to deploy"},
+    {0},
+};
+
+static const cli_option options[] = {
+    {.name = "target",
+     .letter = 't',
+     .kind = CLI_LIST,
+     .offset = FIELD(targets),
+     .arg = "TARGET",
+     .complete = CLI_TARGET,
+     .help = "where it shall run: cpu, or htp:SOC such as htp:sm8650 (default cpu)"},
+    {.name = "input",
+     .letter = 'i',
+     .kind = CLI_PAIRS,
+     .offset = FIELD(inputs),
+     .arg = "NAME=FILE",
+     .complete = CLI_NAME_FILE,
+     .help = "a sample for an input: .npy, .pb, .raw, .bin, .jpg or .png (default random, and the report "
+             "says so)"},
+    {.name = "recipe",
+     .kind = CLI_PAIRS,
+     .offset = FIELD(recipes),
+     .arg = "NAME=RECIPE",
+     .help = "how a picture becomes the input, such as images=layout=nchw,resize=letterbox"},
+    {.name = "shape",
+     .kind = CLI_PAIRS,
+     .offset = FIELD(shapes),
+     .arg = "NAME=DIMS",
+     .help = "fixes an input's shape (images=1,3,320,320) or a symbol (batch=1)"},
+    {.name = "gate",
+     .kind = CLI_PAIRS,
+     .offset = FIELD(gates),
+     .arg = "METRIC=VALUE",
+     .help = "a threshold of your own, such as sqnr_db=40; the report shows it"},
+    {.name = "precision",
+     .kind = CLI_TEXT,
+     .offset = FIELD(precision),
+     .arg = "TYPE",
+     .choices = "fp16 fp32",
+     .help = "the arithmetic on the target (default: the target's own)"},
+    {.name = "seed",
+     .kind = CLI_U64,
+     .offset = FIELD(seed),
+     .arg = "N",
+     .help = "seed of random inputs (default 1)"},
+    {.name = "dlc", .kind = CLI_FLAG, .offset = FIELD(dlc), .help = "also write a DLC file (htp)"},
+    {.name = "no-trace",
+     .kind = CLI_FLAG,
+     .offset = FIELD(no_trace),
+     .help = "skip the comparison of every tensor along the graph"},
+    {.name = "fresh",
+     .kind = CLI_FLAG,
+     .offset = FIELD(fresh),
+     .help = "do all work again, use no stored result"},
+    {.name = "timeout",
+     .kind = CLI_UINT,
+     .offset = FIELD(timeout_s),
+     .arg = "SECONDS",
+     .min = 1,
+     .help = "longest time one vendor call may take (default 600)"},
+    {.name = "memory",
+     .kind = CLI_UINT,
+     .offset = FIELD(memory_mib),
+     .arg = "MIB",
+     .min = 1,
+     .help = "most memory one vendor process may use (default no limit)"},
+    {.name = "output",
+     .letter = 'o',
+     .kind = CLI_TEXT,
+     .offset = FIELD(out_dir),
+     .arg = "DIR",
+     .complete = CLI_DIR,
+     .help = "the artifact folder (default out)"},
+    {0},
+};
+
+static const cli_example examples[] = {
+    {"prove a detector for a Snapdragon 8 Gen 3 on a real picture",
+     "aipc deploy yolo.onnx --target htp:sm8650 --input images=photo.jpg -o out"},
+    {"two targets, a symbolic batch fixed to 1, a stricter gate",
+     "aipc deploy net.onnx -t cpu -t htp:sm8550 --shape batch=1 --gate sqnr_db=40"},
+    {"in a script: the report as one JSON document", "aipc deploy net.onnx --json > report.json"},
+    {0},
+};
+
+static const cli_exit exits[] = {
+    {CLI_EXIT_MODEL, NULL},     {CLI_EXIT_INPUT, NULL},
+    {CLI_EXIT_TARGET, NULL},    {CLI_EXIT_RUNTIME, NULL},
+    {CLI_EXIT_IO, NULL},        {CLI_EXIT_BUSY, NULL},
+    {CLI_EXIT_GATE, NULL},      {CLI_EXIT_REFUSED, NULL},
+    {CLI_EXIT_CRASH, NULL},     {CLI_EXIT_HANG, NULL},
+    {CLI_EXIT_MEMORY, NULL},    {CLI_EXIT_VENDOR, NULL},
+    {CLI_EXIT_CANCELLED, NULL}, {-1, NULL},
+};
+
+const cli_command cli_deploy = {
+    .name = "deploy",
+    .summary = "turn a model into a verified artifact for one or more targets",
+    .purpose =
+        "Takes an ONNX model to an artifact that was proved to compute the same answer. The original runs "
+        "first and its results are kept; then every target gets its binary, which is built, run twice, "
+        "loaded again in a fresh process and compared with the original. The folder holds the binary, a "
+        "manifest and the report (report.html, report.md, report.json).\n"
+        "When a gate fails or the backend refuses nodes, the report is written all the same and says where "
+        "and why. A second call with nothing changed answers from the store.",
+    .arguments = arguments,
+    .options = options,
+    .examples = examples,
+    .exits = exits,
+    .values_size = sizeof(values),
+    .run = run,
+};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* show: the larger documents as text for people, on stdout. */
+#ifndef AIPC_CLI_SHOW_H
+#define AIPC_CLI_SHOW_H
+
+/* The stages of all targets, what failed, where the report is, the verdict. */
+void show_deploy(const char *document, const char *out_dir);
+/* Layers as measured and as estimated; `top` > 0: only the slowest, slowest first. */
+void show_profile(const char *document, unsigned top);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
+#include "cli/term.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LINES = 10 }; /* of a list; the report has all */
+
+static void put_stage(term_table *t, const json_t *stage, const char *target) {
+    const char *verdict = doc_text(stage, "verdict", "-");
+    table_row(t);
+    table_cell(t, CLI_PLAIN, "%s", doc_text(stage, "stage", "-"));
+    table_cell(t, CLI_PLAIN, "%s", doc_text(stage, "target", target));
+    table_cell(t, style_of_verdict(verdict), "%s", verdict);
+    if (doc_true(stage, "cached"))
+        table_cell(t, CLI_DIM, "stored");
+    else
+        table_cell_take(t, CLI_PLAIN, doc_format(stage, "seconds", fmt_seconds));
+    table_cell(t, CLI_PLAIN, "%s", doc_text(stage, "key_metric", "-"));
+}
+
+static void put_stages(const json_t *doc) {
+    const json_t *stages = json_object_get(doc, "stages"), *targets = json_object_get(doc, "targets");
+    term_table *t = table_new("STAGE|TARGET|VERDICT|>TIME|KEY METRIC");
+    for (size_t i = 0; i < json_array_size(stages); i++) put_stage(t, json_array_get(stages, i), "-");
+    for (size_t i = 0; i < json_array_size(targets); i++) {
+        const json_t *target = json_array_get(targets, i), *own = json_object_get(target, "stages");
+        const char *name = doc_text(target, "target", "-");
+        for (size_t k = 0; k < json_array_size(own); k++) put_stage(t, json_array_get(own, k), name);
+    }
+    table_print(t, stdout);
+}
+
+/* "htp:sm8650: gate sqnr_db of output0 is 12.3, needs >= 30" */
+static void put_failed_gates(const json_t *target) {
+    const char *name = doc_text(target, "target", "-");
+    const json_t *gates = json_object_get(target, "gates");
+    size_t shown = 0, failed = 0;
+    for (size_t i = 0; i < json_array_size(gates); i++) {
+        const json_t *gate = json_array_get(gates, i);
+        if (strcmp(doc_text(gate, "verdict", ""), "fail") != 0) continue;
+        if (++failed > MAX_LINES) continue;
+        char *value = doc_format(gate, "value", fmt_number),
+             *limit = doc_format(gate, "threshold", fmt_number);
+        const char *output = doc_text(gate, "output", NULL);
+        char *line =
+            cli_text("%s: gate %s%s%s is %s, needs %s %s\n", name, doc_text(gate, "metric", "?"),
+                     output ? " of " : "", output ? output : "", value, doc_text(gate, "op", ""), limit);
+        term_put(stdout, CLI_RED, line);
+        free(line);
+        free(limit);
+        free(value);
+        shown++;
+    }
+    if (failed > shown) (void)printf("  and %zu more in the report\n", failed - shown);
+}
+
+static void put_failure(const json_t *target) {
+    const char *name = doc_text(target, "target", "-");
+    const json_t *failure = json_object_get(target, "failure");
+    const json_t *diverging = json_object_get(failure, "first_diverging"),
+                 *reduced = json_object_get(failure, "reduced");
+    if (json_is_object(diverging)) {
+        char *db = doc_format(diverging, "sqnr_db", fmt_number);
+        char *line = cli_text("%s: first diverging tensor %s (%s %s, %s dB)\n", name,
+                              doc_text(diverging, "tensor", "?"), doc_text(diverging, "op", "?"),
+                              doc_text(diverging, "node", "?"), db);
+        term_put(stdout, CLI_PLAIN, line);
+        free(line);
+        free(db);
+    }
+    if (json_is_object(reduced)) {
+        char *nodes = doc_format(reduced, "nodes", fmt_count);
+        char *line = cli_text("%s: smallest failing graph %s (%s nodes)\n", name,
+                              doc_text(reduced, "model", "?"), nodes);
+        term_put(stdout, CLI_PLAIN, line);
+        free(line);
+        free(nodes);
+    }
+}
+
+static void put_estimate(const json_t *target) {
+    const json_t *cost = json_object_get(target, "cost");
+    double ms;
+    if (!doc_number(cost, "estimate_ms", &ms)) return;
+    char *time = fmt_seconds(ms / 1e3);
+    char *line =
+        cli_text("%s: about %s per run (an estimate, not measured)\n", doc_text(target, "target", "-"), time);
+    term_put(stdout, CLI_PLAIN, line);
+    free(line);
+    free(time);
+}
+
+static void put_time(const json_t *doc) {
+    const json_t *time = json_object_get(doc, "time");
+    if (!json_is_object(time)) return;
+    char *wall = doc_format(time, "wall_s", fmt_seconds), *ours = doc_format(time, "ours_s", fmt_seconds);
+    char *vendor = doc_format(time, "vendor_s", fmt_seconds),
+         *golden = doc_format(time, "golden_s", fmt_seconds);
+    (void)printf("time: %s (aipc %s, vendor %s, golden %s)\n", wall, ours, vendor, golden);
+    free(golden);
+    free(vendor);
+    free(ours);
+    free(wall);
+}
+
+void show_deploy(const char *document, const char *out_dir) {
+    json_t *doc = doc_parse(document);
+    const json_t *warnings = json_object_get(doc, "warnings"), *targets = json_object_get(doc, "targets");
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const char *text = json_string_value(json_array_get(warnings, i));
+        if (text) term_warn(text);
+    }
+    put_stages(doc);
+    (void)fputc('\n', stdout);
+    for (size_t i = 0; i < json_array_size(targets); i++) {
+        const json_t *target = json_array_get(targets, i);
+        put_failed_gates(target);
+        put_failure(target);
+        put_estimate(target);
+    }
+    const char *verdict = doc_text(doc, "verdict", "-");
+    size_t len = strlen(out_dir);
+    char *report = cli_text("report: %s%sreport.html\n", out_dir, len && out_dir[len - 1] == '/' ? "" : "/");
+    put_time(doc);
+    term_put(stdout, CLI_PLAIN, report);
+    (void)fputs("verdict: ", stdout);
+    term_put(stdout, style_of_verdict(verdict), verdict);
+    (void)fputc('\n', stdout);
+    free(report);
+    json_decref(doc);
+}
