@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // model: an ONNX model in memory. Load, save, and the graph view that everything else edits.
 //
-// Storage is the protobuf message tree (generated from our own subset, onnx_subset.proto), allocated in one arena.
-// Weights are not copied: raw_data longer than a page points into the mapped file, external data is mapped when
-// asked for. The IR (ap_graph) is an index over the messages: nodes, values, uses. Edits go through ap_graph_*
-// functions, which change both, so saving is always exact: an unedited model is written back byte for byte,
-// an edited one keeps every unknown field.
+// Storage is the protobuf message tree (generated from our own subset, onnx_subset.proto), allocated in one
+// arena. Weights are not copied: raw_data longer than a page points into the mapped file, external data is
+// mapped when asked for. The IR (ap_graph) is an index over the messages: nodes, values, uses. Edits go
+// through ap_graph_* functions, which change both, so saving is always exact: an unedited model is written
+// back byte for byte, an edited one keeps every unknown field.
 //
 // What it never does: run anything, infer shapes, decide what is right. Opsets 7–24. Files are hostile.
 #ifndef AP_GRAPH_MODEL_H
@@ -36,23 +36,24 @@ typedef struct ap_use {
 struct ap_value {
     const char *name;
     ap_value_kind kind;
-    ap_node *producer;              // kind NODE
+    ap_node *producer; // kind NODE
     size_t producer_output;
-    Onnx__TensorProto *init;        // initializer, or NULL (also NULL for a sparse one)
+    Onnx__TensorProto *init;         // initializer, or NULL (also NULL for a sparse one)
     Onnx__SparseTensorProto *sparse; // sparse initializer, or NULL
-    Onnx__ValueInfoProto *info;     // declared type (input, output or value_info entry), or NULL
+    Onnx__ValueInfoProto *info;      // declared type (input, output or value_info entry), or NULL
     ap_use *uses;
     size_t use_count, use_cap;
-    bool is_output;                 // graph output
-    bool used_by_subgraph;          // captured by a body below; such a value must not vanish
+    bool is_output;        // graph output
+    bool used_by_subgraph; // captured by a body below; such a value must not vanish
 };
 
 struct ap_node {
     Onnx__NodeProto *proto;
-    const char *name;   // never empty and unique in the graph: unnamed nodes get "<OpType>_<index>", see model.c
+    const char
+        *name; // never empty and unique in the graph: unnamed nodes get "<OpType>_<index>", see model.c
     const char *op, *domain; // domain "" for ai.onnx
-    size_t index;       // position in graph->nodes
-    ap_value **inputs;  // NULL entry = omitted optional input
+    size_t index;            // position in graph->nodes
+    ap_value **inputs;       // NULL entry = omitted optional input
     size_t input_count;
     ap_value **outputs; // NULL entry = omitted
     size_t output_count;
@@ -64,10 +65,10 @@ struct ap_graph {
     ap_model *model;
     ap_graph *parent; // NULL for the main graph
     Onnx__GraphProto *proto;
-    ap_node **nodes;  // file order until edited; ap_graph_sort makes it topological
+    ap_node **nodes; // file order until edited; ap_graph_sort makes it topological
     size_t node_count, node_cap;
-    ap_map values;    // name → ap_value *
-    ap_map by_name;   // node name → ap_node *
+    ap_map values;                // name → ap_value *
+    ap_map by_name;               // node name → ap_node *
     ap_value **inputs, **outputs; // graph inputs that need feeding (initializers left out), outputs in order
     size_t input_count, output_count;
 };
@@ -78,34 +79,40 @@ struct ap_model {
     char *path, *dir; // NULL when parsed from memory; dir is where external data is looked up
     Onnx__ModelProto *proto;
     ap_graph *graph;
-    int64_t opset;    // of ai.onnx
-    bool edited;      // false: save copies the original bytes
+    int64_t opset; // of ai.onnx
+    bool edited;   // false: save copies the original bytes
     // The rest is the room's own business.
     const uint8_t *bytes; // the original file; NULL for an extracted model
     size_t len;
-    bool normalized;   // the messages differ from `bytes`: nodes were named or put in order
-    ap_map external;   // location → ap_filemap *, mapped on demand
-    ap_map unpacked;   // typed fields of odd types, unpacked once
+    bool normalized;  // the messages differ from `bytes`: nodes were named or put in order
+    ap_map external;  // location → ap_filemap *, mapped on demand
+    ap_map unpacked;  // typed fields of odd types, unpacked once
+    ap_model *source; // owner of weights this model borrows (after extract, when handed over); freed with it.
+                      // NULL: none
 };
 
 // ---- life cycle
-// Loads and indexes. Errors: NOT_FOUND, MODEL_PARSE (with byte offset where known), MODEL_MISSING, MODEL_CYCLE,
-// MODEL_INVALID, MODEL_DIMS, MODEL_EXTERNAL. A model that loads has passed ap_model_verify.
+// Loads and indexes. Errors: NOT_FOUND, MODEL_PARSE (with byte offset where known), MODEL_MISSING,
+// MODEL_CYCLE, MODEL_INVALID, MODEL_DIMS, MODEL_EXTERNAL. A model that loads has passed ap_model_verify.
 AP_MUST ap_err ap_model_load(const char *path, ap_model **out);
-// From memory; `bytes` must outlive the model. `dir` is where external data lives (NULL: external data refused).
+// From memory; `bytes` must outlive the model. `dir` is where external data lives (NULL: external data
+// refused).
 AP_MUST ap_err ap_model_parse(const void *bytes, size_t len, const char *dir, ap_model **out);
 void ap_model_free(ap_model *m);
 
 typedef struct ap_save_options {
-    const char *external_name;  // NULL: all in one file (error MODEL_DIMS above 2 GB, with the hint to set this).
-                                // else: tensors of at least external_min_bytes go to this file beside the model
-    size_t external_min_bytes;  // 0: 1024
+    const char
+        *external_name; // NULL: all in one file (error MODEL_DIMS above 2 GB, with the hint to set this).
+                        // else: tensors of at least external_min_bytes go to this file beside the model
+    size_t external_min_bytes; // 0: 1024
 } ap_save_options;
-AP_MUST ap_err ap_model_save(const ap_model *m, const char *path, const ap_save_options *o); // atomic; o may be NULL
+AP_MUST ap_err ap_model_save(const ap_model *m, const char *path,
+                             const ap_save_options *o); // atomic; o may be NULL
 // Serialised bytes for a session from memory. Tensors in external files stay external (paths kept).
 AP_MUST ap_err ap_model_bytes(const ap_model *m, ap_buf *out);
 // Invariants: unique names, every use has a maker (or outer scope), no cycle, single assignment, dims
-// non-negative with checked products, opset in range, initializer bytes fit dtype × dims, external files sane.
+// non-negative with checked products, opset in range, initializer bytes fit dtype × dims, external files
+// sane.
 AP_MUST ap_err ap_model_verify(const ap_model *m);
 // SHA-256 over the model's bytes and the bytes of the external data it uses.
 AP_MUST ap_err ap_model_digest(const ap_model *m, char hex_out[65]);
@@ -115,9 +122,10 @@ ap_value *ap_graph_value(const ap_graph *g, const char *name); // NULL when abse
 ap_node *ap_graph_node(const ap_graph *g, const char *name);   // NULL when absent
 const Onnx__AttributeProto *ap_node_attr(const ap_node *n, const char *name);
 int64_t ap_node_attr_int(const ap_node *n, const char *name, int64_t fallback);
-// Declared type and shape of a value: dims[i] = -1 for a symbolic or unknown one, whose name (or NULL) goes to
-// symbols[i] when `symbols` is given. False when there is no tensor type with a shape.
-bool ap_value_shape(const ap_value *v, ap_dtype *dtype, int64_t dims[AP_MAX_RANK], size_t *rank, const char *symbols[AP_MAX_RANK]);
+// Declared type and shape of a value: dims[i] = -1 for a symbolic or unknown one, whose name (or NULL) goes
+// to symbols[i] when `symbols` is given. False when there is no tensor type with a shape.
+bool ap_value_shape(const ap_value *v, ap_dtype *dtype, int64_t dims[AP_MAX_RANK], size_t *rank,
+                    const char *symbols[AP_MAX_RANK]);
 // Borrowed view of an initializer's (or Constant attribute's) data: raw bytes in place or external mapping;
 // typed fields (float_data …) are unpacked into the model's arena on first use. Strings: error INPUT_DTYPE.
 AP_MUST ap_err ap_model_tensor(ap_model *m, const Onnx__TensorProto *t, ap_tensor *out);
@@ -125,24 +133,28 @@ AP_MUST ap_err ap_model_tensor(ap_model *m, const Onnx__TensorProto *t, ap_tenso
 AP_MUST ap_err ap_tensor_load_pb(const char *path, ap_tensor *out);
 
 // ---- editing (sets m->edited). Names passed in are copied.
-AP_MUST ap_err ap_graph_sort(ap_graph *g); // stable topological order; error MODEL_CYCLE names the nodes on it
-// Sets concrete dims on graph inputs: `overrides` maps symbol names; every symbolic dim of that name in inputs,
-// outputs and value_info becomes the number.
+AP_MUST ap_err
+ap_graph_sort(ap_graph *g); // stable topological order; error MODEL_CYCLE names the nodes on it
+// Sets concrete dims on graph inputs: `overrides` maps symbol names; every symbolic dim of that name in
+// inputs, outputs and value_info becomes the number.
 AP_MUST ap_err ap_model_set_symbol(ap_model *m, const char *symbol, int64_t size);
 // Sets one input's whole shape (a concrete dim that differs is error INPUT_SHAPE). Symbols among its dims are
-// set model-wide as by ap_model_set_symbol. Declared shapes of inner values that could now be stale are dropped.
+// set model-wide as by ap_model_set_symbol. Declared shapes of inner values that could now be stale are
+// dropped.
 AP_MUST ap_err ap_model_set_input_shape(ap_model *m, const char *input, const int64_t *dims, size_t rank);
 // Replaces the graph's outputs (`names` of existing values, initializers and inputs allowed). Types are left
 // open where unknown; ORT infers them.
 AP_MUST ap_err ap_model_set_outputs(ap_model *m, const char *const *names, size_t count);
-// New model holding only what `outputs` need, cut at `inputs` (which become graph inputs; their types come from
-// `types` (same order, dtype and dims; NULL: declared type or error MODEL_INVALID)). Weights are shared with `m`, which must outlive it.
+// New model holding only what `outputs` need, cut at `inputs` (which become graph inputs; their types come
+// from `types` (same order, dtype and dims; NULL: declared type or error MODEL_INVALID)). Weights are shared
+// with `m`, which must outlive it.
 typedef struct ap_value_type {
     ap_dtype dtype;
     size_t rank;
     int64_t dims[AP_MAX_RANK];
 } ap_value_type;
-AP_MUST ap_err ap_model_extract(const ap_model *m, const char *const *inputs, const ap_value_type *types, size_t input_count,
-                                const char *const *outputs, size_t output_count, ap_model **out);
+AP_MUST ap_err ap_model_extract(const ap_model *m, const char *const *inputs, const ap_value_type *types,
+                                size_t input_count, const char *const *outputs, size_t output_count,
+                                ap_model **out);
 
 #endif
