@@ -17,7 +17,7 @@ void ap_cpu_pin(size_t n) {
     CPU_ZERO(&one);
     if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) < 1) return;
     size_t skip = n % (size_t)CPU_COUNT(&all);
-    for (int i = 0; i < CPU_SETSIZE; i++) {
+    for (size_t i = 0; i < CPU_SETSIZE; i++) {
         if (!CPU_ISSET(i, &all) || skip-- > 0) continue;
         CPU_SET(i, &one);
         break;
