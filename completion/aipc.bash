@@ -14,7 +14,8 @@ _aipc() {
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
-    cur=${words[-1]} prev=${words[-2]-}
+    ((${#words[@]} > 1)) || return 0
+    cur=${words[-1]} prev=${words[-2]}
     # --option=VALUE completes like --option VALUE, NAME=FILE like FILE.
     [[ $cur == --*=* ]] && prev=${cur%%=*} cur=${cur#*=}
     [[ $cur == *=* ]] && cur=${cur#*=}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/term.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,11 @@ static char *count_of(const json_t *m, const char *ref, const char *test) {
     return cli_text("%.0f/%.0f", a, b);
 }
 
+/* Good and bad models differ in the fifth digit. */
+static char *fmt_cosine(double x) {
+    return isfinite(x) ? cli_text("%.7f", x) : fmt_number(x);
+}
+
 static char *fmt_percent(double share) {
     return cli_text("%.2f %%", 100 * share);
 }
@@ -25,7 +31,7 @@ static void put_tensor(term_table *t, const json_t *tensor) {
     table_row(t);
     table_cell(t, CLI_PLAIN, "%s", doc_text(tensor, "name", "-"));
     table_cell(t, equal ? CLI_GREEN : CLI_RED, "%s", equal ? "yes" : "no");
-    table_cell_take(t, CLI_PLAIN, doc_format(m, "cosine", fmt_number));
+    table_cell_take(t, CLI_PLAIN, doc_format(m, "cosine", fmt_cosine));
     table_cell_take(t, CLI_PLAIN, doc_format(m, "sqnr_db", fmt_number));
     table_cell_take(t, CLI_PLAIN, doc_format(m, "max_abs", fmt_number));
     table_cell_take(t, CLI_PLAIN, doc_format(m, "max_rel", fmt_number));
@@ -53,9 +59,7 @@ static void show_tensors(const json_t *tensors) {
         const json_t *tensor = json_array_get(tensors, i);
         if (has_metrics(tensor)) continue;
         const char *why = doc_text(tensor, "error", "cannot be compared");
-        char *line = cli_text("%s: %s\n", doc_text(tensor, "name", "-"), why);
-        term_put(stdout, CLI_RED, line);
-        free(line);
+        term_line(CLI_RED, "%s: %s", doc_text(tensor, "name", "-"), why);
     }
 }
 
@@ -65,9 +69,7 @@ static void show_list(const json_t *list, const char *sign, cli_style style) {
         const json_t *v = json_array_get(list, i);
         char *compact = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
         const char *text = compact ? compact : json_string_value(v);
-        char *line = cli_text("%s %s\n", sign, text ? text : "?");
-        term_put(stdout, style, line);
-        free(line);
+        term_line(style, "%s %s", sign, text ? text : "?");
         free(compact);
     }
 }

@@ -21,9 +21,7 @@ static bool show(const char *document, bool print) {
         for (size_t i = 0; i < json_array_size(checks); i++) {
             const char *fix = doc_text(json_array_get(checks, i), "fix", NULL);
             if (!fix) continue;
-            char *line = cli_text("fix %s: %s\n", doc_text(json_array_get(checks, i), "name", "-"), fix);
-            term_put(stdout, CLI_YELLOW, line);
-            free(line);
+            term_line(CLI_YELLOW, "fix %s: %s", doc_text(json_array_get(checks, i), "name", "-"), fix);
         }
     }
     json_decref(doc);

@@ -12,9 +12,7 @@ typedef struct values {
 
 /* Takes over `text`. */
 static void put_line(const char *label, char *text) {
-    (void)printf("%-12s", label);
-    term_put(stdout, CLI_PLAIN, text);
-    (void)fputc('\n', stdout);
+    term_line(CLI_PLAIN, "%-12s%s", label, text);
     free(text);
 }
 

@@ -22,9 +22,8 @@ static void show(const char *document) {
     }
     table_print(t, stdout);
     char *time = doc_format(doc, "seconds", fmt_seconds);
-    char *line = cli_text("target: %s\ntime: %s on this machine\n", doc_text(doc, "target", "-"), time);
-    term_put(stdout, CLI_PLAIN, line);
-    free(line);
+    term_line(CLI_PLAIN, "target: %s", doc_text(doc, "target", "-"));
+    term_line(CLI_PLAIN, "time: %s on this machine", time);
     free(time);
     json_decref(doc);
 }

@@ -27,9 +27,7 @@ static void show_list(const char *document) {
         table_cell(t, CLI_PLAIN, "%s", doc_text(r, "what", "-"));
     }
     table_print(t, stdout);
-    char *dir = cli_text("folder: %s\n", doc_text(doc, "data_dir", "-"));
-    term_put(stdout, CLI_PLAIN, dir);
-    free(dir);
+    term_line(CLI_PLAIN, "folder: %s", doc_text(doc, "data_dir", "-"));
     json_decref(doc);
 }
 
@@ -47,9 +45,7 @@ static aipc_error *list(cli_env *env, aipc_context *context) {
 
 static void say(const cli_env *env, const char *what, const char *name, const char *more) {
     if (env->common.json) return;
-    char *line = cli_text("%s %s%s%s\n", what, name, *more ? " " : "", more);
-    term_put(stdout, CLI_PLAIN, line);
-    free(line);
+    term_line(CLI_PLAIN, "%s %s%s%s", what, name, *more ? " " : "", more);
 }
 
 static aipc_error *install_one(cli_env *env, aipc_context *context, const char *name, json_t *done) {

@@ -69,9 +69,9 @@ static void put_options(FILE *to, const cli_option *options) {
         char *left = cli_text("%s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
         bool many = o->kind == CLI_LIST || o->kind == CLI_PAIRS;
         char *choices = o->choices ? cli_text(" (%s)", o->choices) : cli_text("%s", "");
-        for (char *c = choices + 1; *choices && *c; c++)
+        for (char *c = *choices ? choices + 1 : choices; *c; c++)
             if (*c == ' ') *c = '|';
-        char *text = cli_text("%s%s%s", o->help, choices[1] ? choices : "", many ? "; may be repeated" : "");
+        char *text = cli_text("%s%s%s", o->help, choices, many ? "; may be repeated" : "");
         put_row(to, left, text, 30);
         free(text);
         free(choices);

@@ -97,11 +97,12 @@ static int run_command(cli_env *env, const cli_command *c, int argc, char **argv
     int status = CLI_EXIT_OK;
     aipc_error *e = cli_parse_words(&p, argc, argv, NULL);
     term_init(&env->common);
-    if (!e && env->common.help)
+    if (e)
+        status = report_usage(env, e);
+    else if (env->common.help)
         cli_help_command(stdout, c);
-    else if (!e)
-        e = c->run(env, values, &status);
-    if (e) status = report_error(env, e);
+    else if ((e = c->run(env, values, &status)) != NULL)
+        status = report_error(env, e);
     term_progress_end();
     cli_parse_release(&p);
     free(values);

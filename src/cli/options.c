@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +51,7 @@ void *cli_zalloc(size_t count, size_t size) {
     return p;
 }
 
-static char *text_from(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
-static char *text_from(const char *fmt, va_list args) {
+char *cli_text_from(const char *fmt, va_list args) {
     va_list again;
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, fmt, args);
@@ -66,7 +64,7 @@ static char *text_from(const char *fmt, va_list args) {
 char *cli_text(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    char *s = text_from(fmt, args);
+    char *s = cli_text_from(fmt, args);
     va_end(args);
     return s;
 }
@@ -74,7 +72,7 @@ char *cli_text(const char *fmt, ...) {
 aipc_error *cli_usage(const char *hint, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    char *message = text_from(fmt, args);
+    char *message = cli_text_from(fmt, args);
     va_end(args);
     aipc_error *e = aipc_error_usage(message, hint);
     free(message);

@@ -10,6 +10,7 @@
 
 #include <aipc/aipc.h>
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -107,6 +108,7 @@ aipc_error *cli_usage(const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 2, 3), warn_unused_result));
 /* printf into fresh memory and zeroed memory; end the program with code 14 when there is none. free() it. */
 char *cli_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *cli_text_from(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
 void *cli_zalloc(size_t count, size_t size);
 
 #endif

@@ -44,11 +44,8 @@ static void put_failed_gates(const json_t *target) {
         char *value = doc_format(gate, "value", fmt_number),
              *limit = doc_format(gate, "threshold", fmt_number);
         const char *output = doc_text(gate, "output", NULL);
-        char *line =
-            cli_text("%s: gate %s%s%s is %s, needs %s %s\n", name, doc_text(gate, "metric", "?"),
-                     output ? " of " : "", output ? output : "", value, doc_text(gate, "op", ""), limit);
-        term_put(stdout, CLI_RED, line);
-        free(line);
+        term_line(CLI_RED, "%s: gate %s%s%s is %s, needs %s %s", name, doc_text(gate, "metric", "?"),
+                  output ? " of " : "", output ? output : "", value, doc_text(gate, "op", ""), limit);
         free(limit);
         free(value);
         shown++;
@@ -63,19 +60,15 @@ static void put_failure(const json_t *target) {
                  *reduced = json_object_get(failure, "reduced");
     if (json_is_object(diverging)) {
         char *db = doc_format(diverging, "sqnr_db", fmt_number);
-        char *line = cli_text("%s: first diverging tensor %s (%s %s, %s dB)\n", name,
-                              doc_text(diverging, "tensor", "?"), doc_text(diverging, "op", "?"),
-                              doc_text(diverging, "node", "?"), db);
-        term_put(stdout, CLI_PLAIN, line);
-        free(line);
+        term_line(CLI_PLAIN, "%s: first diverging tensor %s (%s %s, %s dB)", name,
+                  doc_text(diverging, "tensor", "?"), doc_text(diverging, "op", "?"),
+                  doc_text(diverging, "node", "?"), db);
         free(db);
     }
     if (json_is_object(reduced)) {
         char *nodes = doc_format(reduced, "nodes", fmt_count);
-        char *line = cli_text("%s: smallest failing graph %s (%s nodes)\n", name,
-                              doc_text(reduced, "model", "?"), nodes);
-        term_put(stdout, CLI_PLAIN, line);
-        free(line);
+        term_line(CLI_PLAIN, "%s: smallest failing graph %s (%s nodes)", name,
+                  doc_text(reduced, "model", "?"), nodes);
         free(nodes);
     }
 }
@@ -85,10 +78,8 @@ static void put_estimate(const json_t *target) {
     double ms;
     if (!doc_number(cost, "estimate_ms", &ms)) return;
     char *time = fmt_seconds(ms / 1e3);
-    char *line =
-        cli_text("%s: about %s per run (an estimate, not measured)\n", doc_text(target, "target", "-"), time);
-    term_put(stdout, CLI_PLAIN, line);
-    free(line);
+    term_line(CLI_PLAIN, "%s: about %s per run (an estimate, not measured)", doc_text(target, "target", "-"),
+              time);
     free(time);
 }
 
@@ -122,12 +113,9 @@ void show_deploy(const char *document, const char *out_dir) {
     }
     const char *verdict = doc_text(doc, "verdict", "-");
     size_t len = strlen(out_dir);
-    char *report = cli_text("report: %s%sreport.html\n", out_dir, len && out_dir[len - 1] == '/' ? "" : "/");
     put_time(doc);
-    term_put(stdout, CLI_PLAIN, report);
+    term_line(CLI_PLAIN, "report: %s%sreport.html", out_dir, len && out_dir[len - 1] == '/' ? "" : "/");
     (void)fputs("verdict: ", stdout);
-    term_put(stdout, style_of_verdict(verdict), verdict);
-    (void)fputc('\n', stdout);
-    free(report);
+    term_line(style_of_verdict(verdict), "%s", verdict);
     json_decref(doc);
 }

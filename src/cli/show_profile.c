@@ -52,8 +52,7 @@ static void put_measured(const json_t *profile, unsigned top) {
     layer *rows;
     double total;
     size_t count = collect(json_object_get(profile, "layers"), "value", top, &rows, &total);
-    char *title = cli_text("measured: %s\n", doc_text(profile, "what", "by the runtime"));
-    term_put(stdout, CLI_BOLD, title);
+    term_line(CLI_BOLD, "measured: %s", doc_text(profile, "what", "by the runtime"));
     char *head = cli_text(">#|LAYER|OP|>%s|>SHARE", unit);
     term_table *t = table_new(head);
     for (size_t i = 0; i < count; i++) {
@@ -63,12 +62,9 @@ static void put_measured(const json_t *profile, unsigned top) {
     }
     table_print(t, stdout);
     char *sum = fmt_number(total);
-    (void)printf("total: %s ", sum);
-    term_put(stdout, CLI_PLAIN, unit);
-    (void)fputc('\n', stdout);
+    term_line(CLI_PLAIN, "total: %s %s", sum, unit);
     free(sum);
     free(head);
-    free(title);
     free(rows);
 }
 
@@ -80,7 +76,7 @@ static void put_estimated(const json_t *cost, unsigned top) {
     layer *rows;
     double total;
     size_t count = collect(json_object_get(cost, "layers"), "ms", top, &rows, &total);
-    term_put(stdout, CLI_BOLD, "estimated: not measured; a roofline over the graph the target compiled\n");
+    term_line(CLI_BOLD, "estimated: not measured; a roofline over the graph the target compiled");
     term_table *t = table_new(">#|LAYER|OP|>MACS|>WEIGHTS|>ACTIVATIONS|>MS|>SHARE|BOUND");
     for (size_t i = 0; i < count; i++) {
         put_name(t, &rows[i]);
@@ -97,9 +93,7 @@ static void put_estimated(const json_t *cost, unsigned top) {
     const json_t *list = json_object_get(cost, "assumptions");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
-        char *line = cli_text("  assumes: %s\n", text ? text : "?");
-        term_put(stdout, CLI_DIM, line);
-        free(line);
+        term_line(CLI_DIM, "  assumes: %s", text ? text : "?");
     }
     free(sum);
     free(rows);
@@ -108,9 +102,7 @@ static void put_estimated(const json_t *cost, unsigned top) {
 void show_profile(const char *document, unsigned top) {
     json_t *doc = doc_parse(document);
     const json_t *profile = json_object_get(doc, "profile"), *cost = json_object_get(doc, "cost");
-    char *target = cli_text("target: %s\n", doc_text(doc, "target", "-"));
-    term_put(stdout, CLI_PLAIN, target);
-    free(target);
+    term_line(CLI_PLAIN, "target: %s", doc_text(doc, "target", "-"));
     if (json_is_object(profile)) put_measured(profile, top);
     if (json_is_object(profile) && json_is_object(cost)) (void)fputc('\n', stdout);
     if (json_is_object(cost)) put_estimated(cost, top);

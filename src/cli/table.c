@@ -55,15 +55,10 @@ void table_cell_take(term_table *t, cli_style style, char *text) {
 }
 
 void table_cell(term_table *t, cli_style style, const char *fmt, ...) {
-    va_list args, again;
+    va_list args;
     va_start(args, fmt);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
-    char *text = cli_zalloc(len < 0 ? 1 : (size_t)len + 1, 1);
-    if (len > 0) (void)vsnprintf(text, (size_t)len + 1, fmt, again);
-    va_end(again);
+    table_cell_take(t, style, cli_text_from(fmt, args));
     va_end(args);
-    table_cell_take(t, style, text);
 }
 
 term_table *table_new(const char *head) {

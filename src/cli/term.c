@@ -2,6 +2,7 @@
 #include "cli/term.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -135,6 +136,18 @@ void term_put(FILE *to, cli_style style, const char *text) {
     free(clean);
 }
 
+void term_line(cli_style style, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    char *text = cli_text_from(fmt, args);
+    va_end(args);
+    char *line = term_clean(text, false);
+    term_put(stdout, style, line);
+    (void)fputc('\n', stdout);
+    free(line);
+    free(text);
+}
+
 /* ---- progress ---- */
 
 void term_progress_end(void) {
@@ -174,8 +187,10 @@ static void say(cli_style style, const char *kind, const char *text) {
     term_progress_end(); /* the next progress call draws again */
     term_put(stderr, CLI_BOLD, "aipc: ");
     if (*kind) term_put(stderr, style, kind);
-    term_put(stderr, CLI_PLAIN, text);
+    char *line = term_clean(text, false); /* one line: a name with a newline must not forge another */
+    term_put(stderr, CLI_PLAIN, line);
     (void)fputc('\n', stderr);
+    free(line);
 }
 
 void term_warn(const char *text) {

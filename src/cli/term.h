@@ -17,6 +17,8 @@ void term_init(const cli_common *common);
 
 /* Prints `text` filtered and in a style; colour only where `to` may have it. */
 void term_put(FILE *to, cli_style style, const char *text);
+/* One line on stdout; a newline inside a name cannot begin another. */
+void term_line(cli_style style, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Columns a UTF-8 text takes. */
 size_t term_width(const char *text);
 /* A copy in which control characters and broken UTF-8 are '?'; newlines stay when `lines`. free() it. */
