@@ -63,14 +63,25 @@ static void show_tensors(const json_t *tensors) {
     }
 }
 
-/* Lines of a model diff or names only one side has: texts, or objects with a name. */
+/* "node conv1 (Conv): inputs, attribute pads" from {kind, name, op, what}. */
+static char *entry_text(const json_t *v) {
+    if (json_is_string(v)) return cli_text("%s", json_string_value(v));
+    const char *kind = doc_text(v, "kind", ""), *op = doc_text(v, "op", NULL);
+    bool detailed = json_array_size(json_object_get(v, "what")) > 0;
+    char *what = doc_join(v, "what", ", ");
+    char *text =
+        cli_text("%s%s%s%s%s%s%s%s", kind, *kind ? " " : "", doc_text(v, "name", "?"), op ? " (" : "",
+                 op ? op : "", op ? ")" : "", detailed ? ": " : "", detailed ? what : "");
+    free(what);
+    return text;
+}
+
+/* Lines of a model diff, or names only one side has. */
 static void show_list(const json_t *list, const char *sign, cli_style style) {
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *v = json_array_get(list, i);
-        char *compact = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
-        const char *text = compact ? compact : json_string_value(v);
-        term_line(style, "%s %s", sign, text ? text : "?");
-        free(compact);
+        char *text = entry_text(json_array_get(list, i));
+        term_line(style, "%s %s", sign, text);
+        free(text);
     }
 }
 

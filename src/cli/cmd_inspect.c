@@ -36,7 +36,9 @@ static char *dtypes_text(const json_t *doc) {
     char *all = cli_text("%s, %s", count, bytes);
     const char *dtype;
     json_t *n;
-    json_object_foreach(json_object_get(doc, "weight_dtypes"), dtype, n) {
+    json_t *dtypes = json_object_get(doc, "weight_dtypes");
+    if (!dtypes) dtypes = json_object_get(doc, "dtypes");
+    json_object_foreach(dtypes, dtype, n) {
         char *longer = cli_text("%s%s%s", all, strstr(all, " of ") ? ", " : " of ", dtype);
         free(all);
         all = longer;
@@ -50,7 +52,8 @@ static void put_head(const json_t *doc) {
     const char *file = doc_text(doc, "file", "-"), *producer = doc_text(doc, "producer", "");
     char *bytes = doc_format(doc, "bytes", fmt_bytes), *nodes = doc_format(doc, "nodes", fmt_count);
     double functions = 0, ir = 0;
-    (void)doc_number(doc, "functions", &functions);
+    if (!doc_number(doc, "functions", &functions)) /* a count, or their names */
+        functions = (double)json_array_size(json_object_get(doc, "functions"));
     (void)doc_number(doc, "ir_version", &ir);
     put_line("file", cli_text("%s, %s", file, bytes));
     put_line("format", cli_text("ONNX IR %.0f%s%s", ir, *producer ? ", made by " : "", producer));
