@@ -18,8 +18,8 @@ void ap_cpu_pin(size_t n) {
     if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) < 1) return;
     size_t skip = n % (size_t)CPU_COUNT(&all);
     for (size_t i = 0; i < CPU_SETSIZE; i++) {
-        if (!CPU_ISSET(i, &all) || skip-- > 0) continue;
-        CPU_SET(i, &one);
+        if (!CPU_ISSET((size_t)i, &all) || skip-- > 0) continue;
+        CPU_SET((size_t)i, &one);
         break;
     }
     (void)sched_setaffinity(0, sizeof one, &one);

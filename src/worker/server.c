@@ -2,6 +2,7 @@
 #include "worker/server.h"
 
 #include "base/cpu.h"
+#include "base/proc.h"
 #include "target/target.h"
 #include "worker/protocol.h"
 
@@ -23,9 +24,12 @@ static ap_err serve_open(server *s, const json_t *args, json_t **result) {
     if (!ops) AP_FAIL(AP_ERR_TARGET_UNKNOWN, "no target '%s'", kind);
     int64_t cpu = ap_json_int(args, "cpu", -1);
     if (cpu >= 0) ap_cpu_pin((size_t)cpu);
+    uint64_t start = ap_now_us();
     AP_TRY(ops->open(args, &s->state));
     s->ops = ops;
+    uint64_t spent = ap_now_us() - start;
     AP_TRY(ops->describe(s->state, result));
+    json_object_set_new(*result, "vendor_us", json_integer((json_int_t)spent));
 done:
     return err;
 }

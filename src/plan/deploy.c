@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/deploy.h"
+
+#include "base/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void target_release(ap_deploy_target *t) {
+    json_t *owned[] = {t->build, t->build_stage, t->align, t->align_stage, t->runs[0], t->runs[1], t->reload, t->reload_io,
+                       t->trace, t->trace_stage, t->profile, t->profile_stage, t->gate_list, t->failure};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) json_decref(owned[i]);
+    ap_gates_release(&t->gates);
+    ap_err_free(t->err);
+    pthread_mutex_destroy(&t->lock);
+}
+
+static void deployment_release(ap_deployment *d) {
+    json_t *owned[] = {d->stats, d->shapes, d->contract, d->input_tensors, d->warnings, d->golden, d->baseline_stage, d->interface_stage};
+    for (size_t i = 0; i < d->target_count; i++) target_release(&d->targets[i]);
+    free(d->targets);
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) json_decref(owned[i]);
+    ap_err_free(d->baseline_err);
+    ap_model_free(d->model);
+    ap_runtime_release(&d->ort);
+    ap_runtime_release(&d->qnn);
+    if (d->scratch) ap_err_free(ap_rmtree(d->scratch));
+    ap_store_close(&d->store);
+    ap_lock_release(&d->out_lock);
+    ap_ledger_release(&d->ledger);
+    pthread_mutex_destroy(&d->step_lock);
+    ap_arena_release(&d->arena);
+}
+
+// Golden first, then every target's own chain; the trace needs neither, so it fills the idle processor, and whoever is free
+// takes the reload as soon as the build is there.
+static void run_jobs(ap_deployment *d) {
+    ap_jobs *jobs = ap_jobs_new();
+    d->steps = 1;
+    for (size_t i = 0; i < d->target_count; i++) {
+        ap_deploy_target *t = &d->targets[i];
+        t->main_job = ap_jobs_add(jobs, ap_job_main, t, AP_JOB_NONE);
+        if (i == 0) ap_jobs_add(jobs, ap_job_baseline, d, AP_JOB_NONE);
+        d->steps += 4;
+    }
+    for (size_t i = 0; i < d->target_count; i++) {
+        ap_deploy_target *t = &d->targets[i];
+        if (ap_deploy_is_htp(t) && !d->o->no_trace) {
+            ap_jobs_add(jobs, ap_job_trace, t, AP_JOB_NONE);
+            d->steps++;
+        }
+        ap_jobs_add(jobs, ap_job_reload, t, t->main_job);
+    }
+    ap_jobs_run(jobs, ap_cpu_count());
+    ap_jobs_free(jobs);
+}
+
+// The error of the whole: the baseline's, else the first target's. The document keeps them all.
+static ap_err first_error(ap_deployment *d) {
+    ap_err err = d->baseline_err;
+    d->baseline_err = NULL;
+    for (size_t i = 0; i < d->target_count && !err; i++) {
+        err = d->targets[i].err;
+        d->targets[i].err = NULL;
+        if (err && d->target_count > 1) err = ap_err_context(err, "target %s", d->targets[i].id.text);
+    }
+    return err;
+}
+
+ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *given, json_t **document) {
+    aipc_deploy_options o = {0};
+    memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    ap_deployment d = {.ctx = c, .o = &o};
+    json_t *doc = NULL;
+    ap_err err = NULL;
+    pthread_mutex_init(&d.step_lock, NULL);
+    ap_ledger_init(&d.ledger);
+    AP_TRY(ap_deploy_prepare(&d));
+    for (size_t i = 0; i < json_array_size(d.warnings); i++)
+        ap_context_log(c, AIPC_WARN, "%s", json_string_value(json_array_get(d.warnings, i)));
+    run_jobs(&d);
+    for (size_t i = 0; i < d.target_count; i++) ap_target_finish(&d.targets[i]);
+    AP_TRY(ap_deploy_document(&d, &doc));
+    AP_TRY(ap_deploy_write(&d, doc));
+    *document = json_incref(doc);
+    err = first_error(&d);
+done:
+    json_decref(doc);
+    deployment_release(&d);
+    return err;
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// deploy: the main job. A model, targets and example inputs become an artifact folder with the evidence.
+//
+// Stages: 1 baseline · 2 interface · 3 build · 4 align · 5 quantize (not asked for in float deployments) · 6 profile and report.
+// What it never does: compute a number itself. Workers run vendor code, golden judges, report draws.
+#ifndef AP_PLAN_DEPLOY_H
+#define AP_PLAN_DEPLOY_H
+
+#include "device/runtime.h"
+#include "golden/contract.h"
+#include "golden/gates.h"
+#include "plan/context.h"
+#include "plan/jobs.h"
+#include "plan/ledger.h"
+#include "plan/store.h"
+#include "target/soc.h"
+#include "worker/worker.h"
+
+// Runs it. *document is the deploy document (docs/documents.md), set whenever the work got far enough to have one, also
+// together with an error.
+AP_MUST ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document);
+
+// ---- shared by the files of plan/deploy_*.c
+
+typedef struct ap_deployment ap_deployment;
+
+// One target on its way. Filled by jobs; each field has one writer, read after the job it belongs to.
+typedef struct ap_deploy_target {
+    ap_deployment *d;
+    ap_target_id id;
+    const char *precision;
+    ap_gates gates;
+    size_t main_job;
+    pthread_mutex_t lock; // guards err: the first one wins
+    ap_err err;
+    // build
+    char build_key[65];
+    char *build_dir;    // in the store
+    json_t *build;      // the worker's result
+    json_t *build_stage;
+    // align
+    char align_key[65];
+    char *align_dir;    // in the store, when it was there already
+    json_t *align;      // {outputs, runs_equal, reload_equal, metrics}
+    json_t *align_stage;
+    json_t *runs[2], *reload; // TENSOR lists
+    json_t *reload_io;
+    double align_seconds, align_vendor_s;
+    // trace
+    json_t *trace, *trace_stage; // trace: {list, faithful, note}
+    json_t *profile, *profile_stage;
+    json_t *gate_list, *failure;
+    char *work; // scratch folder of this target
+} ap_deploy_target;
+
+struct ap_deployment {
+    aipc_context *ctx;
+    const aipc_deploy_options *o;
+    ap_arena arena;
+    ap_store store;
+    ap_ledger ledger;
+    ap_lock out_lock;
+    const char *out_dir, *scratch, *logs;
+    char *program;      // hosts the workers
+    ap_runtime ort, qnn; // qnn only when a target needs it
+    ap_model *model;    // shapes set; read-only once the jobs run
+    char *model_path;   // real path
+    char digest[65];
+    json_t *stats, *shapes, *contract, *input_tensors, *warnings;
+    char baseline_key[65];
+    char *baseline_dir;
+    json_t *golden;     // TENSOR list of the outputs
+    json_t *baseline_stage, *interface_stage;
+    ap_err baseline_err;
+    ap_deploy_target *targets;
+    size_t target_count;
+    size_t steps_done, steps; // progress; guarded by step_lock
+    pthread_mutex_t step_lock;
+};
+
+// prepare.c: reads the command, the model and the inputs; fills everything up to `targets`.
+AP_MUST ap_err ap_deploy_prepare(ap_deployment *d);
+// The SPEC of the model as every worker gets it; new reference.
+json_t *ap_deploy_spec(const ap_deployment *d);
+bool ap_deploy_is_htp(const ap_deploy_target *t);
+
+// call.c: workers with a ledger.
+// `purpose` names the log file. slot: the processor to stay on; SIZE_MAX: free.
+AP_MUST ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose, size_t slot, ap_worker **out);
+// One request; *vendor_s (may be NULL) is added to. Steals args.
+AP_MUST ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args, double *vendor_s,
+                              json_t **result);
+// A fresh scratch folder.
+AP_MUST ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out);
+void ap_deploy_step(ap_deployment *d, const char *fmt, ...) AP_PRINTF(2, 3); // one piece of progress done
+json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *key, double seconds, double vendor_s, double golden_s,
+                      const char *key_metric, json_t *inputs, json_t *outputs); // steals inputs and outputs
+
+// The jobs.
+void ap_job_baseline(void *deployment, ap_jobs *jobs, size_t self, size_t slot); // deploy_baseline.c
+void ap_job_main(void *target, ap_jobs *jobs, size_t self, size_t slot);         // deploy_build.c: build, run twice
+void ap_job_reload(void *target, ap_jobs *jobs, size_t self, size_t slot);       // deploy_build.c
+void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot);        // deploy_trace.c
+void ap_target_fail(ap_deploy_target *t, ap_err e); // keeps the first, releases others
+// After the jobs: compares, judges, commits (deploy_align.c).
+void ap_target_finish(ap_deploy_target *t);
+// Where it goes wrong, when a gate failed (deploy_diagnose.c). Fills t->failure.
+void ap_target_diagnose(ap_deploy_target *t);
+// Writes the artifact folder and makes the document (deploy_document.c).
+AP_MUST ap_err ap_deploy_document(ap_deployment *d, json_t **document);
+AP_MUST ap_err ap_deploy_write(ap_deployment *d, json_t *document);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stage 1 and 2: what the original computes, and the interface it has. Golden first: all later work is judged against it.
+#include "plan/deploy.h"
+
+#include <string.h>
+
+static const ap_target_id cpu = {.kind = "cpu", .text = "cpu", .folder = "cpu"};
+
+static ap_err run_golden(ap_deployment *d, size_t slot) {
+    ap_arena a = {0};
+    ap_worker *w = NULL;
+    json_t *result = NULL, *record = NULL;
+    char *work = NULL;
+    double golden_s = 0;
+    uint64_t start = ap_now_us();
+    ap_err err = NULL;
+    (void)slot; // the CPU provider brings threads of its own
+    AP_TRY(ap_store_begin(&d->store, &a, &work));
+    AP_TRY(ap_deploy_worker(d, &cpu, "golden", SIZE_MAX, &w));
+    json_t *args = json_pack("{so,sO,sn,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors, "tensors", "dir", work);
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, &golden_s, &result));
+    json_t *outputs = json_object_get(result, "outputs");
+    ap_tensors_to_names(outputs);
+    json_t *stage = ap_stage_json("baseline", NULL, d->baseline_key, (double)(ap_now_us() - start) / 1e6, 0, golden_s, NULL,
+                                  json_pack("{ss}", "model", d->digest), NULL);
+    record = json_pack("{so,sO}", "stage", stage, "outputs", outputs);
+    char *dir = NULL;
+    AP_TRY(ap_store_commit(&d->store, d->baseline_key, work, record, &a, &dir));
+    work = NULL;
+    pthread_mutex_lock(&d->step_lock);
+    d->baseline_dir = ap_arena_strdup(&d->arena, dir);
+    pthread_mutex_unlock(&d->step_lock);
+    d->baseline_stage = json_incref(stage);
+    ap_tensors_to_paths(outputs, dir);
+    d->golden = json_incref(outputs);
+done:
+    ap_worker_stop(w, NULL);
+    ap_store_discard(work);
+    json_decref(result);
+    json_decref(record);
+    ap_arena_release(&a);
+    return ap_err_stage(err, "baseline");
+}
+
+// The contract's outputs are what the golden run really made.
+static ap_err make_interface(ap_deployment *d) {
+    json_t *outputs = json_array(), *o;
+    size_t i;
+    ap_err err = NULL;
+    json_array_foreach(d->golden, i, o) {
+        if (!json_is_string(json_object_get(o, "file")))
+            AP_FAIL(AP_ERR_MODEL_INVALID, "output '%s' is no tensor; only tensor outputs can be deployed", ap_json_str(o, "name", "?"));
+        json_array_append_new(outputs, json_pack("{sO,sO,sO}", "name", json_object_get(o, "name"), "dtype", json_object_get(o, "dtype"),
+                                                 "dims", json_object_get(o, "dims")));
+    }
+    json_object_set(d->contract, "outputs", outputs);
+    ap_buf metric = {0};
+    ap_buf_printf(&metric, "%zu input%s, %zu output%s", json_array_size(d->input_tensors), json_array_size(d->input_tensors) == 1 ? "" : "s",
+                  json_array_size(outputs), json_array_size(outputs) == 1 ? "" : "s");
+    d->interface_stage = ap_stage_json("interface", NULL, NULL, 0, 0, 0, ap_buf_str(&metric), json_pack("{ss}", "baseline", d->baseline_key), NULL);
+    json_object_set_new(d->baseline_stage, "key_metric", ap_json_string(ap_buf_str(&metric)));
+    ap_buf_free(&metric);
+done:
+    json_decref(outputs);
+    return err;
+}
+
+void ap_job_baseline(void *deployment, ap_jobs *jobs, size_t self, size_t slot) {
+    ap_deployment *d = deployment;
+    json_t *record = NULL;
+    ap_arena a = {0};
+    (void)jobs;
+    (void)self;
+    char *dir = NULL;
+    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, d->baseline_key, &a, &dir, &record);
+    if (!err && record) {
+        pthread_mutex_lock(&d->step_lock);
+        d->baseline_dir = ap_arena_strdup(&d->arena, dir);
+        pthread_mutex_unlock(&d->step_lock);
+        d->golden = json_incref(json_object_get(record, "outputs"));
+        ap_tensors_to_paths(d->golden, dir);
+        d->baseline_stage = json_incref(json_object_get(record, "stage"));
+        json_object_set_new(d->baseline_stage, "cached", json_true());
+    } else if (!err) {
+        err = run_golden(d, slot);
+    }
+    if (!err) err = make_interface(d);
+    d->baseline_err = err;
+    ap_deploy_step(d, "golden run");
+    json_decref(record);
+    ap_arena_release(&a);
+}

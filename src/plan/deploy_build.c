@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stage 3 and the vendor half of stage 4: build for the target, run twice, reload in a fresh process and run again.
+#include "base/hash.h"
+#include "plan/deploy.h"
+
+#include <string.h>
+
+// A refusal comes as a result with the error inside, so that placement and reasons reach the report too.
+static ap_err refusal_error(const json_t *result) {
+    const json_t *e = json_object_get(result, "refusal");
+    if (!e) return NULL;
+    ap_err err = ap_err_new(AP_ERR_REFUSED, "%s", ap_json_str(e, "message", "?"));
+    size_t i;
+    json_t *note;
+    json_array_foreach(json_object_get(e, "notes"), i, note) err = ap_err_note(err, "%s", json_string_value(note));
+    return ap_err_hint(ap_err_stage(err, "build"), "the report lists every node and where it would run");
+}
+
+static char *metric_of_build(const json_t *result, const char *target, ap_arena *a) {
+    size_t i, on = 0, total = json_array_size(json_object_get(result, "placement"));
+    json_t *n;
+    json_array_foreach(json_object_get(result, "placement"), i, n)
+        on += strcmp(ap_json_str(n, "ep", ""), "CPUExecutionProvider") != 0 || strcmp(target, "cpu") == 0;
+    return ap_arena_printf(a, "%zu/%zu nodes on target", on, total);
+}
+
+// Size and hash of what was built, for the manifest.
+static ap_err hash_files(const char *dir, json_t *files) {
+    ap_arena a = {0};
+    json_t *f;
+    size_t i;
+    ap_err err = NULL;
+    json_array_foreach(files, i, f) {
+        const char *path = ap_path_join(&a, dir, ap_json_str(f, "file", ""));
+        uint64_t bytes = 0;
+        ap_digest h;
+        AP_TRY(ap_file_size(path, &bytes));
+        AP_TRY(ap_sha256_file(path, &h));
+        json_object_set_new(f, "bytes", json_integer((json_int_t)bytes));
+        json_object_set_new(f, "sha256", json_string(h.hex));
+    }
+done:
+    ap_arena_release(&a);
+    return err;
+}
+
+static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
+    ap_deployment *d = t->d;
+    ap_arena a = {0};
+    json_t *result = NULL, *record = NULL;
+    char *work = NULL, *dir = NULL;
+    double vendor_s = 0;
+    uint64_t start = ap_now_us();
+    ap_err err = NULL;
+    AP_TRY(ap_store_begin(&d->store, &a, &work));
+    json_t *args = json_pack("{so,ss,ss,sb}", "model", ap_deploy_spec(d), "dir", work, "precision", t->precision, "dlc", d->o->dlc);
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build", args, &vendor_s, &result));
+    t->build = json_incref(result);
+    json_t *stage = ap_stage_json("build", t, t->build_key, (double)(ap_now_us() - start) / 1e6, vendor_s, 0,
+                                  metric_of_build(result, t->id.kind, &a), json_pack("{ss,sO}", "model", d->digest, "shapes", d->shapes), NULL);
+    t->build_stage = stage;
+    err = refusal_error(result);
+    if (err) {
+        json_object_set_new(stage, "verdict", json_string("fail"));
+        goto done;
+    }
+    AP_TRY(hash_files(work, json_object_get(result, "files")));
+    record = json_pack("{sO,sO}", "stage", stage, "result", result);
+    AP_TRY(ap_store_commit(&d->store, t->build_key, work, record, &a, &dir));
+    work = NULL;
+    pthread_mutex_lock(&d->step_lock);
+    t->build_dir = ap_arena_strdup(&d->arena, dir);
+    pthread_mutex_unlock(&d->step_lock);
+done:
+    ap_store_discard(work);
+    json_decref(result);
+    json_decref(record);
+    ap_arena_release(&a);
+    return err;
+}
+
+static ap_err find_build(ap_deploy_target *t) {
+    ap_deployment *d = t->d;
+    ap_arena a = {0};
+    char *dir = NULL;
+    json_t *record = NULL;
+    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, t->build_key, &a, &dir, &record);
+    if (!err && record) {
+        t->build = json_incref(json_object_get(record, "result"));
+        t->build_stage = json_incref(json_object_get(record, "stage"));
+        json_object_set_new(t->build_stage, "cached", json_true());
+        pthread_mutex_lock(&d->step_lock);
+        t->build_dir = ap_arena_strdup(&d->arena, dir);
+        pthread_mutex_unlock(&d->step_lock);
+    }
+    json_decref(record);
+    ap_arena_release(&a);
+    return err;
+}
+
+static ap_err find_align(ap_deploy_target *t) {
+    ap_deployment *d = t->d;
+    ap_arena a = {0};
+    char *dir = NULL;
+    json_t *record = NULL;
+    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, t->align_key, &a, &dir, &record);
+    if (!err && record) {
+        t->align = json_incref(json_object_get(record, "result"));
+        ap_tensors_to_paths(json_object_get(t->align, "outputs"), dir);
+        t->align_stage = json_incref(json_object_get(record, "stage"));
+        json_object_set_new(t->align_stage, "cached", json_true());
+        pthread_mutex_lock(&d->step_lock);
+        t->align_dir = ap_arena_strdup(&d->arena, dir);
+        pthread_mutex_unlock(&d->step_lock);
+    }
+    json_decref(record);
+    ap_arena_release(&a);
+    return err;
+}
+
+static ap_err run_once(ap_deploy_target *t, ap_worker *w, const char *name, json_t **outputs) {
+    ap_deployment *d = t->d;
+    char *dir = NULL;
+    json_t *result = NULL;
+    double vendor_s = 0;
+    uint64_t start = ap_now_us();
+    ap_err err = NULL;
+    AP_TRY(ap_deploy_scratch(d, name, &dir));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run", json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
+    *outputs = json_incref(json_object_get(result, "outputs"));
+    pthread_mutex_lock(&t->lock);
+    t->align_vendor_s += vendor_s;
+    t->align_seconds += (double)(ap_now_us() - start) / 1e6;
+    pthread_mutex_unlock(&t->lock);
+done:
+    json_decref(result);
+    return ap_err_stage(err, "align");
+}
+
+static ap_err load_build(ap_deploy_target *t, ap_worker *w, json_t **io) {
+    json_t *result = NULL;
+    double vendor_s = 0;
+    ap_err err = ap_deploy_call(t->d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", t->build_dir), &vendor_s, &result);
+    if (err) return err;
+    if (io) *io = json_incref(json_object_get(result, "io"));
+    pthread_mutex_lock(&t->lock);
+    t->align_vendor_s += vendor_s;
+    t->align_seconds += vendor_s;
+    pthread_mutex_unlock(&t->lock);
+    json_decref(result);
+    return NULL;
+}
+
+// The cpu target's profile is a measurement of this machine; it belongs to the built model, which is loaded right here.
+static ap_err run_profile(ap_deploy_target *t, ap_worker *w) {
+    ap_deployment *d = t->d;
+    char *dir = NULL;
+    json_t *result = NULL;
+    uint64_t start = ap_now_us();
+    double vendor_s = 0;
+    ap_err err = NULL;
+    if (ap_deploy_is_htp(t)) return NULL;
+    AP_TRY(ap_deploy_scratch(d, "profile", &dir));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "profile", json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
+    t->profile = json_incref(result);
+    t->profile_stage = ap_stage_json("profile", t, NULL, (double)(ap_now_us() - start) / 1e6, vendor_s, 0, NULL, NULL, NULL);
+done:
+    json_decref(result);
+    return ap_err_stage(err, "profile");
+}
+
+void ap_job_main(void *target, ap_jobs *jobs, size_t self, size_t slot) {
+    ap_deploy_target *t = target;
+    ap_worker *w = NULL;
+    ap_err err = NULL;
+    AP_TRY(find_build(t));
+    AP_TRY(find_align(t));
+    if (t->build && t->align && ap_deploy_is_htp(t)) goto done;
+    AP_TRY(ap_deploy_worker(t->d, &t->id, "build", slot, &w));
+    if (t->build) AP_TRY(load_build(t, w, NULL));
+    else AP_TRY(run_build(t, w));
+    ap_deploy_step(t->d, "%s: built", t->id.text);
+    if (!t->align) {
+        ap_jobs_release(jobs, self); // the reload can begin
+        AP_TRY(run_once(t, w, "run", &t->runs[0]));
+        ap_deploy_step(t->d, "%s: first run", t->id.text);
+        AP_TRY(run_once(t, w, "run", &t->runs[1]));
+        ap_deploy_step(t->d, "%s: second run", t->id.text);
+    }
+    AP_TRY(run_profile(t, w));
+done:
+    ap_worker_stop(w, NULL);
+    ap_target_fail(t, err);
+}
+
+void ap_job_reload(void *target, ap_jobs *jobs, size_t self, size_t slot) {
+    ap_deploy_target *t = target;
+    ap_worker *w = NULL;
+    ap_err err = NULL;
+    (void)jobs;
+    (void)self;
+    AP_TRY(ap_deploy_worker(t->d, &t->id, "reload", slot, &w));
+    AP_TRY(load_build(t, w, &t->reload_io));
+    AP_TRY(run_once(t, w, "reload", &t->reload));
+    ap_deploy_step(t->d, "%s: run after reload", t->id.text);
+done:
+    ap_worker_stop(w, NULL);
+    ap_target_fail(t, ap_err_context(err, "reload in a fresh process"));
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Workers for a deployment: started with the right libraries, called with the clock running.
+#include "base/cpu.h"
+#include "plan/deploy.h"
+
+#include <string.h>
+
+bool ap_deploy_is_htp(const ap_deploy_target *t) { return t->id.soc != NULL; }
+
+ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out) {
+    ap_arena a = {0};
+    char *path = NULL;
+    ap_err err = ap_mkdtemp(d->scratch, prefix, &a, &path);
+    if (!err) {
+        pthread_mutex_lock(&d->step_lock); // the deployment's arena has many users
+        *out = ap_arena_strdup(&d->arena, path);
+        pthread_mutex_unlock(&d->step_lock);
+    }
+    ap_arena_release(&a);
+    return err;
+}
+
+ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose, size_t slot, ap_worker **out) {
+    ap_arena a = {0};
+    char *log = ap_path_join(&a, d->logs, ap_arena_printf(&a, "%s-%s.log", target->folder, purpose));
+    json_t *config = json_pack("{ss,ss}", "target", target->kind, "ort",
+                               ap_path_join(&a, d->ort.dir, "libonnxruntime.so.1"));
+    if (target->soc) {
+        json_object_set_new(config, "qnn_dir", json_string(d->qnn.dir));
+        json_object_set_new(config, "soc_model", json_integer(target->soc->soc_model));
+    }
+    // Two emulators on two processors disturb each other unless each keeps to its own.
+    if (slot != SIZE_MAX && ap_cpu_count() > 1) json_object_set_new(config, "cpu", json_integer((json_int_t)slot));
+    ap_worker_options o = {.program = d->program,
+                           .config = config,
+                           .log_path = log,
+                           .timeout_s = d->o->timeout_s,
+                           .memory_limit_bytes = (uint64_t)d->o->memory_mib << 20};
+    ap_err err = ap_worker_start(&o, out);
+    if (!err)
+        ap_ledger_add(&d->ledger, target->soc ? AP_TIME_VENDOR : AP_TIME_GOLDEN,
+                      (uint64_t)ap_json_int(ap_worker_description(*out), "vendor_us", 0));
+    json_decref(config);
+    ap_arena_release(&a);
+    return err;
+}
+
+ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args, double *vendor_s,
+                      json_t **result) {
+    ap_err err = ap_worker_call(w, op, args, result);
+    if (err) return ap_err_stage(err, op);
+    uint64_t us = (uint64_t)ap_json_int(*result, "vendor_us", 0);
+    ap_ledger_add(&d->ledger, kind, us);
+    if (vendor_s) *vendor_s += (double)us / 1e6;
+    return NULL;
+}
+
+void ap_deploy_step(ap_deployment *d, const char *fmt, ...) {
+    ap_buf text = {0};
+    va_list args;
+    va_start(args, fmt);
+    ap_buf_vprintf(&text, fmt, args);
+    va_end(args);
+    pthread_mutex_lock(&d->step_lock);
+    size_t done = ++d->steps_done;
+    pthread_mutex_unlock(&d->step_lock);
+    ap_context_progress(d->ctx, done < d->steps ? done : d->steps, d->steps, "%s", ap_buf_str(&text));
+    ap_buf_free(&text);
+}
+
+void ap_target_fail(ap_deploy_target *t, ap_err e) {
+    if (!e) return;
+    pthread_mutex_lock(&t->lock);
+    bool first = t->err == NULL;
+    if (first) t->err = e;
+    pthread_mutex_unlock(&t->lock);
+    if (!first) ap_err_free(e);
+}
+
+json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *key, double seconds, double vendor_s, double golden_s,
+                      const char *key_metric, json_t *inputs, json_t *outputs) {
+    double ours = seconds - vendor_s - golden_s;
+    return json_pack("{ss,so,ss,sb,so,sf,s{sf,sf,sf},so,so,so}", "stage", stage, "target", ap_json_string(t ? t->id.text : NULL),
+                     "verdict", "pass", "cached", 0, "key", ap_json_string(key), "seconds", seconds, "time", "ours_s",
+                     ours > 0 ? ours : 0.0, "vendor_s", vendor_s, "golden_s", golden_s, "key_metric", ap_json_string(key_metric), "inputs",
+                     inputs ? inputs : json_object(), "outputs", outputs ? outputs : json_object());
+}

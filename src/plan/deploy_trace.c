@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The per-tensor comparison along the graph.
+//
+// A tensor that is exposed as an output can no longer be fused away, so a traced graph may compute other numbers than the
+// shipped one. Tensors inside groups the HTP is known to fuse are therefore left out, and the traced run's real outputs are
+// compared bit by bit with the plain run's: the report says whether the trace describes the shipped graph.
+#include "plan/deploy.h"
+
+#include "base/hash.h"
+#include "golden/trace.h"
+#include "tensor/npy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TRACED 400
+
+static bool is_one_of(const char *op, const char *const *list) {
+    for (; *list; list++)
+        if (strcmp(op, *list) == 0) return true;
+    return false;
+}
+
+// Inside a fused group: made by a matrix op (or the gate of a SiLU) and read only by the activation that follows it.
+static bool inside_fused_group(const ap_value *v) {
+    static const char *const makers[] = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", NULL};
+    static const char *const activations[] = {"Relu", "Clip", "Sigmoid", "HardSwish", "LeakyRelu", "PRelu", "Tanh", "Mul",
+                                              "HardSigmoid", "Gelu", "Erf", "Add", "BatchNormalization", NULL};
+    const ap_node *p = v->producer;
+    if (!p || v->is_output || v->use_count == 0) return false;
+    if (strcmp(p->op, "Sigmoid") == 0 || strcmp(p->op, "HardSigmoid") == 0 || strcmp(p->op, "Erf") == 0)
+        return v->use_count == 1 && strcmp(v->uses[0].node->op, "Mul") == 0;
+    if (!is_one_of(p->op, makers) || strcmp(p->op, "Add") == 0) return false;
+    for (size_t i = 0; i < v->use_count; i++)
+        if (!is_one_of(v->uses[i].node->op, activations)) return false;
+    return true;
+}
+
+// Candidates, evenly thinned when there are too many, without fused ones and without graph outputs.
+static void choose(const ap_model *m, const char ***names, size_t *count) {
+    const char **all = NULL;
+    size_t n = 0, kept = 0;
+    ap_trace_candidates(m, &all, &n);
+    for (size_t i = 0; i < n; i++) {
+        const ap_value *v = ap_graph_value(m->graph, all[i]);
+        if (!v || v->is_output || inside_fused_group(v)) continue;
+        all[kept++] = all[i];
+    }
+    if (kept > MAX_TRACED) {
+        for (size_t i = 0; i < MAX_TRACED; i++) all[i] = all[i * kept / MAX_TRACED];
+        kept = MAX_TRACED;
+    }
+    *names = all;
+    *count = kept;
+}
+
+static json_t *float_names(const json_t *tensors) {
+    json_t *list = json_array(), *t;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)tensors, i, t)
+        if (ap_dtype_is_float(ap_dtype_from_name(ap_json_str(t, "dtype", "")))) json_array_append(list, json_object_get(t, "name"));
+    return list;
+}
+
+static ap_err golden_tensors(ap_deploy_target *t, size_t slot, double *golden_s, json_t **out) {
+    static const ap_target_id cpu = {.kind = "cpu", .text = "cpu", .folder = "cpu"};
+    ap_deployment *d = t->d;
+    const char **names = NULL;
+    size_t count = 0;
+    ap_worker *w = NULL;
+    char *dir = NULL;
+    json_t *wanted = json_array(), *result = NULL;
+    ap_err err = NULL;
+    (void)slot;
+    choose(d->model, &names, &count);
+    for (size_t i = 0; i < count; i++) json_array_append_new(wanted, ap_json_string(names[i]));
+    for (size_t i = 0; i < d->model->graph->output_count; i++)
+        json_array_append_new(wanted, ap_json_string(d->model->graph->outputs[i]->name));
+    AP_TRY(ap_deploy_scratch(d, "golden", &dir));
+    AP_TRY(ap_deploy_worker(d, &cpu, "trace", SIZE_MAX, &w));
+    json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors, "tensors", wanted, "dir", dir);
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, golden_s, &result));
+    *out = json_incref(json_object_get(result, "outputs"));
+done:
+    ap_worker_stop(w, NULL);
+    free(names);
+    json_decref(wanted);
+    json_decref(result);
+    return err;
+}
+
+static ap_err target_tensors(ap_deploy_target *t, size_t slot, json_t *names, double *vendor_s, json_t **out) {
+    ap_deployment *d = t->d;
+    ap_worker *w = NULL;
+    char *dir = NULL, *runs = NULL;
+    json_t *spec = ap_deploy_spec(d), *built = NULL, *result = NULL;
+    ap_err err = NULL;
+    json_object_set(spec, "outputs", names);
+    AP_TRY(ap_deploy_scratch(d, "traced", &dir));
+    AP_TRY(ap_deploy_scratch(d, "traced-run", &runs));
+    AP_TRY(ap_deploy_worker(d, &t->id, "trace", slot, &w));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build",
+                          json_pack("{sO,ss,ss}", "model", spec, "dir", dir, "precision", t->precision), vendor_s, &built));
+    if (json_object_get(built, "refusal"))
+        AP_FAIL(AP_ERR_REFUSED, "%s", ap_json_str(json_object_get(built, "refusal"), "message", "refused"));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run", json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", runs), vendor_s, &result));
+    *out = json_incref(json_object_get(result, "outputs"));
+done:
+    ap_worker_stop(w, NULL);
+    json_decref(spec);
+    json_decref(built);
+    json_decref(result);
+    return err;
+}
+
+// Hashes of the real outputs, for the comparison with the plain run once that is there.
+static ap_err output_hashes(const ap_deployment *d, const json_t *tensors, json_t **out) {
+    json_t *all = json_object(), *t;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)tensors, i, t) {
+        const ap_value *v = ap_graph_value(d->model->graph, ap_json_str(t, "name", ""));
+        ap_tensor x = {0};
+        if (!v || !v->is_output) continue;
+        ap_err err = ap_npy_map(ap_json_str(t, "file", ""), &x);
+        if (err) {
+            json_decref(all);
+            return err;
+        }
+        ap_digest h = ap_sha256_of(x.data, x.bytes);
+        ap_tensor_free(&x);
+        json_object_set_new(all, v->name, json_string(h.hex));
+    }
+    *out = all;
+    return NULL;
+}
+
+static ap_err make_trace(ap_deploy_target *t, size_t slot, const char *key) {
+    ap_deployment *d = t->d;
+    ap_arena a = {0};
+    json_t *golden = NULL, *target = NULL, *list = NULL, *hashes = NULL, *record = NULL, *names = NULL;
+    char *work = NULL, *dir = NULL;
+    double golden_s = 0, vendor_s = 0;
+    uint64_t start = ap_now_us();
+    ap_err err = NULL;
+    AP_TRY(golden_tensors(t, slot, &golden_s, &golden));
+    names = float_names(golden);
+    AP_TRY(target_tensors(t, slot, names, &vendor_s, &target));
+    AP_TRY(ap_trace_compare(d->model, golden, target, &list));
+    AP_TRY(output_hashes(d, target, &hashes));
+    t->trace = json_pack("{sO,sO}", "list", list, "output_sha256", hashes);
+    ap_buf metric = {0};
+    ap_buf_printf(&metric, "%zu tensors compared", json_array_size(list));
+    t->trace_stage = ap_stage_json("trace", t, key, (double)(ap_now_us() - start) / 1e6, vendor_s, golden_s, ap_buf_str(&metric),
+                                   json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key), NULL);
+    ap_buf_free(&metric);
+    record = json_pack("{sO,sO}", "stage", t->trace_stage, "result", t->trace);
+    AP_TRY(ap_store_begin(&d->store, &a, &work));
+    AP_TRY(ap_store_commit(&d->store, key, work, record, &a, &dir));
+    work = NULL;
+done:
+    ap_store_discard(work);
+    json_decref(golden);
+    json_decref(target);
+    json_decref(list);
+    json_decref(hashes);
+    json_decref(names);
+    json_decref(record);
+    ap_arena_release(&a);
+    return err;
+}
+
+void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
+    ap_deploy_target *t = target;
+    ap_deployment *d = t->d;
+    ap_arena a = {0};
+    char *dir = NULL, key[65];
+    json_t *record = NULL, *inputs = json_pack("{ss,ss,ss}", "stage", "trace", "build", t->build_key, "baseline", d->baseline_key);
+    (void)jobs;
+    (void)self;
+    ap_store_key(inputs, key);
+    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, key, &a, &dir, &record);
+    if (!err && record) {
+        t->trace = json_incref(json_object_get(record, "result"));
+        t->trace_stage = json_incref(json_object_get(record, "stage"));
+        json_object_set_new(t->trace_stage, "cached", json_true());
+    } else if (!err) {
+        err = make_trace(t, slot, key);
+    }
+    // A trace is evidence beside the gates, not one of them: when it cannot be had, the report says why.
+    if (err) {
+        json_decref(t->trace);
+        t->trace = json_pack("{s[],so}", "list", "note", ap_json_string(ap_err_message(err)));
+        ap_context_log(d->ctx, AIPC_WARN, "%s: no per-tensor comparison: %s", t->id.text, ap_err_message(err));
+        ap_err_free(err);
+    }
+    ap_deploy_step(d, "%s: per-tensor comparison", t->id.text);
+    json_decref(inputs);
+    json_decref(record);
+    ap_arena_release(&a);
+}
