@@ -7,11 +7,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static bool same_recipe(const ap_image_recipe *a, const ap_image_recipe *b) {
+    // Field by field: the padding between them may hold anything.
+    return a->layout == b->layout && a->color == b->color && a->resize == b->resize && a->width == b->width &&
+           a->height == b->height && a->scale == b->scale && memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
+           memcmp(a->std, b->std, sizeof a->std) == 0 && a->pad == b->pad;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = ap_strndup((const char *)data, size);
     ap_image_recipe first, second;
-    memset(&first, 0, sizeof first);
-    memset(&second, 0, sizeof second);
     ap_err err = ap_image_recipe_parse(text, &first);
     if (err) {
         if (ap_err_code(err) != AP_ERR_USAGE) abort();
@@ -20,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         ap_buf once = {0}, twice = {0};
         ap_image_recipe_format(&first, &once);
         err = ap_image_recipe_parse(ap_buf_str(&once), &second);
-        if (err || memcmp(&first, &second, sizeof first) != 0) abort();
+        if (err || !same_recipe(&first, &second)) abort();
         ap_image_recipe_format(&second, &twice);
         if (strcmp(ap_buf_str(&once), ap_buf_str(&twice)) != 0) abort();
         ap_buf_free(&twice);

@@ -3,6 +3,13 @@
 #include "tensor/image.h"
 #include "test_tensor.h"
 
+static bool same_recipe(const ap_image_recipe *a, const ap_image_recipe *b) {
+    // Field by field: the padding between them may hold anything.
+    return a->layout == b->layout && a->color == b->color && a->resize == b->resize && a->width == b->width &&
+           a->height == b->height && a->scale == b->scale && memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
+           memcmp(a->std, b->std, sizeof a->std) == 0 && a->pad == b->pad;
+}
+
 static void format_is(const char *in, const char *want) {
     ap_image_recipe r, again;
     ap_buf b = {0};
@@ -10,7 +17,7 @@ static void format_is(const char *in, const char *want) {
     ap_image_recipe_format(&r, &b);
     assert_string_equal(ap_buf_str(&b), want);
     must(ap_image_recipe_parse(ap_buf_str(&b), &again));
-    assert_memory_equal(&again, &r, sizeof r); // parse . format . parse loses no bit
+    assert_true(same_recipe(&again, &r)); // parse . format . parse loses no bit
     ap_buf_free(&b);
 }
 
