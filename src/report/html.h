@@ -64,7 +64,7 @@ void ap_html_target_open(const json_t *target, size_t index, ap_buf *out);
 void ap_html_footer(const json_t *doc, ap_buf *out);
 
 // html_plot.c
-void ap_html_plot(const json_t *doc, const json_t *target, ap_buf *out);
+void ap_html_plot(const json_t *target, ap_buf *out);
 
 // html_gates.c
 void ap_html_failure(const json_t *target, ap_buf *out);

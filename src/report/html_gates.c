@@ -69,16 +69,9 @@ void ap_html_failure(const json_t *target, ap_buf *out) {
 
 static void threshold_cell(const json_t *gate, ap_buf *out) {
     const json_t *threshold = json_object_get(gate, "threshold");
-    const char *op = ap_rd_str_or(gate, "op", "");
     ap_buf text = {0};
-    if (strcmp(op, ">=") == 0)
-        op = "≥";
-    else if (strcmp(op, "<=") == 0)
-        op = "≤";
-    else if (strcmp(op, "==") == 0)
-        op = "=";
     ap_rd_gate_value(ap_rd_str(gate, "metric"), threshold, &text);
-    ap_html_fmt(out, "<td class=\"num\">%s %s", text.len ? op : "", ap_buf_str(&text));
+    ap_html_fmt(out, "<td class=\"num\">%s %s", ap_rd_gate_op(gate), ap_buf_str(&text));
     if (ap_json_bool(gate, "user_set", false)) {
         ap_buf_puts(out, " <span class=\"chip warn\" title=\"This threshold was set by the user, it is not "
                          "the default\">USER</span>");
@@ -99,7 +92,7 @@ static void gate_row(const json_t *gate, ap_buf *out) {
     if (ap_rd_str(gate, "output"))
         ap_html_code_cell(out, ap_rd_str(gate, "output"));
     else
-        ap_buf_puts(out, "<td class=\"muted\">whole graph</td>");
+        ap_buf_puts(out, "<td class=\"muted\">whole artifact</td>");
     ap_rd_gate_value(key, json_object_get(gate, "value"), &value);
     ap_html_num_cell(out, true, ap_buf_str(&value));
     threshold_cell(gate, out);

@@ -251,8 +251,10 @@ static void lowest_table(const plot *p, ap_buf *out) {
         ap_html_fmt(out, "<td>%s</td>", ap_rd_str_or(pt->item, "op", ""));
         ap_html_code_cell(out, ap_rd_str(pt->item, "node"));
         ap_html_num_cell(out, true, ap_rd_db(pt->db).s);
-        ap_html_num_cell(out, ap_rd_num(pt->item, "max_abs", &v), ap_rd_g(v).s);
-        ap_html_num_cell(out, ap_rd_num(pt->item, "ref_max", &v), ap_rd_g(v).s);
+        bool known = ap_rd_num(pt->item, "max_abs", &v);
+        ap_html_num_cell(out, known, ap_rd_g(v).s);
+        known = ap_rd_num(pt->item, "ref_max", &v);
+        ap_html_num_cell(out, known, ap_rd_g(v).s);
         ap_buf_puts(out, "</tr>\n");
     }
     ap_html_table_close(out);
@@ -317,10 +319,9 @@ static void drawing(const plot *p, ap_buf *out) {
     ap_buf_puts(out, "</figcaption></figure>\n");
 }
 
-void ap_html_plot(const json_t *doc, const json_t *target, ap_buf *out) {
+void ap_html_plot(const json_t *target, ap_buf *out) {
     const json_t *trace = ap_rd_arr(target, "trace");
     plot p = {0};
-    (void)doc;
     if (!trace) return;
     collect(trace, &p);
     if (p.count) {

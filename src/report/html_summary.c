@@ -125,7 +125,7 @@ void ap_html_warnings(const json_t *doc, ap_buf *out) {
             "<code>--input NAME=FILE</code> before you rely on them.</p></div>\n");
     }
     if (list) {
-        ap_buf_puts(out, "<div class=\"note warn\"><ul>\n");
+        ap_buf_puts(out, "<div class=\"note warn\"><p><strong>Warnings</strong></p><ul>\n");
         for (size_t i = 0; i < json_array_size(list); i++) {
             ap_buf text = {0};
             ap_rd_value(json_array_get(list, i), &text);

@@ -91,6 +91,8 @@ static void head(const json_t *doc, ap_buf *out) {
     ap_buf_puts(out, "\n\n");
     text(out, ap_buf_str(&lede));
     ap_buf_puts(out, "\n\n");
+    ap_buf_free(&lede);
+    ap_buf_free(&title);
     if (ap_json_bool(doc, "sample", false))
         ap_buf_puts(out, "> **Sample.** Made up to show the page; nothing was measured.\n\n");
     if (ap_rd_str(doc, "created")) {
@@ -184,7 +186,7 @@ static void gates(const json_t *target, ap_buf *out) {
         code_cell(out, ap_rd_str(g, "output"));
         cell(out, ap_buf_str(&got));
         ap_buf_putc(out, ' ');
-        if (want.len) text(out, ap_rd_str(g, "op"));
+        text(out, ap_rd_gate_op(g));
         ap_buf_putc(out, ' ');
         text(out, ap_buf_str(&want));
         ap_buf_puts(out, ap_json_bool(g, "user_set", false) ? " (user) |" : " |");

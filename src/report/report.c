@@ -18,7 +18,7 @@ static void page_body(const json_t *doc, ap_buf *out) {
         ap_html_failure(t, out);
         ap_html_gates(t, i, out);
         ap_html_proof(t, out);
-        ap_html_plot(doc, t, out);
+        ap_html_plot(t, out);
         ap_html_cost(t, out);
         ap_html_profile(t, out);
         ap_html_placement(t, out);

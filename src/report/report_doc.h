@@ -59,6 +59,8 @@ typedef struct ap_metric_text {
 const ap_metric_text *ap_rd_metric(const char *key); // NULL when unknown
 // A gate's value or threshold as text: "48.0 dB", "100 %", "yes".
 void ap_rd_gate_value(const char *metric, const json_t *v, ap_buf *out);
+// "≥", "≤", "="; "" without a threshold and for yes/no checks, whose threshold says it all.
+const char *ap_rd_gate_op(const json_t *gate);
 
 // The numbers a reader asks for first, of one target.
 typedef struct ap_rd_facts {

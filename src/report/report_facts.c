@@ -63,25 +63,40 @@ const ap_metric_text *ap_rd_metric(const char *key) {
     return NULL;
 }
 
+// Metrics that are 1 or 0.
+static bool is_yes_no(const char *key) {
+    static const char *const keys[] = {"bit_equal", "repeat", "reload", "soc_readback", "contract"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(key, keys[i]) == 0) return true;
+    }
+    return false;
+}
+
 void ap_rd_gate_value(const char *metric, const json_t *v, ap_buf *out) {
     double x = 0;
     const ap_metric_text *m = ap_rd_metric(metric);
     const char *key = m ? m->key : metric ? metric : "";
     size_t len = strlen(key);
-    bool yes_no = strcmp(key, "bit_equal") == 0 || strcmp(key, "repeat") == 0 || strcmp(key, "reload") == 0 ||
-                  strcmp(key, "soc_readback") == 0 || strcmp(key, "contract") == 0;
     if (!ap_rd_real(v, &x))
         ap_rd_value(v, out);
     else if (len > 3 && strcmp(key + len - 3, "_db") == 0)
         ap_buf_puts(out, ap_rd_db(x).s);
     else if (strcmp(key, "share") == 0 || strstr(key, "_agree"))
         ap_buf_puts(out, ap_rd_percent(x).s);
-    else if (yes_no && (x == 0 || x == 1))
+    else if (is_yes_no(key) && (x == 0 || x == 1))
         ap_buf_puts(out, x != 0 ? "yes" : "no");
-    else if (strcmp(key, "cosine") == 0)
-        ap_buf_puts(out, ap_rd_fixed(x, 6).s);
+    else if (strcmp(key, "cosine") == 0 && isfinite(x))
+        ap_buf_printf(out, "%.7g", x);
     else
         ap_buf_puts(out, ap_rd_g(x).s);
+}
+
+const char *ap_rd_gate_op(const json_t *gate) {
+    const char *op = ap_rd_str_or(gate, "op", "");
+    const ap_metric_text *m = ap_rd_metric(ap_rd_str(gate, "metric"));
+    const json_t *threshold = json_object_get(gate, "threshold");
+    if (!threshold || json_is_null(threshold) || (m && is_yes_no(m->key))) return "";
+    return strcmp(op, ">=") == 0 ? "≥" : strcmp(op, "<=") == 0 ? "≤" : strcmp(op, "==") == 0 ? "=" : op;
 }
 
 static void gate_facts(const json_t *target, ap_rd_facts *f) {
