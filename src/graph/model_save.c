@@ -194,6 +194,26 @@ static ap_err check_external_name(const char *name) {
     return ap_err_new(AP_ERR_USAGE, "external data name \"%s\" must be a plain file name", name);
 }
 
+static ap_err name_is_free(ProtobufCMessage *msg, void *user) {
+    const char *name = user;
+    if (msg->descriptor != &onnx__tensor_proto__descriptor) return NULL;
+    const Onnx__TensorProto *t = (Onnx__TensorProto *)msg;
+    const char *location = ap_is_external(t) ? ap_external_location(t) : NULL;
+    if (!location || strcmp(location, name) != 0) return NULL;
+    return ap_err_new(AP_ERR_USAGE,
+                      "external data name \"%s\" is in use: tensor \"%s\" of a node or a body lies there",
+                      name, ap_proto_name(t));
+}
+
+// Only the main graph's initializers move; what bodies and attributes keep outside must not be written over.
+static ap_err check_name_free(const Onnx__ModelProto *from, const char *name) {
+    Onnx__ModelProto p = *from;
+    Onnx__GraphProto g = *from->graph;
+    p.graph = &g;
+    g.n_initializer = 0;
+    return ap_tree_walk(&p.base, name_is_free, (void *)(uintptr_t)name);
+}
+
 // ---- saving
 
 static ap_err write_messages(const Onnx__ModelProto *p, const char *path) {
@@ -216,6 +236,7 @@ static ap_err save_split(const ap_model *m, const char *path, const ap_save_opti
     o.min_bytes = opt->external_min_bytes ? opt->external_min_bytes : EXTERNAL_MIN;
     bool begun = false;
     ap_err err = check_external_name(o.name);
+    if (!err) err = check_name_free(m->proto, o.name);
     if (err) goto done;
     AP_TRY(ap_file_writer_begin(ap_path_join(&arena, ap_path_dir(&arena, path), o.name), &o.file));
     begun = true;
