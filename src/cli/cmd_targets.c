@@ -16,7 +16,17 @@ static char *plain(const json_t *o, const char *key) {
     return cli_text("%s", doc_text(o, key, "-"));
 }
 
-static bool put_soc(term_table *t, const json_t *soc) {
+/* Sources are long and few: the table holds their numbers, the lines below it their texts. Returns the
+ * number. */
+static size_t source_number(json_t *sources, const json_t *soc) {
+    const char *text = doc_text(soc, "source", "-");
+    size_t i = 0, count = json_array_size(sources);
+    while (i < count && strcmp(json_string_value(json_array_get(sources, i)), text) != 0) i++;
+    if (i == count) (void)json_array_append_new(sources, json_string(text));
+    return i + 1;
+}
+
+static bool put_soc(term_table *t, const json_t *soc, json_t *sources) {
     bool verified = doc_true(soc, "verified");
     const json_t *fp16 = json_object_get(soc, "fp16");
     table_row(t);
@@ -28,7 +38,7 @@ static bool put_soc(term_table *t, const json_t *soc) {
     table_cell(t, CLI_PLAIN, "%s", json_is_true(fp16) ? "yes" : json_is_false(fp16) ? "no" : "-");
     table_cell(t, CLI_PLAIN, "%s", doc_text(soc, "product", "-"));
     table_cell_take(t, CLI_PLAIN, doc_join(soc, "features", ", "));
-    table_cell(t, CLI_DIM, "%s", doc_text(soc, "source", "-"));
+    table_cell(t, CLI_DIM, "%zu", source_number(sources, soc));
     return verified;
 }
 
@@ -42,13 +52,17 @@ static void show(const json_t *doc) {
     }
     table_print(t, stdout);
     (void)fputc('\n', stdout);
-    t = table_new("SOC|ALIASES|>MODEL|>HTP|>VTCM MB|FP16|PRODUCT|FEATURES|SOURCE");
+    t = table_new("SOC|ALIASES|>MODEL|>HTP|>VTCM MB|FP16|PRODUCT|FEATURES|>SOURCE");
     bool all = true;
-    for (size_t i = 0; i < json_array_size(socs); i++) all &= put_soc(t, json_array_get(socs, i));
+    json_t *sources = json_array();
+    for (size_t i = 0; i < json_array_size(socs); i++) all &= put_soc(t, json_array_get(socs, i), sources);
     table_print(t, stdout);
+    (void)fputc('\n', stdout);
+    for (size_t i = 0; i < json_array_size(sources); i++)
+        term_line(CLI_DIM, "source %zu: %s", i + 1, json_string_value(json_array_get(sources, i)));
     if (!all)
-        (void)fputs("\n* unverified: the row comes from the source named and was not confirmed otherwise\n",
-                    stdout);
+        term_line(CLI_PLAIN, "* unverified: stands in the source named and was not confirmed otherwise");
+    json_decref(sources);
 }
 
 /* "cpu", "htp:sm8650": one word a line, for scripts and completion. */

@@ -76,19 +76,21 @@ term_table *table_new(const char *head) {
     return t;
 }
 
-/* Cuts the widest left-aligned column so that the table fits; leaves it alone when that would not help. */
+/* Takes columns from the widest left-aligned ones, evenly, until the table fits the terminal. */
 static void fit(term_table *t, FILE *to) {
     struct winsize w;
     int fd = fileno(to);
     if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &w) != 0 || w.ws_col == 0) return;
-    size_t total = 0, widest = MAX_COLUMNS;
-    for (size_t i = 0; i < MAX_COLUMNS && t->width[i]; i++) {
-        total += t->width[i] + (i ? GAP : 0);
-        if (!t->right[i] && (widest == MAX_COLUMNS || t->width[i] > t->width[widest])) widest = i;
+    size_t total = 0;
+    for (size_t i = 0; i < MAX_COLUMNS && t->width[i]; i++) total += t->width[i] + (i ? GAP : 0);
+    while (total > w.ws_col) {
+        size_t widest = MAX_COLUMNS;
+        for (size_t i = 0; i < MAX_COLUMNS && t->width[i]; i++)
+            if (!t->right[i] && (widest == MAX_COLUMNS || t->width[i] > t->width[widest])) widest = i;
+        if (widest == MAX_COLUMNS || t->width[widest] <= MIN_COLUMN) return;
+        t->width[widest]--;
+        total--;
     }
-    if (total <= w.ws_col || widest == MAX_COLUMNS) return;
-    size_t over = total - w.ws_col;
-    if (t->width[widest] >= over + MIN_COLUMN) t->width[widest] -= over;
 }
 
 static void cut(char *text, size_t width) {

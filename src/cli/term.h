@@ -47,7 +47,7 @@ void table_row(term_table *t);
 void table_cell(term_table *t, cli_style style, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Takes over a malloc'ed text; NULL shows "-". */
 void table_cell_take(term_table *t, cli_style style, char *text);
-/* On a terminal too narrow for it the widest column is cut with "…"; never in a pipe. Frees the table.
+/* On a terminal too narrow for it the widest columns are cut with "…"; never in a pipe. Frees the table.
  * A NULL file only frees. */
 void table_print(term_table *t, FILE *to);
 
