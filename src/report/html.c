@@ -86,13 +86,6 @@ void ap_html_verdict(ap_buf *out, ap_verdict v) {
         ap_html_fmt(out, "<span class=\"chip %s\">%s</span>", ap_verdict_class(v), ap_verdict_word(v));
 }
 
-void ap_html_value_cell(ap_buf *out, const json_t *v) {
-    ap_buf text = {0};
-    ap_rd_value(v, &text);
-    ap_html_fmt(out, "<td class=\"num\">%s</td>", ap_buf_str(&text));
-    ap_buf_free(&text);
-}
-
 void ap_html_num_cell(ap_buf *out, bool known, const char *text) {
     ap_html_fmt(out, "<td class=\"num\">%s</td>", known ? text : "");
 }

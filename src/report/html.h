@@ -19,8 +19,6 @@ void ap_html_code(ap_buf *out, const char *name);
 void ap_html_coord(ap_buf *out, double v);
 // <span class="chip pass">PASS</span>; nothing for AP_VERDICT_NONE.
 void ap_html_verdict(ap_buf *out, ap_verdict v);
-// A table cell with any JSON value as text.
-void ap_html_value_cell(ap_buf *out, const json_t *v);
 // <td class="num">text</td>, or an empty cell when `known` is false.
 void ap_html_num_cell(ap_buf *out, bool known, const char *text);
 // <td> with a name in code, empty when NULL.

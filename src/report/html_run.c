@@ -102,17 +102,19 @@ static void source_cells(const json_t *input, ap_buf *out) {
     ap_html_fmt(out, "<td><span class=\"chip %s\">%s</span> ", noise ? "warn" : "", kind);
     ap_html_code(out, ap_rd_str(source, "file"));
     if (noise && seed.len) ap_html_fmt(out, " <span class=\"muted small\">seed %s</span>", ap_buf_str(&seed));
+    if (ap_rd_str(source, "sha256"))
+        ap_html_fmt(out, "<div class=\"hash\">%s</div>", ap_rd_str(source, "sha256"));
     ap_buf_puts(out, "</td><td>");
     if (recipe.len) ap_html_code(out, ap_buf_str(&recipe));
-    ap_html_fmt(out, "</td><td class=\"hash\">%s</td>", ap_rd_str_or(source, "sha256", ""));
+    ap_buf_puts(out, "</td>");
     ap_buf_free(&seed);
     ap_buf_free(&recipe);
 }
 
 static void contract_table(const json_t *list, bool inputs, ap_buf *out) {
-    static const char *const heads[] = {"Input", "Type", "Shape", "Source", "Recipe", "SHA-256"};
+    static const char *const heads[] = {"Input", "Type", "Shape", "Source", "Recipe"};
     static const char *const output_heads[] = {"Output", "Type", "Shape"};
-    ap_html_table_open(out, "contract", inputs ? heads : output_heads, inputs ? 6 : 3);
+    ap_html_table_open(out, "contract", inputs ? heads : output_heads, inputs ? 5 : 3);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *t = json_array_get(list, i);
         ap_buf dims = {0};
@@ -120,7 +122,8 @@ static void contract_table(const json_t *list, bool inputs, ap_buf *out) {
         ap_rd_dims(json_object_get(t, "dims"), &dims);
         ap_buf_puts(out, "<tr>");
         ap_html_code_cell(out, ap_rd_str(t, "name"));
-        ap_html_fmt(out, "<td>%s</td><td>%s</td>", ap_rd_str_or(t, "dtype", ""), ap_buf_str(&dims));
+        ap_html_fmt(out, "<td>%s</td><td class=\"dims\">%s</td>", ap_rd_str_or(t, "dtype", ""),
+                    ap_buf_str(&dims));
         if (inputs) source_cells(t, out);
         ap_buf_puts(out, "</tr>\n");
         ap_buf_free(&dims);

@@ -101,14 +101,13 @@ const char *const ap_html_css[] = {
     "td{padding:7px 12px;border-bottom:1px solid var(--rule);vertical-align:top}\n"
     "tr:last-child td{border-bottom:0}\n"
     "td.num,th.num{text-align:right;white-space:nowrap}\n"
-    "td.name{min-width:215px}td.hash{font:11.5px/1.5 ui-monospace,Menlo,Consolas,\"DejaVu Sans "
+    "td.name{min-width:215px}td.dims{white-space:nowrap}.hash{font:11.5px/1.5 ui-monospace,Menlo,Consolas,\"DejaVu Sans "
     "Mono\",monospace;color:var(--muted);min-width:240px;word-break:break-all}\n"
     "tr.fail td{background:var(--fail-bg)}\n"
     "tr.group td{background:var(--soft);font-weight:600;font-size:13px;padding-top:6px;"
     "padding-bottom:6px}\n"
     "table.sortable th{cursor:pointer}table.sortable th[aria-sort=ascending]::after{content:\" ▲\"}"
-    "table.sortable th[aria-sort=descending]::after{content:\" ▼\"}\n"
-    "table.matrix td{white-space:nowrap}table.matrix td.num{font-size:13px}\n",
+    "table.sortable th[aria-sort=descending]::after{content:\" ▼\"}\n",
     // bars, panels
     ".bar{display:flex;height:12px;border-radius:3px;overflow:hidden;background:var(--soft);"
     "min-width:60px}\n"
@@ -158,7 +157,7 @@ const char *const ap_html_css[] = {
     "svg .grid{stroke:var(--rule)}svg .line{fill:none;stroke:var(--muted);stroke-opacity:.35}\n"
     "svg .gate{stroke:var(--fail);stroke-dasharray:6 4;stroke-width:1.4}svg text.gatelabel{"
     "fill:var(--fail);font-weight:600}\n"
-    "svg .lead{stroke:var(--ink);stroke-width:1}svg text.low{fill:var(--ink);font-weight:650}svg "
+    "svg .lead{stroke:var(--ink);stroke-width:1}svg text.low{fill:var(--ink);font-weight:650;paint-order:stroke;stroke:var(--paper);stroke-width:3px}svg "
     ".lowring{fill:none;stroke:var(--ink);stroke-width:1.5}\n"
     "svg circle.p{stroke:var(--paper);stroke-width:.8}svg circle.p:hover{stroke:var(--ink);"
     "stroke-width:2}\n"

@@ -148,6 +148,7 @@ ap_rd_text ap_rd_ms(double v) {
 
 ap_rd_text ap_rd_db(double v) {
     ap_rd_text t;
+    if (isnan(v)) return odd_number(v);
     if (isinf(v) && v > 0)
         snprintf(t.s, sizeof t.s, "exact");
     else
