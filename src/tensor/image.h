@@ -2,7 +2,9 @@
 // image: a jpg or png photo becomes a model input by an explicit recipe that is written into the contract.
 //
 // out[c,y,x] = (pixel[c,y,x] * scale - mean[c]) / std[c], pixel in 0..255 after colour order and resizing.
-// Bilinear resizing with half-pixel centres and no antialiasing (what OpenCV's INTER_LINEAR does).
+// Bilinear resizing with half-pixel centres and no antialiasing (what OpenCV's INTER_LINEAR does), in float: values
+// between pixels are not rounded to bytes. Pixels come as stored: EXIF orientation, gamma and colour profiles are not
+// applied, alpha is dropped, 16-bit samples keep their high byte.
 #ifndef AP_TENSOR_IMAGE_H
 #define AP_TENSOR_IMAGE_H
 
@@ -30,7 +32,8 @@ void ap_image_recipe_format(const ap_image_recipe *r, ap_buf *out); // the inver
 
 bool ap_image_is_image(const char *path); // by magic bytes
 // Decodes (libjpeg, libpng; at most 100 million pixels) and applies the recipe into a tensor of `dtype` and `dims`
-// (rank 4, or 3 without the batch; batch must be 1; channels 3, or 1 for gray). Errors INPUT_FILE (unreadable image,
+// (rank 4, or 3 without the batch; batch must be 1; channels 3, or 1 for gray; a dim of -1 is filled in from the recipe,
+// or with resize=none from the image). For integer dtypes values are rounded half to even and saturated. Errors INPUT_FILE (unreadable image,
 // with the decoder's words), INPUT_SHAPE (shape does not fit the layout), INPUT_DTYPE.
 AP_MUST ap_err ap_image_load(const char *path, const ap_image_recipe *r, ap_dtype dtype, const int64_t *dims, size_t rank,
                              ap_tensor *out);

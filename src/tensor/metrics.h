@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // metrics: how far one tensor is from another. Always all of them: cosine alone passes broken models.
+//
+// Pairs where either side is NaN or Inf are left out of all sums and maxima (cosine, SQNR, max_*, rms, channels): judge
+// nonfinite_mismatch beside them. SQNR of equal tensors is +inf; of a wrong tensor against an all-zero reference -inf.
 #ifndef AP_TENSOR_METRICS_H
 #define AP_TENSOR_METRICS_H
 
@@ -7,11 +10,11 @@
 #include "tensor/tensor.h"
 
 typedef struct ap_metrics {
-    size_t count;              // elements compared
+    size_t count;              // elements, finite or not
     double cosine;             // of the flattened tensors; 1 when both are all zero, 0 when one is
     double sqnr_db;            // 10 log10(sum ref^2 / sum (ref-test)^2); +inf when equal
     double max_abs;            // max |ref - test|
-    double max_rel;            // max |ref - test| / max(|ref|, 1e-3 * max |ref|)
+    double max_rel;            // max |ref - test| / max(|ref|, 1e-3 * max |ref|); +inf on a zero reference
     double ref_max;            // max |ref|, for scale
     double rms_error;
     size_t max_abs_index;      // flat index of the worst element
@@ -27,7 +30,8 @@ typedef struct ap_metrics {
 } ap_metrics;
 
 // Error INPUT_SHAPE / INPUT_DTYPE when shapes or dtypes differ (a float pair of different widths is fine).
-// Streams in blocks: no copy of the tensors. Sums in double with Neumaier or pairwise care.
+// Streams in blocks: no copy of the tensors, only two doubles per channel. Sums in double, blocks by Neumaier.
+// 64-bit integers beyond 2^53 are compared as doubles (bit_equal is exact).
 AP_MUST ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, ap_metrics *out);
 json_t *ap_metrics_json(const ap_metrics *m);
 // Reads it back (for cached records); absent keys keep NaN / 0.

@@ -85,12 +85,14 @@ double ap_tensor_at(const ap_tensor *t, size_t index);
 // Converts elements [from, from+count) to double / float. Bounds are the caller's business (asserted).
 void ap_tensor_to_f64(const ap_tensor *t, size_t from, size_t count, double *out);
 void ap_tensor_to_f32(const ap_tensor *t, size_t from, size_t count, float *out);
-// Elementwise conversion into an allocated tensor (saturating for ints, round-to-nearest-even for f16/bf16).
+// Elementwise conversion into an allocated tensor. To ints: truncated toward zero, saturating, NaN becomes 0. To bool:
+// everything but 0. To floats: round to nearest even; f16 and bf16 overflow to Inf, 8- and 4-bit floats saturate (the
+// default of ONNX Cast). Strings and complex only to themselves, else INPUT_DTYPE.
 AP_MUST ap_err ap_tensor_cast(const ap_tensor *t, ap_dtype to, ap_tensor *out);
 // First NaN or Inf: index, or -1.
 int64_t ap_tensor_find_nonfinite(const ap_tensor *t);
 // Uniform in [lo, hi) for floats, integers in [lo, hi) for ints, fair coin for bool; splitmix64 of `seed`,
-// the same bytes on every machine. Strings and complex: error INPUT_DTYPE.
+// the same bytes on every machine. Strings and complex: error INPUT_DTYPE. An empty or non-finite range: USAGE.
 AP_MUST ap_err ap_tensor_random(ap_tensor *t, uint64_t seed, double lo, double hi);
 
 uint16_t ap_f32_to_f16(float v); // round to nearest even
