@@ -319,16 +319,30 @@ static void drawing(const plot *p, ap_buf *out) {
     ap_buf_puts(out, "</figcaption></figure>\n");
 }
 
+// A comparison that could not be made, or that changed the answer, must not pass for a good one.
+static void trace_notes(const json_t *target, ap_buf *out) {
+    const char *note = ap_rd_str(target, "trace_note");
+    if (note)
+        ap_html_fmt(out, "<div class=\"note warn\"><p>The tensors were not compared: %s</p></div>\n", note);
+    if (json_is_false(json_object_get(target, "trace_faithful")) && ap_rd_arr(target, "trace")) {
+        ap_buf_puts(out, "<div class=\"note warn\"><p>The build that shows every tensor does not give the "
+                         "same output bits as the "
+                         "artifact itself. Take the values below as a hint where to look.</p></div>\n");
+    }
+}
+
 void ap_html_plot(const json_t *target, ap_buf *out) {
     const json_t *trace = ap_rd_arr(target, "trace");
     plot p = {0};
-    if (!trace) return;
-    collect(trace, &p);
+    if (trace) collect(trace, &p);
+    if (p.count || ap_rd_str(target, "trace_note")) {
+        ap_buf_puts(out, "<h3>Accuracy along the graph</h3>\n");
+        trace_notes(target, out);
+    }
     if (p.count) {
         find_gate(target, &p);
         scale(&p);
         place(&p);
-        ap_buf_puts(out, "<h3>Accuracy along the graph</h3>\n");
         drawing(&p, out);
         lowest_table(&p, out);
         all_tensors(trace, out);

@@ -197,6 +197,19 @@ static void gates(const json_t *target, ap_buf *out) {
     }
 }
 
+static void trace_notes(const json_t *target, ap_buf *out) {
+    const char *note = ap_rd_str(target, "trace_note");
+    if (note) {
+        ap_buf_puts(out, "\nThe tensors were not compared: ");
+        text(out, note);
+        ap_buf_putc(out, '\n');
+    }
+    if (json_is_false(json_object_get(target, "trace_faithful")) && ap_rd_arr(target, "trace")) {
+        ap_buf_puts(out, "\nThe build that shows every tensor does not give the artifact's output bits: a "
+                         "hint, not a proof.\n");
+    }
+}
+
 static void lowest(const json_t *target, ap_buf *out) {
     static const char *const heads[] = {"Tensor", "Operator", "#SQNR"};
     size_t count = 0;
@@ -321,6 +334,7 @@ static void target_part(const json_t *target, ap_buf *out) {
     if (no) ap_buf_puts(out, "\n### Not proved here\n\n");
     bullets(out, no);
     lowest(target, out);
+    trace_notes(target, out);
     cost(target, out);
     profile(target, out);
     refused(target, out);

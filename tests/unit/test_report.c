@@ -301,6 +301,24 @@ static void test_thousands_of_tensors_keep_the_worst(void **state) {
     json_decref(doc);
 }
 
+static void test_trace_notes(void **state) {
+    (void)state;
+    json_t *doc = load("report_sample.json"), *t = first_target(doc);
+    json_object_set_new(t, "trace_faithful", json_false());
+    ap_buf out = {0};
+    html_of(doc, &out);
+    assert_has(&out, "does not give the same output bits");
+    json_object_set_new(t, "trace", json_array());
+    json_object_set_new(t, "trace_note", json_string("the worker crashed <here>"));
+    ap_buf_clear(&out);
+    html_of(doc, &out);
+    assert_has(&out, "The tensors were not compared: the worker crashed &lt;here&gt;");
+    assert_null(ap_report_markdown(doc, &out));
+    assert_has(&out, "The tensors were not compared: the worker crashed &lt;here&gt;\n");
+    ap_buf_free(&out);
+    json_decref(doc);
+}
+
 static void both(const json_t *doc) {
     ap_buf out = {0};
     assert_null(ap_report_html(doc, &out));
@@ -440,6 +458,7 @@ int main(void) {
         cmocka_unit_test(test_odd_numbers_in_the_plot),
         cmocka_unit_test(test_emulator_cycles_never_shown),
         cmocka_unit_test(test_thousands_of_tensors_keep_the_worst),
+        cmocka_unit_test(test_trace_notes),
         cmocka_unit_test(test_mutated_documents),
         cmocka_unit_test(test_not_an_object),
         cmocka_unit_test(test_write),
