@@ -20,17 +20,32 @@ static void set_number(dimension *d, int64_t size) {
 
 // ---- symbols
 
-typedef struct substitution {
-    const char *symbol;
-    int64_t size;
-} substitution;
-
+// `user` is a map from symbol to size here and in fits_after.
 static ap_err substitute(ProtobufCMessage *msg, void *user) {
-    const substitution *s = user;
     if (msg->descriptor != &onnx__tensor_shape_proto__dimension__descriptor) return NULL;
     dimension *d = (dimension *)msg;
-    if (is_symbol(d) && !strcmp(d->dim_param, s->symbol)) set_number(d, s->size);
+    int64_t size = is_symbol(d) ? ap_map_get_index(user, d->dim_param) : -1;
+    if (size >= 0) set_number(d, size);
     return NULL;
+}
+
+// Would the shape still have a countable number of elements?
+static ap_err fits_after(ProtobufCMessage *msg, void *user) {
+    if (msg->descriptor != &onnx__tensor_shape_proto__descriptor) return NULL;
+    const Onnx__TensorShapeProto *shape = (Onnx__TensorShapeProto *)msg;
+    int64_t dims[AP_MAX_RANK];
+    size_t known = 0, count;
+    for (size_t i = 0; i < shape->n_dim && known < AP_MAX_RANK; i++) {
+        const dimension *d = shape->dim[i];
+        int64_t size = is_number(d) ? d->dim_value : is_symbol(d) ? ap_map_get_index(user, d->dim_param) : -1;
+        if (size >= 0) dims[known++] = size;
+    }
+    ap_err cause = ap_shape_count(dims, known, &count);
+    if (!cause) return NULL;
+    ap_err err =
+        ap_err_new(AP_ERR_INPUT_SHAPE, "with these sizes a tensor gets too large: %s", ap_err_message(cause));
+    ap_err_free(cause);
+    return err;
 }
 
 static ap_err collect_symbol(ProtobufCMessage *msg, void *user) {
@@ -93,10 +108,13 @@ static ap_err drop_stale(ap_model *m) {
     return err;
 }
 
-static ap_err set_everywhere(ap_model *m, const char *symbol, int64_t size) {
-    substitution s = {symbol, size};
+// Sets symbols wherever they stand. Nothing is changed on failure.
+static ap_err set_everywhere(ap_model *m, ap_map *sizes) {
+    ap_err err = ap_tree_walk(&m->proto->graph->base, fits_after, sizes);
+    if (err) return err;
     m->edited = true;
-    return ap_tree_walk(&m->proto->graph->base, substitute, &s);
+    err = ap_tree_walk(&m->proto->graph->base, substitute, sizes);
+    return err ? err : drop_stale(m);
 }
 
 static ap_err no_such_symbol(const char *symbol, const ap_map *have) {
@@ -111,7 +129,7 @@ static ap_err no_such_symbol(const char *symbol, const ap_map *have) {
 }
 
 ap_err ap_model_set_symbol(ap_model *m, const char *symbol, int64_t size) {
-    ap_map have = {0};
+    ap_map have = {0}, sizes = {0};
     ap_err err = NULL;
     AP_TRY(input_symbols(m, &have));
     if (!ap_map_has(&have, symbol)) {
@@ -119,12 +137,11 @@ ap_err ap_model_set_symbol(ap_model *m, const char *symbol, int64_t size) {
         goto done;
     }
     if (size < 0) AP_FAIL(AP_ERR_INPUT_SHAPE, "dimension \"%s\" cannot be %lld", symbol, (long long)size);
-    // The symbol's own text may be what `symbol` points to; the map's copy outlives the substitution.
-    for (size_t i = 0; i < have.count; i++)
-        if (!strcmp(have.entries[i].key, symbol)) AP_TRY(set_everywhere(m, have.entries[i].key, size));
-    AP_TRY(drop_stale(m));
+    ap_map_set_index(&sizes, symbol, (size_t)size);
+    AP_TRY(set_everywhere(m, &sizes));
 done:
     ap_map_free(&have);
+    ap_map_free(&sizes);
     return err;
 }
 
@@ -221,16 +238,19 @@ ap_err ap_model_set_input_shape(ap_model *m, const char *input, const int64_t *d
     Onnx__TypeProto__Tensor *t = info->type->tensor_type;
     if (!t->shape) {
         t->shape = make_shape(&m->arena, dims, rank);
-    } else if (!fits(t->shape, dims, rank)) {
-        return shape_error(input, t->shape, dims, rank);
+        m->edited = true;
+        return NULL;
     }
-    m->edited = true;
-    for (size_t i = 0; !err && i < rank; i++) {
-        dimension *d = t->shape->dim[i];
-        if (is_symbol(d)) err = set_everywhere(m, d->dim_param, dims[i]);
-        set_number(d, dims[i]);
-    }
-    return err ? err : drop_stale(m);
+    if (!fits(t->shape, dims, rank)) return shape_error(input, t->shape, dims, rank);
+    ap_map sizes = {0};
+    for (size_t i = 0; i < rank; i++)
+        if (is_symbol(t->shape->dim[i]))
+            ap_map_set_index(&sizes, t->shape->dim[i]->dim_param, (size_t)dims[i]);
+    err = set_everywhere(m, &sizes);
+    for (size_t i = 0; !err && i < rank; i++)
+        set_number(t->shape->dim[i], dims[i]); // those without a name too
+    ap_map_free(&sizes);
+    return ap_err_subject(err, input);
 }
 
 // ---- outputs

@@ -65,6 +65,23 @@ static ap_err check_slots(const ap_graph *g, const ap_node *n) {
     return invalid(n->name, ap_err_new(AP_ERR_INTERNAL, "node \"%s\" and its message differ", n->name));
 }
 
+// Attributes are looked up by name: each has one of its own.
+static ap_err check_attributes(const ap_node *n) {
+    const Onnx__NodeProto *p = n->proto;
+    ap_map seen = {0};
+    ap_err err = NULL;
+    for (size_t i = 0; i < p->n_attribute; i++) {
+        const char *name = p->attribute[i]->name;
+        if (!name || !*name)
+            AP_FAIL(AP_ERR_MODEL_INVALID, "attribute %zu of node \"%s\" has no name", i, n->name);
+        if (p->n_attribute > 1 && !ap_map_add(&seen, name, NULL))
+            AP_FAIL(AP_ERR_MODEL_INVALID, "node \"%s\" has two attributes \"%s\"", n->name, name);
+    }
+done:
+    ap_map_free(&seen);
+    return ap_err_subject(err, n->name);
+}
+
 typedef struct order_check {
     const ap_node *node;
     const ap_node *late; // a maker that stands behind its user
@@ -86,6 +103,7 @@ static ap_err check_node(const ap_graph *g, size_t i, bool has_main_opset) {
                                   "node \"%s\" (%s) needs ai.onnx operators, which the model does not import",
                                   n->name, n->op));
     ap_err err = check_slots(g, n);
+    if (!err) err = check_attributes(n);
     if (err) return err;
     order_check c = {n, NULL};
     ap_node_needs(n, see_order, &c);

@@ -81,6 +81,8 @@ static void symbol_errors(void **state) {
     must_fail(err, AP_ERR_INPUT_SHAPE, "\"height\"");
     must_fail(ap_model_set_symbol(m, "floor(h/2)", 2), AP_ERR_INPUT_SHAPE, "floor");
     must_fail(ap_model_set_symbol(m, "h", -1), AP_ERR_INPUT_SHAPE, "-1");
+    must_fail(ap_model_set_symbol(m, "h", INT64_MAX / 2), AP_ERR_INPUT_SHAPE, "too large");
+    assert_shape(m, "img", "batch,3,h,w");
     assert_false(m->edited);
     // The name may come from the model itself.
     int64_t dims[AP_MAX_RANK];

@@ -153,6 +153,17 @@ static void names_given_twice(void **state) {
     refused(b, AP_ERR_MODEL_INVALID, "both graph outputs");
 }
 
+static void attribute_names(void **state) {
+    bench *b = *state;
+    chain(b);
+    Onnx__NodeProto *n = node(b, "n", "Clip", "x", "c");
+    attr_int(b, n, "k", 1);
+    attr_int(b, n, "k", 2);
+    refused(b, AP_ERR_MODEL_INVALID, "node \"n\" has two attributes \"k\"");
+    n->attribute[1]->name = NULL;
+    refused(b, AP_ERR_MODEL_INVALID, "attribute 1 of node \"n\" has no name");
+}
+
 static void versions(void **state) {
     bench *b = *state;
     chain(b);
@@ -287,6 +298,7 @@ int main(void) {
         BENCH_TEST(missing_value),
         BENCH_TEST(cycles),
         BENCH_TEST(names_given_twice),
+        BENCH_TEST(attribute_names),
         BENCH_TEST(versions),
         BENCH_TEST(dims),
         BENCH_TEST(data_fits_its_shape),
