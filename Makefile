@@ -11,6 +11,7 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 ROOMS ?= base tensor graph engine target worker golden device plan report api cli
 VERSION := $(shell cat VERSION)
 PREFIX ?= /usr/local
+Q := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT := $(if $(DEBUG),-O0 -g3,-O2 -g)
@@ -37,7 +38,8 @@ all: $(BUILD)/libaipc.a $(if $(CLI_SRC),$(BUILD)/aipc)
 
 $(BUILD)/%.o: %.c $(GEN_SRC:.c=.h)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c $< -o $@
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c $< -o $@
 
 # Generated code is not ours to warn about.
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: src/graph/%.proto
@@ -54,14 +56,16 @@ $(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(wildcard data/*.json)
 
 $(BUILD)/libaipc.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/aipc: $(CLI_OBJ) $(BUILD)/libaipc.a
-	$(CC) $(SANFLAGS) $(LDFLAGS) $(CLI_OBJ) $(BUILD)/libaipc.a $(PKG_LIBS) -o $@
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $(CLI_OBJ) $(BUILD)/libaipc.a $(PKG_LIBS) -o $@
 
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libaipc.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests $(CFLAGS_ALL) $< $(BUILD)/libaipc.a -lcmocka $(PKG_LIBS) $(LDFLAGS) -o $@
+	@echo "  TEST  $<"
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS_ALL) $< $(BUILD)/libaipc.a -lcmocka $(PKG_LIBS) $(LDFLAGS) -o $@
 
 unit-bins: $(UNIT_BIN)
 unit: $(UNIT_BIN)

@@ -42,7 +42,8 @@ static ap_err view_output(ap_engine *e, OrtValue *v, ap_tensor *out) {
     OrtTensorTypeAndShapeInfo *info = NULL;
     ONNXTensorElementDataType type;
     int is_tensor = 0;
-    size_t bytes = 0;
+    size_t bytes = 0, rank = 0;
+    int64_t dims[AP_MAX_RANK];
     void *data = NULL;
     ap_err err = NULL;
     memset(out, 0, sizeof *out);
@@ -51,12 +52,12 @@ static ap_err view_output(ap_engine *e, OrtValue *v, ap_tensor *out) {
     ORT(e, GetTensorTypeAndShape(v, &info), "output type");
     ORT(e, GetTensorElementType(info, &type), "output type");
     if ((int)type < 1 || (int)type > 23 || type == ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING) goto done;
-    ORT(e, GetDimensionsCount(info, &out->rank), "output rank");
-    if (out->rank > AP_MAX_RANK) AP_FAIL(AP_ERR_MODEL_DIMS, "an output has rank %zu, at most %d is supported", out->rank, AP_MAX_RANK);
-    ORT(e, GetDimensions(info, out->dims, out->rank), "output dims");
+    ORT(e, GetDimensionsCount(info, &rank), "output rank");
+    if (rank > AP_MAX_RANK) AP_FAIL(AP_ERR_MODEL_DIMS, "an output has rank %zu, at most %d is supported", rank, AP_MAX_RANK);
+    ORT(e, GetDimensions(info, dims, rank), "output dims");
     ORT(e, GetTensorMutableData(v, &data), "output data");
-    AP_TRY(ap_shape_bytes((ap_dtype)type, out->dims, out->rank, &bytes));
-    AP_TRY(ap_tensor_view((ap_dtype)type, out->dims, out->rank, bytes ? data : NULL, bytes, out));
+    AP_TRY(ap_shape_bytes((ap_dtype)type, dims, rank, &bytes));
+    AP_TRY(ap_tensor_view((ap_dtype)type, dims, rank, bytes ? data : NULL, bytes, out));
 done:
     f->ReleaseTensorTypeAndShapeInfo(info);
     return err;

@@ -31,6 +31,19 @@ AP_MUST ap_err ap_contract_shapes(ap_model *m, const ap_input_request *r, json_t
 AP_MUST ap_err ap_contract_inputs(ap_model *m, const ap_input_request *r, const char *dir, json_t **inputs, json_t **tensors,
                                   json_t *warnings);
 
+// One input to be made.
+typedef struct ap_input_job {
+    const char *name;
+    ap_dtype dtype;
+    int64_t dims[AP_MAX_RANK];
+    size_t rank;
+    const char *file, *recipe; // NULL when not given
+    uint64_t seed;
+    const char *npy_path;      // where it goes
+} ap_input_job;
+// Makes it, appends to the contract's `inputs` and to the TENSOR list. ap_contract_inputs does this for a whole model.
+AP_MUST ap_err ap_contract_input(const ap_input_job *j, json_t *inputs, json_t *tensors, json_t *warnings);
+
 // Checks a list of {name, dtype, dims} (a session's io or a context binary's) against the contract's: names, order, dtype,
 // dims (-1 on either side is open). `where` says whose it is. Error CONTRACT naming the first difference.
 // With `any_order` the lists are matched by name.

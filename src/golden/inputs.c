@@ -8,33 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct input_job {
-    const ap_value *value;
-    ap_dtype dtype;
-    int64_t dims[AP_MAX_RANK];
-    size_t rank;
-    const char *file, *recipe; // NULL when not given
-    uint64_t seed;
-    const char *npy_path;
-} input_job;
-
-static ap_err check_fits(const input_job *j, const ap_tensor *t) {
+static ap_err check_fits(const ap_input_job *j, const ap_tensor *t) {
     if (t->dtype != j->dtype && !(ap_dtype_bits(t->dtype) == ap_dtype_bits(j->dtype) && t->dtype == AP_U16 && j->dtype == AP_BF16))
-        return ap_err_subject(ap_err_new(AP_ERR_INPUT_DTYPE, "input '%s': %s holds %s, the model wants %s", j->value->name, j->file,
+        return ap_err_subject(ap_err_new(AP_ERR_INPUT_DTYPE, "input '%s': %s holds %s, the model wants %s", j->name, j->file,
                                          ap_dtype_name(t->dtype), ap_dtype_name(j->dtype)),
-                              j->value->name);
+                              j->name);
     if (ap_shape_equal(t->dims, t->rank, j->dims, j->rank)) return NULL;
     ap_buf have = {0}, want = {0};
     ap_shape_format(t->dims, t->rank, &have);
     ap_shape_format(j->dims, j->rank, &want);
-    ap_err err = ap_err_new(AP_ERR_INPUT_SHAPE, "input '%s': %s has shape %s, the model wants %s", j->value->name, j->file,
+    ap_err err = ap_err_new(AP_ERR_INPUT_SHAPE, "input '%s': %s has shape %s, the model wants %s", j->name, j->file,
                             ap_buf_str(&have), ap_buf_str(&want));
     ap_buf_free(&have);
     ap_buf_free(&want);
-    return ap_err_subject(err, j->value->name);
+    return ap_err_subject(err, j->name);
 }
 
-static ap_err load_image(const input_job *j, ap_tensor *out, json_t *source) {
+static ap_err load_image(const ap_input_job *j, ap_tensor *out, json_t *source) {
     ap_image_recipe recipe;
     ap_buf text = {0};
     ap_err err = NULL;
@@ -49,7 +39,7 @@ done:
     return err;
 }
 
-static ap_err load_file(const input_job *j, ap_tensor *out, json_t *source) {
+static ap_err load_file(const ap_input_job *j, ap_tensor *out, json_t *source) {
     const char *ext = ap_path_ext(j->file), *kind = ext + (*ext == '.');
     ap_digest digest;
     ap_err err = NULL;
@@ -76,33 +66,33 @@ done:
     return err;
 }
 
-static ap_err make_random(const input_job *j, ap_tensor *out, json_t *source, json_t *warnings) {
+static ap_err make_random(const ap_input_job *j, ap_tensor *out, json_t *source, json_t *warnings) {
     // Ints get small non-negative numbers: they are mostly indices, and an index out of range is no test of a backend.
     ap_err err = ap_tensor_alloc(j->dtype, j->dims, j->rank, out);
     if (!err) err = ap_tensor_random(out, j->seed, 0.0, ap_dtype_is_int(j->dtype) ? 4.0 : 1.0);
-    if (err) return ap_err_hint(err, "give it a file: --input %s=FILE", j->value->name);
+    if (err) return ap_err_hint(err, "give it a file: --input %s=FILE", j->name);
     json_object_set_new(source, "kind", json_string("random"));
     json_object_set_new(source, "seed", json_integer((json_int_t)j->seed));
     char *text = NULL;
     ap_buf b = {0};
     ap_buf_printf(&b, "input '%s' is seeded random (seed %llu): the gates say little about real data; give --input %s=FILE",
-                  j->value->name, (unsigned long long)j->seed, j->value->name);
+                  j->name, (unsigned long long)j->seed, j->name);
     text = ap_buf_detach(&b);
     json_array_append_new(warnings, ap_json_string(text));
     free(text);
     return NULL;
 }
 
-static ap_err check_finite(const input_job *j, const ap_tensor *t) {
+static ap_err check_finite(const ap_input_job *j, const ap_tensor *t) {
     int64_t at = ap_tensor_find_nonfinite(t);
     if (at < 0) return NULL;
-    return ap_err_hint(ap_err_subject(ap_err_new(AP_ERR_INPUT_NAN, "input '%s' holds %g at flat index %lld", j->value->name,
+    return ap_err_hint(ap_err_subject(ap_err_new(AP_ERR_INPUT_NAN, "input '%s' holds %g at flat index %lld", j->name,
                                                  ap_tensor_at(t, (size_t)at), (long long)at),
-                                      j->value->name),
+                                      j->name),
                        "a golden run on NaN or Inf proves nothing; clean the input");
 }
 
-static ap_err resolve(const input_job *j, json_t *inputs, json_t *tensors, json_t *warnings) {
+ap_err ap_contract_input(const ap_input_job *j, json_t *inputs, json_t *tensors, json_t *warnings) {
     json_t *source = json_object();
     ap_tensor t = {0};
     ap_err err = NULL;
@@ -112,7 +102,7 @@ static ap_err resolve(const input_job *j, json_t *inputs, json_t *tensors, json_
     AP_TRY(check_finite(j, &t));
     AP_TRY(ap_npy_write(j->npy_path, &t));
     ap_digest data = ap_sha256_of(t.data, t.bytes);
-    json_t *io = json_pack("{so,ss,so}", "name", ap_json_string(j->value->name), "dtype", ap_dtype_name(j->dtype), "dims",
+    json_t *io = json_pack("{so,ss,so}", "name", ap_json_string(j->name), "dtype", ap_dtype_name(j->dtype), "dims",
                            ap_json_dims(j->dims, j->rank));
     json_t *tensor = json_deep_copy(io);
     json_object_set_new(tensor, "file", json_string(j->npy_path));
@@ -147,13 +137,14 @@ ap_err ap_contract_inputs(ap_model *m, const ap_input_request *r, const char *di
     AP_TRY(check_names(m, r->inputs, r->input_count, "--input", "NAME=FILE"));
     AP_TRY(check_names(m, r->recipes, r->recipe_count, "--recipe", "NAME=layout=nchw,…"));
     for (size_t i = 0; i < m->graph->input_count; i++) {
-        input_job j = {.value = m->graph->inputs[i], .seed = r->seed + i};
-        j.file = ap_request_find(r->inputs, r->input_count, j.value->name);
-        j.recipe = ap_request_find(r->recipes, r->recipe_count, j.value->name);
+        const ap_value *v = m->graph->inputs[i];
+        ap_input_job j = {.name = v->name, .seed = r->seed + i};
+        j.file = ap_request_find(r->inputs, r->input_count, j.name);
+        j.recipe = ap_request_find(r->recipes, r->recipe_count, j.name);
         j.npy_path = ap_path_join(&a, dir, ap_arena_printf(&a, "%zu.npy", i));
-        if (!ap_value_shape(j.value, &j.dtype, j.dims, &j.rank, NULL))
-            AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is no tensor; only tensor inputs can be deployed", j.value->name);
-        AP_TRY(resolve(&j, in, ts, warnings));
+        if (!ap_value_shape(v, &j.dtype, j.dims, &j.rank, NULL))
+            AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is no tensor; only tensor inputs can be deployed", j.name);
+        AP_TRY(ap_contract_input(&j, in, ts, warnings));
     }
     *inputs = in;
     *tensors = ts;

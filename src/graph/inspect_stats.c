@@ -40,7 +40,7 @@ static json_t *value_json(const ap_value *v) {
     json_t *shape = shape_json(v, &dtype);
     json_object_set_new(o, "kind", json_string(v->init ? "tensor" : type_kind(type)));
     json_object_set_new(o, "dtype", dtype ? json_string(ap_dtype_name(dtype)) : json_null());
-    json_object_set_new(o, "shape", shape);
+    json_object_set_new(o, "dims", shape);
     return o;
 }
 

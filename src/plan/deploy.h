@@ -106,6 +106,8 @@ void ap_target_fail(ap_deploy_target *t, ap_err e); // keeps the first, releases
 void ap_target_finish(ap_deploy_target *t);
 // Where it goes wrong, when a gate failed (deploy_diagnose.c). Fills t->failure.
 void ap_target_diagnose(ap_deploy_target *t);
+// The files that ship (of t->build), without what only the report needs; new reference.
+json_t *ap_artifact_files(const ap_deploy_target *t);
 // Writes the artifact folder and makes the document (deploy_document.c).
 AP_MUST ap_err ap_deploy_document(ap_deployment *d, json_t **document);
 AP_MUST ap_err ap_deploy_write(ap_deployment *d, json_t *document);

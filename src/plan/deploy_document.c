@@ -85,7 +85,6 @@ static void say_proved(const ap_deploy_target *t, json_t *yes, json_t *no) {
     }
 }
 
-// The target folder's files, without what only the report needs.
 json_t *ap_artifact_files(const ap_deploy_target *t) {
     json_t *files = json_array(), *f;
     size_t i;

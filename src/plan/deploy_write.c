@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-json_t *ap_artifact_files(const ap_deploy_target *t);
-
 // OUT/name.new is complete: it takes the place of OUT/name.
 static ap_err swap_in(ap_arena *a, const char *out, const char *name) {
     char *dir = ap_path_join(a, out, name), *fresh = ap_arena_printf(a, "%s.new", dir), *old = ap_arena_printf(a, "%s.old", dir);

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/artifact_priv.h"
+
+#include "base/hash.h"
+#include "device/runtime.h"
+#include "golden/contract.h"
+#include "golden/request.h"
+#include "plan/store.h"
+#include "target/soc.h"
+#include "target/target.h"
+#include "tensor/npy.h"
+#include "worker/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_MANIFEST ((size_t)64 << 20)
+
+// `dir` may be OUT or OUT/TARGET; finds OUT and, in the second case, the target that is meant.
+static ap_err find_manifest(aipc_artifact *a, const char *dir, const char **folder) {
+    ap_buf text = {0};
+    ap_err err = NULL;
+    char *real = NULL;
+    AP_TRY(ap_path_real(dir, &a->arena, &real));
+    a->dir = real;
+    if (!ap_file_exists(ap_path_join(&a->arena, real, AP_MANIFEST))) {
+        a->dir = ap_path_dir(&a->arena, real);
+        *folder = ap_path_base(real);
+    }
+    char *path = ap_path_join(&a->arena, a->dir, AP_MANIFEST);
+    if (!ap_file_exists(path))
+        AP_FAIL(AP_ERR_NOT_FOUND, "%s holds no " AP_MANIFEST ": it is no artifact, or its deployment did not finish", dir);
+    AP_TRY(ap_file_read(path, MAX_MANIFEST, &text));
+    AP_TRY(ap_manifest_parse(ap_buf_str(&text), text.len, &a->manifest));
+done:
+    ap_buf_free(&text);
+    return ap_err_hint(ap_err_subject(err, dir), "run aipc deploy first");
+}
+
+static ap_err choose_target(aipc_artifact *a, const char *want, const char *folder) {
+    const json_t *targets = json_object_get(a->manifest, "targets");
+    ap_buf names = {0};
+    size_t i;
+    json_t *t;
+    json_array_foreach((json_t *)(uintptr_t)targets, i, t) {
+        const char *text = ap_json_str(t, "target", ""), *dir = ap_json_str(t, "dir", "");
+        ap_buf_printf(&names, "%s%s", i ? ", " : "", text);
+        if (a->target || (folder && strcmp(folder, dir) != 0)) continue;
+        if (!want || strcmp(want, text) == 0 || strcmp(want, dir) == 0) a->target = t;
+    }
+    ap_err err = a->target ? NULL
+                           : ap_err_new(AP_ERR_TARGET_UNKNOWN, "the artifact has no target '%s'; it has %s", want ? want : folder,
+                                        ap_buf_str(&names));
+    ap_buf_free(&names);
+    return err;
+}
+
+static ap_err check_files(aipc_artifact *a) {
+    char *dir = ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""));
+    size_t i;
+    json_t *f;
+    json_array_foreach(json_object_get(a->target, "files"), i, f) {
+        char *path = ap_path_join(&a->arena, dir, ap_json_str(f, "file", ""));
+        ap_digest h;
+        ap_err err = ap_sha256_file(path, &h);
+        if (!err && strcmp(h.hex, ap_json_str(f, "sha256", "")) != 0)
+            err = ap_err_new(AP_ERR_CORRUPT, "%s has sha256 %s, the manifest says %s", path, h.hex, ap_json_str(f, "sha256", ""));
+        if (err) return ap_err_hint(ap_err_subject(err, path), "deploy again; the file was changed after it passed its gates");
+    }
+    return NULL;
+}
+
+// ---- opening
+
+static aipc_tensor *read_contract(aipc_artifact *a, const char *side, size_t *count) {
+    const json_t *list = json_object_get(json_object_get(a->manifest, "contract"), side);
+    size_t n = json_array_size(list);
+    aipc_tensor *out = ap_arena_calloc(&a->arena, n + 1, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *t = json_array_get(list, i), *d = json_object_get(t, "dims");
+        ap_dtype dtype = ap_dtype_from_name(ap_json_str(t, "dtype", ""));
+        int64_t *dims = ap_arena_calloc(&a->arena, json_array_size(d) + 1, sizeof *dims);
+        for (size_t k = 0; k < json_array_size(d); k++) dims[k] = json_integer_value(json_array_get(d, k));
+        out[i] = (aipc_tensor){.name = ap_json_str(t, "name", ""), .dtype = ap_dtype_name(dtype), .rank = json_array_size(d), .dims = dims};
+        ap_err_free(ap_shape_bytes(dtype, dims, out[i].rank, &out[i].bytes)); // checked when parsed
+    }
+    *count = n;
+    return out;
+}
+
+static ap_err start_worker(aipc_artifact *a) {
+    ap_runtime ort = {0}, qnn = {0};
+    ap_target_id id;
+    char *program = NULL, *scratch = NULL;
+    json_t *config = NULL, *result = NULL;
+    ap_err err = NULL;
+    AP_TRY(ap_target_parse(ap_json_str(a->target, "target", ""), &id));
+    AP_TRY(ap_runtime_find(a->ctx->data_dir, "onnxruntime", &ort));
+    AP_TRY(ap_worker_program(&a->arena, &program));
+    AP_TRY(ap_mkdtemp(ap_path_scratch(&a->arena), "aipc", &a->arena, &scratch));
+    a->scratch = scratch;
+    config = json_pack("{ss,ss}", "target", id.kind, "ort", ap_runtime_file(&ort, "libonnxruntime.so.1"));
+    if (id.soc) {
+        AP_TRY(ap_runtime_find(a->ctx->data_dir, "onnxruntime-qnn", &qnn));
+        json_object_set_new(config, "qnn_dir", json_string(qnn.dir));
+        json_object_set_new(config, "soc_model", json_integer(id.soc->soc_model));
+    }
+    ap_worker_options o = {.program = program, .config = config, .log_path = ap_path_join(&a->arena, scratch, "worker.log")};
+    AP_TRY(ap_worker_start(&o, &a->worker));
+    AP_TRY(ap_worker_call(a->worker, "load",
+                          json_pack("{ss}", "dir", ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""))), &result));
+done:
+    ap_runtime_release(&ort);
+    ap_runtime_release(&qnn);
+    json_decref(config);
+    json_decref(result);
+    return err;
+}
+
+ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const char *target, aipc_artifact **out) {
+    aipc_artifact *a = ap_calloc(1, sizeof *a);
+    const char *folder = NULL;
+    a->ctx = c;
+    pthread_mutex_init(&a->lock, NULL);
+    ap_err err = NULL;
+    AP_TRY(find_manifest(a, dir, &folder));
+    AP_TRY(choose_target(a, target, folder));
+    a->inputs = read_contract(a, "inputs", &a->input_count);
+    a->outputs = read_contract(a, "outputs", &a->output_count);
+    *out = a;
+    a = NULL;
+done:
+    ap_artifact_close(a);
+    return err;
+}
+
+ap_err ap_artifact_open(aipc_context *c, const char *dir, const char *target, aipc_artifact **out) {
+    aipc_artifact *a = NULL;
+    ap_err err = NULL;
+    AP_TRY(ap_artifact_open_manifest(c, dir, target, &a));
+    AP_TRY(check_files(a));
+    AP_TRY(start_worker(a));
+    *out = a;
+    a = NULL;
+done:
+    ap_artifact_close(a);
+    return err;
+}
+
+void ap_artifact_close(aipc_artifact *a) {
+    if (!a) return;
+    ap_worker_stop(a->worker, NULL);
+    if (a->scratch) ap_err_free(ap_rmtree(a->scratch));
+    json_decref(a->manifest);
+    pthread_mutex_destroy(&a->lock);
+    ap_arena_release(&a->arena);
+    free(a);
+}
+
+// ---- running
+
+static const aipc_tensor *find_tensor(const aipc_tensor *list, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (list[i].name && strcmp(list[i].name, name) == 0) return &list[i];
+    return NULL;
+}
+
+static ap_err write_input(const aipc_artifact *a, size_t index, const aipc_tensor *given, json_t *list) {
+    const aipc_tensor *want = &a->inputs[index];
+    ap_tensor t = {0};
+    ap_err err = NULL;
+    if (strcmp(given->dtype ? given->dtype : "", want->dtype) != 0)
+        AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is %s, the contract wants %s", want->name, given->dtype ? given->dtype : "nothing",
+                want->dtype);
+    if (given->bytes != want->bytes || !ap_shape_equal(given->dims, given->rank, want->dims, want->rank)) {
+        ap_buf have = {0}, need = {0};
+        ap_shape_format(given->dims, given->rank < AP_MAX_RANK ? given->rank : AP_MAX_RANK, &have);
+        ap_shape_format(want->dims, want->rank, &need);
+        err = ap_err_new(AP_ERR_INPUT_SHAPE, "input '%s' has shape %s (%zu bytes), the contract wants %s (%zu bytes)", want->name,
+                         ap_buf_str(&have), given->bytes, ap_buf_str(&need), want->bytes);
+        ap_buf_free(&have);
+        ap_buf_free(&need);
+        goto done;
+    }
+    AP_TRY(ap_tensor_view(ap_dtype_from_name(want->dtype), want->dims, want->rank, given->data, given->bytes, &t));
+    AP_TRY(ap_tensor_store(a->scratch, want->name, &t, list));
+done:
+    return ap_err_subject(err, want->name);
+}
+
+static ap_err read_output(const json_t *o, aipc_tensor *out) {
+    ap_tensor t = {0}, copy = {0};
+    ap_err err = NULL;
+    AP_TRY(ap_npy_map(ap_json_str(o, "file", ""), &t));
+    AP_TRY(ap_tensor_clone(&t, &copy));
+    int64_t *dims = ap_calloc(copy.rank + 1, sizeof *dims);
+    memcpy(dims, copy.dims, copy.rank * sizeof *dims);
+    *out = (aipc_tensor){.name = ap_strdup(ap_json_str(o, "name", "")), .dtype = ap_dtype_name(ap_dtype_from_name(ap_json_str(o, "dtype", ""))),
+                         .rank = copy.rank, .dims = dims, .data = copy.data, .bytes = copy.bytes};
+done:
+    ap_tensor_free(&t);
+    return err;
+}
+
+ap_err ap_artifact_run_refs(aipc_artifact *a, const json_t *inputs, json_t **result) {
+    char *dir = NULL;
+    ap_arena tmp = {0};
+    ap_err err = NULL;
+    AP_TRY(ap_mkdtemp(a->scratch, "run", &tmp, &dir));
+    AP_TRY(ap_worker_call(a->worker, "run", json_pack("{sO,ss}", "inputs", inputs, "dir", dir), result));
+done:
+    ap_arena_release(&tmp);
+    return err;
+}
+
+static ap_err run_locked(aipc_artifact *a, const aipc_tensor *inputs, size_t count, aipc_tensor *outputs) {
+    json_t *list = json_array(), *result = NULL, *outs = NULL;
+    ap_err err = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!inputs[i].name || !find_tensor(a->inputs, a->input_count, inputs[i].name))
+            AP_FAIL(AP_ERR_INPUT_NAME, "the artifact has no input '%s'", inputs[i].name ? inputs[i].name : "(null)");
+    for (size_t i = 0; i < a->input_count; i++) {
+        const aipc_tensor *given = find_tensor(inputs, count, a->inputs[i].name);
+        if (!given) AP_FAIL(AP_ERR_INPUT_NAME, "no value for input '%s'", a->inputs[i].name);
+        AP_TRY(write_input(a, i, given, list));
+    }
+    AP_TRY(ap_artifact_run_refs(a, list, &result));
+    outs = json_object_get(result, "outputs");
+    AP_TRY(ap_contract_check(json_object_get(json_object_get(a->manifest, "contract"), "outputs"), outs, "output", "the result", false));
+    memset(outputs, 0, a->output_count * sizeof *outputs);
+    for (size_t i = 0; i < a->output_count && !err; i++) err = read_output(json_array_get(outs, i), &outputs[i]);
+    if (err) aipc_outputs_free(outputs, a->output_count);
+done:
+    for (size_t i = 0; i < json_array_size(outs); i++) {
+        const char *file = ap_json_str(json_array_get(outs, i), "file", NULL);
+        if (file) ap_err_free(ap_file_remove(file));
+    }
+    json_decref(list);
+    json_decref(result);
+    return err;
+}
+
+ap_err ap_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t count, aipc_tensor *outputs) {
+    pthread_mutex_lock(&a->lock);
+    ap_err err = run_locked(a, inputs, count, outputs);
+    pthread_mutex_unlock(&a->lock);
+    return err;
+}
+
+void aipc_outputs_free(aipc_tensor *outputs, size_t count) {
+    for (size_t i = 0; outputs && i < count; i++) {
+        free((void *)(uintptr_t)outputs[i].name);
+        free((void *)(uintptr_t)outputs[i].dims);
+        free(outputs[i].data);
+        memset(&outputs[i], 0, sizeof outputs[i]);
+    }
+}
