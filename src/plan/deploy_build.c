@@ -161,6 +161,7 @@ static ap_err run_profile(ap_deploy_target *t, ap_worker *w) {
     ap_err err = NULL;
     if (ap_deploy_is_htp(t)) return NULL;
     AP_TRY(ap_deploy_scratch(d, "profile", &dir));
+    AP_TRY(load_build(t, w, NULL)); // where it lies now: a fresh build was moved into the store
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "profile", json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
     t->profile = json_incref(result);
     t->profile_stage = ap_stage_json("profile", t, NULL, (double)(ap_now_us() - start) / 1e6, vendor_s, 0, NULL, NULL, NULL);

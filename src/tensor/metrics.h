@@ -9,6 +9,12 @@
 #include "base/json.h"
 #include "tensor/tensor.h"
 
+// A channel of fewer elements says nothing statistical: with logits of shape 1xN every element would be a channel.
+#define AP_CHANNEL_MIN_ELEMENTS 8
+// What a silent channel may err: the absolute tolerance beside the relative one, as in numpy's allclose. A class score that is
+// 1e-6 instead of 2e-6 is no defect. Scaled down for tensors whose largest element is below 1.
+#define AP_CHANNEL_TOLERANCE 1e-3
+
 typedef struct ap_metrics {
     size_t count;              // elements, finite or not
     double cosine;             // of the flattened tensors; 1 when both are all zero, 0 when one is
@@ -18,8 +24,8 @@ typedef struct ap_metrics {
     double ref_max;            // max |ref|, for scale
     double rms_error;
     size_t max_abs_index;      // flat index of the worst element
-    double worst_channel_db;   // lowest SQNR over channels (axis 1 for rank ≥ 3, last axis for rank 2)
-    int64_t worst_channel;     // -1 when there are no channels (rank < 2)
+    double worst_channel_db;   // lowest 10 log10((sum ref^2 + n tolerance^2) / sum (ref-test)^2) over channels (axis 1)
+    int64_t worst_channel;     // -1 when there are no channels (rank < 2, or too few elements each)
     size_t nan_ref, nan_test;  // elements that are NaN
     size_t inf_ref, inf_test;  // elements that are ±Inf
     size_t nonfinite_mismatch; // elements where one is NaN/Inf and the other is not the same NaN/Inf

@@ -170,8 +170,8 @@ static void statistics(void **state) {
     assert_string_equal(json_string_value(json_array_get(json_object_get(j, "symbols"), 0)), "n");
     const json_t *in = json_array_get(json_object_get(j, "inputs"), 0);
     assert_string_equal(ap_json_str(in, "dtype", ""), "float32");
-    assert_string_equal(json_string_value(json_array_get(json_object_get(in, "shape"), 0)), "n");
-    assert_int_equal(json_integer_value(json_array_get(json_object_get(in, "shape"), 1)), 4);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(in, "dims"), 0)), "n");
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(in, "dims"), 1)), 4);
     assert_int_equal(strlen(ap_json_str(j, "sha256", "")), 64);
     json_decref(j);
     ap_model_free(m);
