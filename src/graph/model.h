@@ -49,8 +49,9 @@ struct ap_value {
 
 struct ap_node {
     Onnx__NodeProto *proto;
-    const char
-        *name; // never empty and unique in the graph: unnamed nodes get "<OpType>_<index>", see model.c
+    // Never empty and unique in its graph. Unnamed nodes get "<OpType>_<index in file>", repeated names
+    // "<name>_<index>", and "_2", "_3" ... behind that when it is taken.
+    const char *name;
     const char *op, *domain; // domain "" for ai.onnx
     size_t index;            // position in graph->nodes
     ap_value **inputs;       // NULL entry = omitted optional input
@@ -101,18 +102,24 @@ AP_MUST ap_err ap_model_parse(const void *bytes, size_t len, const char *dir, ap
 void ap_model_free(ap_model *m);
 
 typedef struct ap_save_options {
-    const char
-        *external_name; // NULL: all in one file (error MODEL_DIMS above 2 GB, with the hint to set this).
-                        // else: tensors of at least external_min_bytes go to this file beside the model
+    // NULL: what is inside stays inside (error MODEL_DIMS above 2 GB, with the hint to set this). Else a
+    // plain file name: initializers of the main graph with at least external_min_bytes of raw data, and all
+    // that were external before, go to this file beside the model, page-aligned.
+    const char *external_name;
     size_t external_min_bytes; // 0: 1024
 } ap_save_options;
-AP_MUST ap_err ap_model_save(const ap_model *m, const char *path,
-                             const ap_save_options *o); // atomic; o may be NULL
-// Serialised bytes for a session from memory. Tensors in external files stay external (paths kept).
+// Atomic; `o` may be NULL. Saved to another folder, the model takes the external files it still refers to
+// along: hard-linked where possible, else copied. A different file of that name there is never replaced
+// (error IO).
+AP_MUST ap_err ap_model_save(const ap_model *m, const char *path, const ap_save_options *o);
+// Serialised bytes for a session from memory. Tensors in external files stay external (paths kept). The
+// file's own bytes when it is unedited and all nodes in it have a name of their own and stand in order; else
+// packed anew with the IR's names and order, because runtimes report on nodes by name (ORT refuses a name
+// used twice).
 AP_MUST ap_err ap_model_bytes(const ap_model *m, ap_buf *out);
 // Invariants: unique names, every use has a maker (or outer scope), no cycle, single assignment, dims
 // non-negative with checked products, opset in range, initializer bytes fit dtype × dims, external files
-// sane.
+// sane. A negative dim is refused in declared shapes too, although ORT reads it as "unknown".
 AP_MUST ap_err ap_model_verify(const ap_model *m);
 // SHA-256 over the model's bytes and the bytes of the external data it uses.
 AP_MUST ap_err ap_model_digest(const ap_model *m, char hex_out[65]);
@@ -127,32 +134,38 @@ int64_t ap_node_attr_int(const ap_node *n, const char *name, int64_t fallback);
 bool ap_value_shape(const ap_value *v, ap_dtype *dtype, int64_t dims[AP_MAX_RANK], size_t *rank,
                     const char *symbols[AP_MAX_RANK]);
 // Borrowed view of an initializer's (or Constant attribute's) data: raw bytes in place or external mapping;
-// typed fields (float_data …) are unpacked into the model's arena on first use. Strings: error INPUT_DTYPE.
+// what is not aligned or not stored as it is in memory (float16 in int32_data …) is copied into the model's
+// arena on first use. Strings: error INPUT_DTYPE.
 AP_MUST ap_err ap_model_tensor(ap_model *m, const Onnx__TensorProto *t, ap_tensor *out);
 // A free-standing TensorProto file (input_0.pb): copies into an allocated tensor. Error INPUT_FILE.
 AP_MUST ap_err ap_tensor_load_pb(const char *path, ap_tensor *out);
 
-// ---- editing (sets m->edited). Names passed in are copied.
-AP_MUST ap_err
-ap_graph_sort(ap_graph *g); // stable topological order; error MODEL_CYCLE names the nodes on it
-// Sets concrete dims on graph inputs: `overrides` maps symbol names; every symbolic dim of that name in
-// inputs, outputs and value_info becomes the number.
+// ---- editing (sets m->edited; nothing is changed on failure). Names passed in are copied.
+// Stable topological order of one graph; error MODEL_CYCLE names the nodes on it. A loaded model is in order.
+AP_MUST ap_err ap_graph_sort(ap_graph *g);
+// Gives a symbol of the inputs a number, in inputs, outputs, value_info and bodies. Shapes with symbols that
+// are no input's (derived ones, "floor(h/2)") may now be stale: an inner value keeps its dtype and loses its
+// shape, an output loses these dims. Error INPUT_SHAPE for an unknown symbol, a negative size, or an
+// overflowing product.
 AP_MUST ap_err ap_model_set_symbol(ap_model *m, const char *symbol, int64_t size);
 // Sets one input's whole shape (a concrete dim that differs is error INPUT_SHAPE). Symbols among its dims are
-// set model-wide as by ap_model_set_symbol. Declared shapes of inner values that could now be stale are
-// dropped.
+// set model-wide as by ap_model_set_symbol.
 AP_MUST ap_err ap_model_set_input_shape(ap_model *m, const char *input, const int64_t *dims, size_t rank);
-// Replaces the graph's outputs (`names` of existing values, initializers and inputs allowed). Types are left
-// open where unknown; ORT infers them.
+// Replaces the graph's outputs by existing values (initializers and inputs too), in this order. Types are
+// left open where unknown; ORT infers them. Nodes that are no longer needed stay. Error MODEL_MISSING with
+// the nearest name.
 AP_MUST ap_err ap_model_set_outputs(ap_model *m, const char *const *names, size_t count);
-// New model holding only what `outputs` need, cut at `inputs` (which become graph inputs; their types come
-// from `types` (same order, dtype and dims; NULL: declared type or error MODEL_INVALID)). Weights are shared
-// with `m`, which must outlive it.
 typedef struct ap_value_type {
     ap_dtype dtype;
     size_t rank;
-    int64_t dims[AP_MAX_RANK];
+    int64_t dims[AP_MAX_RANK]; // -1: open
 } ap_value_type;
+// New model holding only what `outputs` need, cut at `inputs` (any values, weights too), which become its
+// first graph inputs in this order. Their types come from `types` (same order); NULL: the declared type, or
+// error MODEL_INVALID. Inputs of the whole model that are reached past the cuts stay inputs, behind the
+// listed ones. What bodies capture, opset imports, functions and node names are kept. Weights are shared with
+// `m`, which must outlive the part (or be handed to it as `source`); everything else may be edited on either
+// side.
 AP_MUST ap_err ap_model_extract(const ap_model *m, const char *const *inputs, const ap_value_type *types,
                                 size_t input_count, const char *const *outputs, size_t output_count,
                                 ap_model **out);

@@ -195,7 +195,9 @@ static ap_err resolve_outputs(ap_graph *g) {
         // A body may return one value twice; for the model itself outputs are looked up by name.
         if (v->is_output && !g->parent) return twice(name, "both graph outputs");
         v->is_output = true;
-        if (!v->info) v->info = p->output[i];
+        // What the interface says goes before a value_info entry of the same name; an input has said it
+        // already.
+        if (!v->info || (v->kind == AP_VALUE_NODE && p->output[i]->type)) v->info = p->output[i];
         g->outputs[g->output_count++] = v;
     }
     return NULL;
