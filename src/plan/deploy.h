@@ -90,6 +90,8 @@ AP_MUST ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, co
 // One request; *vendor_s (may be NULL) is added to. Steals args.
 AP_MUST ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args, double *vendor_s,
                               json_t **result);
+// A stored result, or NULLs. A deployment that wants everything fresh finds nothing and drops what is there.
+AP_MUST ap_err ap_deploy_find(ap_deployment *d, const char *key, ap_arena *a, char **dir, json_t **record);
 // A fresh scratch folder.
 AP_MUST ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out);
 void ap_deploy_step(ap_deployment *d, const char *fmt, ...) AP_PRINTF(2, 3); // one piece of progress done

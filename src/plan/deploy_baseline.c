@@ -72,7 +72,7 @@ void ap_job_baseline(void *deployment, ap_jobs *jobs, size_t self, size_t slot) 
     (void)jobs;
     (void)self;
     char *dir = NULL;
-    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, d->baseline_key, &a, &dir, &record);
+    ap_err err = ap_deploy_find(d, d->baseline_key, &a, &dir, &record);
     if (!err && record) {
         pthread_mutex_lock(&d->step_lock);
         d->baseline_dir = ap_arena_strdup(&d->arena, dir);

@@ -84,7 +84,7 @@ static ap_err find_build(ap_deploy_target *t) {
     ap_arena a = {0};
     char *dir = NULL;
     json_t *record = NULL;
-    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, t->build_key, &a, &dir, &record);
+    ap_err err = ap_deploy_find(d, t->build_key, &a, &dir, &record);
     if (!err && record) {
         t->build = json_incref(json_object_get(record, "result"));
         t->build_stage = json_incref(json_object_get(record, "stage"));
@@ -103,7 +103,7 @@ static ap_err find_align(ap_deploy_target *t) {
     ap_arena a = {0};
     char *dir = NULL;
     json_t *record = NULL;
-    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, t->align_key, &a, &dir, &record);
+    ap_err err = ap_deploy_find(d, t->align_key, &a, &dir, &record);
     if (!err && record) {
         t->align = json_incref(json_object_get(record, "result"));
         ap_tensors_to_paths(json_object_get(t->align, "outputs"), dir);

@@ -7,6 +7,13 @@
 
 bool ap_deploy_is_htp(const ap_deploy_target *t) { return t->id.soc != NULL; }
 
+ap_err ap_deploy_find(ap_deployment *d, const char *key, ap_arena *a, char **dir, json_t **record) {
+    if (!d->o->fresh) return ap_store_get(&d->store, key, a, dir, record);
+    *dir = NULL;
+    *record = NULL;
+    return ap_store_drop(&d->store, key);
+}
+
 ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out) {
     ap_arena a = {0};
     char *path = NULL;

@@ -161,38 +161,68 @@ static ap_err reduce(diagnosis *q, const char *tensor, json_t **reduced, double 
     return err;
 }
 
+// A gate whose failure has a place in the graph. Unequal runs or a wrong SoC have none.
+static bool has_a_place(const ap_deploy_target *t) {
+    static const char *const metrics[] = {"cosine", "sqnr_db", "nonfinite_mismatch", "worst_channel_db", "rel_to_max", "argmax_agree", "top5_agree"};
+    size_t i;
+    json_t *g;
+    json_array_foreach(t->gate_list, i, g) {
+        if (strcmp(ap_json_str(g, "verdict", ""), "fail") != 0) continue;
+        for (size_t k = 0; k < sizeof metrics / sizeof *metrics; k++)
+            if (strcmp(metrics[k], ap_json_str(g, "metric", "")) == 0) return true;
+    }
+    return false;
+}
+
+static json_t *first_json(const diagnosis *q, const char *tensor, double db) {
+    const ap_value *v = ap_graph_value(q->t->d->model->graph, tensor);
+    const ap_node *n = v ? v->producer : NULL;
+    return json_pack("{so,so,so,so}", "tensor", ap_json_string(tensor), "node", ap_json_string(n ? n->name : NULL), "op",
+                     ap_json_string(n ? n->op : NULL), "sqnr_db", ap_json_real(db));
+}
+
+// With a trace the first bad tensor is read off; when the trace shows none, the error is the sum of many small ones and no
+// single place is to blame. Without a trace it is searched by bisection.
 static ap_err diagnose(diagnosis *q, json_t **first, json_t **reduced) {
     static const ap_target_id cpu = {.kind = "cpu", .text = "cpu", .folder = "cpu"};
     ap_deployment *d = q->t->d;
-    const json_t *entry = ap_trace_first_bad(d->model, json_object_get(q->t->trace, "list"), BAD_TENSOR_DB);
+    const json_t *trace = json_object_get(q->t->trace, "list");
+    const json_t *entry = ap_trace_first_bad(d->model, trace, q->threshold_db);
     const char *tensor = entry ? ap_json_str(entry, "tensor", NULL) : NULL;
+    double db = entry ? ap_json_to_real(json_object_get(entry, "sqnr_db")) : (double)NAN;
     ap_err err = NULL;
+    if (!tensor && json_array_size(trace) > 0) return NULL;
     AP_TRY(ap_deploy_worker(d, &cpu, "diagnose", SIZE_MAX, &q->golden));
     AP_TRY(ap_deploy_worker(d, &q->t->id, "diagnose", SIZE_MAX, &q->target));
     if (!tensor) AP_TRY(bisect(q, &tensor));
     if (!tensor) goto done;
-    const ap_value *v = ap_graph_value(d->model->graph, tensor);
-    double db = entry ? ap_json_to_real(json_object_get(entry, "sqnr_db")) : (double)NAN;
-    *first = json_pack("{so,so,so,so}", "tensor", ap_json_string(tensor), "node", ap_json_string(v && v->producer ? v->producer->name : NULL),
-                       "op", ap_json_string(v && v->producer ? v->producer->op : NULL), "sqnr_db", ap_json_real(db));
     AP_TRY(reduce(q, tensor, reduced, &db));
-    json_object_set_new(*first, "sqnr_db", ap_json_real(db));
+    *first = first_json(q, tensor, db);
+    tensor = NULL;
 done:
+    if (tensor && !*first) *first = first_json(q, tensor, db); // found, though it could not be cut out
+    return err;
+}
+
+static ap_err run_diagnosis(ap_deploy_target *t, json_t **first, json_t **reduced) {
+    diagnosis q = {.t = t, .values = json_object()};
+    double gate = ap_gates_threshold(&t->gates, "sqnr_db");
+    q.threshold_db = gate < BAD_TENSOR_DB ? gate : BAD_TENSOR_DB;
+    ap_context_progress(t->d->ctx, t->d->steps, t->d->steps, "%s: looking for the first wrong tensor", t->id.text);
+    ap_err err = diagnose(&q, first, reduced);
+    ap_worker_stop(q.golden, NULL);
+    ap_worker_stop(q.target, NULL);
+    json_decref(q.values);
     return err;
 }
 
 void ap_target_diagnose(ap_deploy_target *t) {
-    diagnosis q = {.t = t, .values = json_object()};
     json_t *first = NULL, *reduced = NULL;
-    double gate = ap_gates_threshold(&t->gates, "sqnr_db");
-    q.threshold_db = gate < BAD_TENSOR_DB || t->trace ? fmin(gate, BAD_TENSOR_DB) : gate;
-    ap_context_progress(t->d->ctx, t->d->steps, t->d->steps, "%s: looking for the first wrong tensor", t->id.text);
-    ap_err err = diagnose(&q, &first, &reduced);
-    if (err) ap_context_log(t->d->ctx, AIPC_WARN, "%s: the search for the first wrong tensor ended early: %s", t->id.text, ap_err_message(err));
-    ap_err_free(err);
-    ap_worker_stop(q.golden, NULL);
-    ap_worker_stop(q.target, NULL);
-    json_decref(q.values);
+    if (has_a_place(t)) {
+        ap_err err = run_diagnosis(t, &first, &reduced);
+        if (err) ap_context_log(t->d->ctx, AIPC_WARN, "%s: the search for the first wrong tensor ended early: %s", t->id.text, ap_err_message(err));
+        ap_err_free(err);
+    }
     t->failure = json_pack("{so,so,so}", "error", ap_json_from_err(t->err), "first_diverging", first ? first : json_null(), "reduced",
                            reduced ? reduced : json_null());
 }

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Part of every key. Goes up when a stage computes or stores something else than before.
+#define STORE_GENERATION 2
+
 static const char *default_precision(const ap_target_id *id) { return id->soc ? "fp16" : "fp32"; }
 
 static ap_err read_targets(ap_deployment *d) {
@@ -93,13 +96,13 @@ static json_t *input_hashes(const ap_deployment *d) {
 }
 
 static void make_keys(ap_deployment *d) {
-    json_t *base = json_pack("{ss,ss,ss,sO,so,ss}", "stage", "baseline", "aipc", AP_VERSION, "model", d->digest, "shapes", d->shapes,
+    json_t *base = json_pack("{ss,si,ss,sO,so,ss}", "stage", "baseline", "generation", STORE_GENERATION, "model", d->digest, "shapes", d->shapes,
                              "inputs", input_hashes(d), "ort", d->ort.sha256);
     ap_store_key(base, d->baseline_key);
     json_decref(base);
     for (size_t i = 0; i < d->target_count; i++) {
         ap_deploy_target *t = &d->targets[i];
-        json_t *build = json_pack("{ss,ss,ss,sO,ss,ss,ss,ss,sb}", "stage", "build", "aipc", AP_VERSION, "model", d->digest, "shapes",
+        json_t *build = json_pack("{ss,si,ss,sO,ss,ss,ss,ss,sb}", "stage", "build", "generation", STORE_GENERATION, "model", d->digest, "shapes",
                                   d->shapes, "target", t->id.text, "precision", t->precision, "ort", d->ort.sha256, "qnn",
                                   t->id.soc ? d->qnn.sha256 : "", "dlc", d->o->dlc && t->id.soc);
         ap_store_key(build, t->build_key);

@@ -178,7 +178,7 @@ void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     (void)jobs;
     (void)self;
     ap_store_key(inputs, key);
-    ap_err err = d->o->fresh ? NULL : ap_store_get(&d->store, key, &a, &dir, &record);
+    ap_err err = ap_deploy_find(d, key, &a, &dir, &record);
     if (!err && record) {
         t->trace = json_incref(json_object_get(record, "result"));
         t->trace_stage = json_incref(json_object_get(record, "stage"));

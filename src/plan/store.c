@@ -94,6 +94,13 @@ ap_err ap_store_get(const ap_store *s, const char *key, ap_arena *a, char **dir,
     return ap_rmtree(path);
 }
 
+ap_err ap_store_drop(const ap_store *s, const char *key) {
+    ap_arena a = {0};
+    ap_err err = ap_rmtree(ap_path_join(&a, s->objects, key));
+    ap_arena_release(&a);
+    return err;
+}
+
 ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir) { return ap_mkdtemp(s->tmp, "stage", a, work_dir); }
 
 // Best effort: a file system without fsync is no reason to fail, and sizes are checked when the result is read.

@@ -24,6 +24,8 @@ void ap_store_key(const json_t *inputs, char hex[65]);
 // *dir and *record are NULL when the result is not there. A result whose files are missing or have another size counts
 // as not there and is thrown away. *record is a new reference.
 AP_MUST ap_err ap_store_get(const ap_store *s, const char *key, ap_arena *a, char **dir, json_t **record);
+// Throws a result away, so that the next one takes its place. Missing is fine.
+AP_MUST ap_err ap_store_drop(const ap_store *s, const char *key);
 // A fresh folder to work in.
 AP_MUST ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir);
 // Writes record.json (the list of files is added to `record`), makes all durable, and puts the folder in place. When another
