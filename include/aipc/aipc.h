@@ -3,11 +3,12 @@
  *
  * Every function that can fail returns an aipc_error pointer: NULL is success, anything else belongs to the
  * caller and is released with aipc_error_free(). Results come by the last pointer argument and are untouched
- * on failure. Texts called "document" are JSON, malloc'ed, released with aipc_free(); their fields are listed in
- * docs/documents.md.
+ * on failure. Texts called "document" are JSON, malloc'ed, released with aipc_free(); their fields are listed
+ * in docs/documents.md.
  *
  * Threads: an aipc_context may be used by several threads at once. One aipc_artifact may be run by several
- * threads at once; calls are served one after another. Closing a handle while another thread uses it is a bug.
+ * threads at once; calls are served one after another. Closing a handle while another thread uses it is a
+ * bug.
  *
  * Vendor libraries never run in the calling process: each target lives in a child process (the `aipc` program
  * in worker mode). It is looked for in $AIPC_PROGRAM, beside the library, in ../bin, and on PATH. */
@@ -36,15 +37,16 @@ AIPC_API const char *aipc_version(void);
 AIPC_API void aipc_free(void *p);
 
 /* ---- errors ---- */
-AIPC_API int aipc_error_exit_code(const aipc_error *e);       /* process exit code, docs/exit-codes.md; 0 for NULL */
+AIPC_API int
+aipc_error_exit_code(const aipc_error *e); /* process exit code, docs/exit-codes.md; 0 for NULL */
 AIPC_API const char *aipc_error_key(const aipc_error *e);     /* stable word, "input-shape" */
 AIPC_API const char *aipc_error_message(const aipc_error *e); /* one sentence with the offending values */
 AIPC_API const char *aipc_error_stage(const aipc_error *e);   /* NULL when unknown; the next two too */
 AIPC_API const char *aipc_error_subject(const aipc_error *e);
-AIPC_API const char *aipc_error_hint(const aipc_error *e);    /* what to do next */
+AIPC_API const char *aipc_error_hint(const aipc_error *e); /* what to do next */
 AIPC_API size_t aipc_error_note_count(const aipc_error *e);
 AIPC_API const char *aipc_error_note(const aipc_error *e, size_t i);
-AIPC_API char *aipc_error_document(const aipc_error *e);      /* all of it as JSON; aipc_free() */
+AIPC_API char *aipc_error_document(const aipc_error *e); /* all of it as JSON; aipc_free() */
 AIPC_API void aipc_error_free(aipc_error *e);
 /* For programs that need an error of their own kind (bad command line): exit code 2. */
 AIPC_API aipc_error *aipc_error_usage(const char *message, const char *hint);
@@ -87,8 +89,9 @@ typedef struct aipc_deploy_options {
     unsigned memory_mib;   /* per vendor process; 0: no limit */
     const char *command;   /* shown in the report as the way to reproduce; NULL: made from the options */
 } aipc_deploy_options;
-/* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json) is set also
- * when a gate failed or a target was refused: then an error is returned as well. document may be NULL. */
+/* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json)
+ * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
+ * NULL. */
 AIPC_API aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *o, char **document);
 
 /* ---- a deployed artifact ---- */
@@ -101,8 +104,10 @@ typedef struct aipc_tensor {
     size_t bytes;
 } aipc_tensor;
 
-/* `dir` is a folder written by deploy (or OUT/TARGET inside it). `target` picks one when there are several; NULL: the first. */
-AIPC_API aipc_error *aipc_artifact_open(aipc_context *c, const char *dir, const char *target, aipc_artifact **out);
+/* `dir` is a folder written by deploy (or OUT/TARGET inside it). `target` picks one when there are several;
+ * NULL: the first. */
+AIPC_API aipc_error *aipc_artifact_open(aipc_context *c, const char *dir, const char *target,
+                                        aipc_artifact **out);
 AIPC_API void aipc_artifact_close(aipc_artifact *a);
 AIPC_API size_t aipc_artifact_input_count(const aipc_artifact *a);
 AIPC_API size_t aipc_artifact_output_count(const aipc_artifact *a);
@@ -110,18 +115,23 @@ AIPC_API size_t aipc_artifact_output_count(const aipc_artifact *a);
 AIPC_API const aipc_tensor *aipc_artifact_input(const aipc_artifact *a, size_t i);
 AIPC_API const aipc_tensor *aipc_artifact_output(const aipc_artifact *a, size_t i);
 AIPC_API char *aipc_artifact_manifest(const aipc_artifact *a); /* document; aipc_free() */
-/* Inputs are matched by name, outputs come in contract order into `outputs` (room for output_count entries, filled by the
- * call; release with aipc_outputs_free). */
-AIPC_API aipc_error *aipc_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t input_count, aipc_tensor *outputs);
+/* Inputs are matched by name, outputs come in contract order into `outputs` (room for output_count entries,
+ * filled by the call; release with aipc_outputs_free). */
+AIPC_API aipc_error *aipc_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t input_count,
+                                       aipc_tensor *outputs);
 AIPC_API void aipc_outputs_free(aipc_tensor *outputs, size_t count);
-/* Reads "NAME=FILE" inputs as deploy does (contract recipe for images), runs, writes OUT/NAME.npy. No inputs: the golden sample. */
-AIPC_API aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs, size_t input_count,
-                                    const char *out_dir, char **document);
+/* Reads "NAME=FILE" inputs as deploy does (contract recipe for images), runs, writes OUT/NAME.npy. No inputs:
+ * the golden sample. */
+AIPC_API aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target,
+                                    const char *const *inputs, size_t input_count, const char *out_dir,
+                                    char **document);
 AIPC_API aipc_error *aipc_profile(aipc_context *c, const char *dir, const char *target, char **document);
 
 /* ---- looking ---- */
-AIPC_API aipc_error *aipc_inspect(aipc_context *c, const char *model, const char *const *shapes, size_t shape_count, char **document);
-AIPC_API aipc_error *aipc_model_text(const char *model, char **text); /* one node a line; plain text, not JSON */
+AIPC_API aipc_error *aipc_inspect(aipc_context *c, const char *model, const char *const *shapes,
+                                  size_t shape_count, char **document);
+AIPC_API aipc_error *aipc_model_text(const char *model,
+                                     char **text); /* one node a line; plain text, not JSON */
 /* Two tensors, two folders of tensors (matched by file name), or two models. */
 AIPC_API aipc_error *aipc_compare(const char *a, const char *b, char **document);
 AIPC_API aipc_error *aipc_targets(char **document);

@@ -12,18 +12,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *aipc_version(void) { return AP_VERSION; }
-void aipc_free(void *p) { free(p); }
+const char *aipc_version(void) {
+    return AP_VERSION;
+}
+void aipc_free(void *p) {
+    free(p);
+}
 
-int aipc_error_exit_code(const aipc_error *e) { return e ? ap_code_exit(ap_err_code(e)) : 0; }
-const char *aipc_error_key(const aipc_error *e) { return ap_code_key(ap_err_code(e)); }
-const char *aipc_error_message(const aipc_error *e) { return ap_err_message(e); }
-const char *aipc_error_stage(const aipc_error *e) { return ap_err_get_stage(e); }
-const char *aipc_error_subject(const aipc_error *e) { return ap_err_get_subject(e); }
-const char *aipc_error_hint(const aipc_error *e) { return ap_err_get_hint(e); }
-size_t aipc_error_note_count(const aipc_error *e) { return ap_err_notes(e); }
-const char *aipc_error_note(const aipc_error *e, size_t i) { return ap_err_get_note(e, i); }
-void aipc_error_free(aipc_error *e) { ap_err_free(e); }
+int aipc_error_exit_code(const aipc_error *e) {
+    return e ? ap_code_exit(ap_err_code(e)) : 0;
+}
+const char *aipc_error_key(const aipc_error *e) {
+    return ap_code_key(ap_err_code(e));
+}
+const char *aipc_error_message(const aipc_error *e) {
+    return ap_err_message(e);
+}
+const char *aipc_error_stage(const aipc_error *e) {
+    return ap_err_get_stage(e);
+}
+const char *aipc_error_subject(const aipc_error *e) {
+    return ap_err_get_subject(e);
+}
+const char *aipc_error_hint(const aipc_error *e) {
+    return ap_err_get_hint(e);
+}
+size_t aipc_error_note_count(const aipc_error *e) {
+    return ap_err_notes(e);
+}
+const char *aipc_error_note(const aipc_error *e, size_t i) {
+    return ap_err_get_note(e, i);
+}
+void aipc_error_free(aipc_error *e) {
+    ap_err_free(e);
+}
 
 aipc_error *aipc_error_usage(const char *message, const char *hint) {
     ap_err e = ap_err_new(AP_ERR_USAGE, "%s", message);
@@ -42,8 +64,12 @@ char *aipc_error_document(const aipc_error *e) {
     return text;
 }
 
-aipc_error *aipc_context_open(const aipc_context_options *o, aipc_context **out) { return ap_context_open(o, out); }
-void aipc_context_close(aipc_context *c) { ap_context_close(c); }
+aipc_error *aipc_context_open(const aipc_context_options *o, aipc_context **out) {
+    return ap_context_open(o, out);
+}
+void aipc_context_close(aipc_context *c) {
+    ap_context_close(c);
+}
 
 aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *o, char **document) {
     json_t *doc = NULL;
@@ -56,18 +82,31 @@ aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *o, char **do
 aipc_error *aipc_artifact_open(aipc_context *c, const char *dir, const char *target, aipc_artifact **out) {
     return ap_artifact_open(c, dir, target, out);
 }
-void aipc_artifact_close(aipc_artifact *a) { ap_artifact_close(a); }
-size_t aipc_artifact_input_count(const aipc_artifact *a) { return a->input_count; }
-size_t aipc_artifact_output_count(const aipc_artifact *a) { return a->output_count; }
-const aipc_tensor *aipc_artifact_input(const aipc_artifact *a, size_t i) { return i < a->input_count ? &a->inputs[i] : NULL; }
-const aipc_tensor *aipc_artifact_output(const aipc_artifact *a, size_t i) { return i < a->output_count ? &a->outputs[i] : NULL; }
-char *aipc_artifact_manifest(const aipc_artifact *a) { return ap_json_text(a->manifest, true); }
-aipc_error *aipc_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t input_count, aipc_tensor *outputs) {
+void aipc_artifact_close(aipc_artifact *a) {
+    ap_artifact_close(a);
+}
+size_t aipc_artifact_input_count(const aipc_artifact *a) {
+    return a->input_count;
+}
+size_t aipc_artifact_output_count(const aipc_artifact *a) {
+    return a->output_count;
+}
+const aipc_tensor *aipc_artifact_input(const aipc_artifact *a, size_t i) {
+    return i < a->input_count ? &a->inputs[i] : NULL;
+}
+const aipc_tensor *aipc_artifact_output(const aipc_artifact *a, size_t i) {
+    return i < a->output_count ? &a->outputs[i] : NULL;
+}
+char *aipc_artifact_manifest(const aipc_artifact *a) {
+    return ap_json_text(a->manifest, true);
+}
+aipc_error *aipc_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t input_count,
+                              aipc_tensor *outputs) {
     return ap_artifact_run(a, inputs, input_count, outputs);
 }
 
-aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs, size_t input_count,
-                           const char *out_dir, char **document) {
+aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs,
+                           size_t input_count, const char *out_dir, char **document) {
     json_t *doc = NULL;
     ap_err err = ap_artifact_run_files(c, dir, target, inputs, input_count, out_dir, &doc);
     if (!err) give(doc, document);
@@ -105,6 +144,10 @@ aipc_error *aipc_runtime_install(aipc_context *c, const char *name, char **docum
     return err;
 }
 
-aipc_error *aipc_runtime_remove(aipc_context *c, const char *name) { return ap_runtime_remove(c->data_dir, name); }
+aipc_error *aipc_runtime_remove(aipc_context *c, const char *name) {
+    return ap_runtime_remove(c->data_dir, name);
+}
 
-int aipc_worker_main(int fd) { return ap_worker_serve(fd); }
+int aipc_worker_main(int fd) {
+    return ap_worker_serve(fd);
+}

@@ -13,7 +13,8 @@ static void give(json_t *document, char **out) {
     json_decref(document);
 }
 
-aipc_error *aipc_inspect(aipc_context *c, const char *model, const char *const *shapes, size_t shape_count, char **document) {
+aipc_error *aipc_inspect(aipc_context *c, const char *model, const char *const *shapes, size_t shape_count,
+                         char **document) {
     ap_model *m = NULL;
     json_t *stats = NULL, *ignored = NULL;
     ap_err err = NULL;

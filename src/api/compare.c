@@ -24,7 +24,8 @@ static ap_err load(const char *path, ap_tensor *out) {
     return strcmp(ap_path_ext(path), ".pb") == 0 ? ap_tensor_load_pb(path, out) : ap_npy_map(path, out);
 }
 
-// One pair. A pair that cannot be compared (shapes differ) is a result with an error, not the end of the comparison.
+// One pair. A pair that cannot be compared (shapes differ) is a result with an error, not the end of the
+// comparison.
 static ap_err compare_pair(const char *name, const char *a, const char *b, json_t *list, bool *equal) {
     ap_tensor x = {0}, y = {0};
     ap_metrics m;
@@ -32,8 +33,9 @@ static ap_err compare_pair(const char *name, const char *a, const char *b, json_
     AP_TRY(load(a, &x));
     AP_TRY(load(b, &y));
     ap_err differ = ap_metrics_compare(&x, &y, &m);
-    json_array_append_new(list, json_pack("{so,so,so}", "name", ap_json_string(name), "metrics", differ ? json_null() : ap_metrics_json(&m),
-                                          "error", differ ? ap_json_from_err(differ) : json_null()));
+    json_array_append_new(list, json_pack("{so,so,so}", "name", ap_json_string(name), "metrics",
+                                          differ ? json_null() : ap_metrics_json(&m), "error",
+                                          differ ? ap_json_from_err(differ) : json_null()));
     *equal = *equal && !differ && m.bit_equal;
     ap_err_free(differ);
 done:
@@ -53,9 +55,11 @@ static ap_err compare_folders(const char *a, const char *b, json_t *doc, bool *e
         int order = i == count[0] ? 1 : k == count[1] ? -1 : strcmp(names[0][i], names[1][k]);
         const char *name = order <= 0 ? names[0][i] : names[1][k];
         if (order == 0 && is_tensor_file(name)) {
-            AP_TRY(compare_pair(name, ap_path_join(&arena, a, name), ap_path_join(&arena, b, name), json_object_get(doc, "tensors"), equal));
+            AP_TRY(compare_pair(name, ap_path_join(&arena, a, name), ap_path_join(&arena, b, name),
+                                json_object_get(doc, "tensors"), equal));
         } else if (is_tensor_file(name)) {
-            json_array_append_new(json_object_get(doc, order < 0 ? "only_a" : "only_b"), ap_json_string(name));
+            json_array_append_new(json_object_get(doc, order < 0 ? "only_a" : "only_b"),
+                                  ap_json_string(name));
             *equal = false;
         }
         i += order <= 0;
@@ -84,16 +88,19 @@ done:
 ap_err ap_compare(const char *a, const char *b, json_t **document) {
     const char *paths[] = {a, b};
     for (size_t i = 0; i < 2; i++)
-        if (!ap_file_exists(paths[i])) return ap_err_subject(ap_err_new(AP_ERR_NOT_FOUND, "%s does not exist", paths[i]), paths[i]);
+        if (!ap_file_exists(paths[i]))
+            return ap_err_subject(ap_err_new(AP_ERR_NOT_FOUND, "%s does not exist", paths[i]), paths[i]);
     kind ka = kind_of(a), kb = kind_of(b);
     if (ka == KIND_NONE || ka != kb)
         return ap_err_hint(ap_err_new(AP_ERR_INPUT_FILE, "cannot compare %s with %s", a, b),
                            "give two tensors (.npy, .pb), two folders of them, or two models (.onnx)");
     if (ka == KIND_MODEL) return compare_models(a, b, document);
     bool equal = true;
-    json_t *doc = json_pack("{ss,s[],s[],s[]}", "kind", ka == KIND_TENSOR ? "tensor" : "folder", "tensors", "only_a", "only_b");
-    ap_err err = ka == KIND_TENSOR ? compare_pair(ap_path_base(b), a, b, json_object_get(doc, "tensors"), &equal)
-                                   : compare_folders(a, b, doc, &equal);
+    json_t *doc = json_pack("{ss,s[],s[],s[]}", "kind", ka == KIND_TENSOR ? "tensor" : "folder", "tensors",
+                            "only_a", "only_b");
+    ap_err err = ka == KIND_TENSOR
+                     ? compare_pair(ap_path_base(b), a, b, json_object_get(doc, "tensors"), &equal)
+                     : compare_folders(a, b, doc, &equal);
     if (err) {
         json_decref(doc);
         return err;

@@ -5,8 +5,8 @@
 
 #include "base/json.h"
 
-// The `compare` document (docs/documents.md). What the paths are is found out from the files. Error INPUT_FILE when they are
-// not of one kind.
+// The `compare` document (docs/documents.md). What the paths are is found out from the files. Error
+// INPUT_FILE when they are not of one kind.
 AP_MUST ap_err ap_compare(const char *a, const char *b, json_t **document);
 
 #endif

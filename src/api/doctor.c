@@ -15,7 +15,9 @@ static void put_bytes(ap_buf *b, int field, const void *bytes, size_t n) {
     ap_buf_putc(b, (char)n);
     ap_buf_append(b, bytes, n);
 }
-static void put_string(ap_buf *b, int field, const char *s) { put_bytes(b, field, s, strlen(s)); }
+static void put_string(ap_buf *b, int field, const char *s) {
+    put_bytes(b, field, s, strlen(s));
+}
 static void put_int(ap_buf *b, int field, int value) {
     ap_buf_putc(b, (char)(field << 3));
     ap_buf_putc(b, (char)value);
@@ -36,7 +38,8 @@ static void put_node(ap_buf *graph, const char *op, const char *a, const char *b
     put_message(graph, 1, &node);
 }
 
-// ValueInfoProto of float32[1x4]: 1 name, 2 type; TypeProto: 1 tensor; Tensor: 1 elem_type, 2 shape; Shape: 1 dim; Dim: 1 value.
+// ValueInfoProto of float32[1x4]: 1 name, 2 type; TypeProto: 1 tensor; Tensor: 1 elem_type, 2 shape; Shape: 1
+// dim; Dim: 1 value.
 static void put_value(ap_buf *graph, int field, const char *name) {
     ap_buf shape = {0}, tensor = {0}, type = {0}, info = {0};
     for (int i = 0; i < 2; i++) {
@@ -52,7 +55,8 @@ static void put_value(ap_buf *graph, int field, const char *name) {
     put_message(graph, field, &info);
 }
 
-// y = Relu(x + x). ModelProto: 1 ir_version, 7 graph, 8 opset_import; GraphProto: 1 node, 2 name, 11 input, 12 output.
+// y = Relu(x + x). ModelProto: 1 ir_version, 7 graph, 8 opset_import; GraphProto: 1 node, 2 name, 11 input,
+// 12 output.
 static void test_model(ap_buf *out) {
     ap_buf graph = {0}, opset = {0};
     put_node(&graph, "Add", "x", "x", "s");
@@ -68,9 +72,10 @@ static void test_model(ap_buf *out) {
     ap_buf_free(&graph);
 }
 
-static void add_check(json_t *list, const char *name, bool ok, const char *detail, const char *fix, bool *all) {
-    json_array_append_new(list, json_pack("{so,sb,so,so}", "name", ap_json_string(name), "ok", ok, "detail", ap_json_string(detail), "fix",
-                                          ap_json_string(fix)));
+static void add_check(json_t *list, const char *name, bool ok, const char *detail, const char *fix,
+                      bool *all) {
+    json_array_append_new(list, json_pack("{so,sb,so,so}", "name", ap_json_string(name), "ok", ok, "detail",
+                                          ap_json_string(detail), "fix", ap_json_string(fix)));
     *all = *all && ok;
 }
 
@@ -85,8 +90,11 @@ static void check_runtime(aipc_context *c, const char *name, json_t *list, bool 
     char *label = ap_arena_printf(&a, "runtime %s", name);
     ap_err err = ap_runtime_find(c->data_dir, name, &rt);
     if (!err) err = ap_runtime_verify(&rt);
-    if (err) add_error(list, label, err, all);
-    else add_check(list, label, true, ap_arena_printf(&a, "%s, every file as pinned, in %s", rt.version, rt.dir), NULL, all);
+    if (err)
+        add_error(list, label, err, all);
+    else
+        add_check(list, label, true,
+                  ap_arena_printf(&a, "%s, every file as pinned, in %s", rt.version, rt.dir), NULL, all);
     ap_runtime_release(&rt);
     ap_arena_release(&a);
 }
@@ -98,16 +106,27 @@ static void check_target(aipc_context *c, const char *target, const char *dir, j
     json_t *doc = NULL;
     char *path = ap_path_join(&a, dir, "doctor.onnx"), *label = ap_arena_printf(&a, "target %s", target);
     aipc_context quiet = {.cache_dir = ap_path_join(&a, dir, "cache"), .data_dir = c->data_dir};
-    aipc_deploy_options o = {.size = sizeof o, .model = path, .targets = &target, .target_count = 1, .no_trace = true, .seed = 1,
-                             .out_dir = ap_path_join(&a, dir, target[0] == 'c' ? "out-cpu" : "out-htp"), .timeout_s = 60};
+    aipc_deploy_options o = {.size = sizeof o,
+                             .model = path,
+                             .targets = &target,
+                             .target_count = 1,
+                             .no_trace = true,
+                             .seed = 1,
+                             .out_dir = ap_path_join(&a, dir, target[0] == 'c' ? "out-cpu" : "out-htp"),
+                             .timeout_s = 60};
     pthread_mutex_init(&quiet.lock, NULL);
     test_model(&model);
     uint64_t start = ap_now_us();
     ap_err err = ap_file_write(path, model.data, model.len);
     if (!err) err = ap_deploy(&quiet, &o, &doc);
     double seconds = (double)(ap_now_us() - start) / 1e6;
-    if (err) add_error(list, label, err, all);
-    else add_check(list, label, true, ap_arena_printf(&a, "compiled, ran and reloaded a two-node graph in the worker, %.1f s", seconds), NULL, all);
+    if (err)
+        add_error(list, label, err, all);
+    else
+        add_check(
+            list, label, true,
+            ap_arena_printf(&a, "compiled, ran and reloaded a two-node graph in the worker, %.1f s", seconds),
+            NULL, all);
     pthread_mutex_destroy(&quiet.lock);
     json_decref(doc);
     ap_buf_free(&model);
@@ -118,8 +137,10 @@ static void check_program(json_t *list, bool *all) {
     ap_arena a = {0};
     char *program = NULL;
     ap_err err = ap_worker_program(&a, &program);
-    if (err) add_error(list, "worker program", err, all);
-    else add_check(list, "worker program", true, program, NULL, all);
+    if (err)
+        add_error(list, "worker program", err, all);
+    else
+        add_check(list, "worker program", true, program, NULL, all);
     ap_arena_release(&a);
 }
 

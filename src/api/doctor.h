@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// doctor: what is installed and which targets really work, proved by compiling and running a two-node graph in a worker.
+// doctor: what is installed and which targets really work, proved by compiling and running a two-node graph
+// in a worker.
 #ifndef AP_API_DOCTOR_H
 #define AP_API_DOCTOR_H
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The vendor's log arrives here from any of its threads. Kept whole (bounded), because the reason why a node is
-// refused exists nowhere else.
+// The vendor's log arrives here from any of its threads. Kept whole (bounded), because the reason why a node
+// is refused exists nowhere else.
 static void on_log(void *param, OrtLoggingLevel severity, const char *category, const char *logid,
                    const char *location, const char *message) {
     (void)category;
@@ -71,9 +71,11 @@ static ap_err create_env(ap_engine *e) {
         .custom_logging_function = on_log,
         .custom_logging_param = &e->log,
     };
-    ap_err err = ap_engine_err(e, f->CreateEnvWithOptions(&o, &e->env), AP_ERR_RUNTIME_LOAD, "ONNX Runtime environment");
+    ap_err err = ap_engine_err(e, f->CreateEnvWithOptions(&o, &e->env), AP_ERR_RUNTIME_LOAD,
+                               "ONNX Runtime environment");
     if (!err)
-        err = ap_engine_err(e, f->GetAllocatorWithDefaultOptions(&e->allocator), AP_ERR_RUNTIME_LOAD, "allocator");
+        err = ap_engine_err(e, f->GetAllocatorWithDefaultOptions(&e->allocator), AP_ERR_RUNTIME_LOAD,
+                            "allocator");
     if (!err)
         err = ap_engine_err(e, f->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &e->cpu_memory),
                             AP_ERR_RUNTIME_LOAD, "memory info");
@@ -82,11 +84,13 @@ static ap_err create_env(ap_engine *e) {
 
 ap_err ap_engine_open(const char *ort_lib, ap_engine **out) {
     // The official Linux builds write an event database and upload it unless this is set before they load.
-    if (setenv("ORT_DISABLE_TELEMETRY", "1", 1) != 0) return ap_err_new(AP_ERR_INTERNAL, "cannot set ORT_DISABLE_TELEMETRY");
+    if (setenv("ORT_DISABLE_TELEMETRY", "1", 1) != 0)
+        return ap_err_new(AP_ERR_INTERNAL, "cannot set ORT_DISABLE_TELEMETRY");
     ap_engine *e = ap_calloc(1, sizeof *e);
     pthread_mutex_init(&e->log.lock, NULL);
     const char *why = ap_ort_bind(ort_lib, &e->lib);
-    ap_err err = why ? ap_err_subject(ap_err_new(AP_ERR_RUNTIME_LOAD, "cannot use this ONNX Runtime: %s", why), ort_lib)
+    ap_err err = why ? ap_err_subject(
+                           ap_err_new(AP_ERR_RUNTIME_LOAD, "cannot use this ONNX Runtime: %s", why), ort_lib)
                      : create_env(e);
     if (err) {
         ap_engine_close(e);
@@ -110,20 +114,26 @@ void ap_engine_close(ap_engine *e) {
     free(e);
 }
 
-const char *ap_engine_version(const ap_engine *e) { return e->lib.version; }
+const char *ap_engine_version(const ap_engine *e) {
+    return e->lib.version;
+}
 
 ap_err ap_engine_add_plugin(ap_engine *e, const char *name, const char *lib_path) {
-    return ap_err_subject(ap_engine_err(e, e->lib.fns.RegisterExecutionProviderLibrary(e->env, name, lib_path),
+    return ap_err_subject(ap_engine_err(e,
+                                        e->lib.fns.RegisterExecutionProviderLibrary(e->env, name, lib_path),
                                         AP_ERR_RUNTIME_LOAD, "registering the execution provider"),
                           lib_path);
 }
 
 ap_err ap_engine_compatibility(ap_engine *e, const char *model_path, const char *ep, char **out) {
     char *text = NULL;
-    ap_err err = ap_engine_err(e, e->lib.fns.GetCompatibilityInfoFromModel(model_path, ep, e->allocator, &text), AP_ERR_VENDOR,
-                               "compatibility string");
+    ap_err err =
+        ap_engine_err(e, e->lib.fns.GetCompatibilityInfoFromModel(model_path, ep, e->allocator, &text),
+                      AP_ERR_VENDOR, "compatibility string");
     if (err) return err;
     *out = ap_strdup(text);
-    if (text) err = ap_engine_err(e, e->lib.fns.AllocatorFree(e->allocator, text), AP_ERR_VENDOR, "freeing a string");
+    if (text)
+        err =
+            ap_engine_err(e, e->lib.fns.AllocatorFree(e->allocator, text), AP_ERR_VENDOR, "freeing a string");
     return err;
 }

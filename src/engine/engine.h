@@ -2,8 +2,8 @@
 // engine: ONNX Runtime, opened at run time: one environment, sessions, plugin execution providers, placement.
 //
 // What it knows: how to make ONNX Runtime load, place and run a model, and what it said while doing so.
-// What it never does: decide what is right, choose a target, touch the store. It lives inside a worker process:
-// vendor code may crash or leak settings into later sessions (facts: a soc_model set once sticks).
+// What it never does: decide what is right, choose a target, touch the store. It lives inside a worker
+// process: vendor code may crash or leak settings into later sessions (facts: a soc_model set once sticks).
 #ifndef AP_ENGINE_ENGINE_H
 #define AP_ENGINE_ENGINE_H
 
@@ -36,8 +36,8 @@ typedef struct ap_engine {
     ap_engine_log log;
 } ap_engine;
 
-// Opens the library and makes the environment (telemetry off, which must be in the process environment before the
-// library loads). Errors: RUNTIME_LOAD.
+// Opens the library and makes the environment (telemetry off, which must be in the process environment before
+// the library loads). Errors: RUNTIME_LOAD.
 AP_MUST ap_err ap_engine_open(const char *ort_lib, ap_engine **out);
 void ap_engine_close(ap_engine *e);
 const char *ap_engine_version(const ap_engine *e);
@@ -55,21 +55,21 @@ typedef struct ap_symbol_size {
 } ap_symbol_size;
 
 typedef struct ap_session_options {
-    const char *ep;            // registered plugin name; NULL: the CPU provider alone
+    const char *ep; // registered plugin name; NULL: the CPU provider alone
     const ap_option *ep_options;
     size_t ep_option_count;
-    const ap_option *config;   // session config entries
+    const ap_option *config; // session config entries
     size_t config_count;
     const ap_symbol_size *symbols; // free-dimension overrides
     size_t symbol_count;
     GraphOptimizationLevel optimization;
-    bool no_fallback;          // refuse to run any node on the CPU when `ep` is set
+    bool no_fallback; // refuse to run any node on the CPU when `ep` is set
     bool record_placement;
-    bool verbose;              // every log line, incl. why nodes were refused
-    const char *context_path;  // write an EPContext wrapper (and NAME_qnn.bin beside it) here; must not exist
-    const char *external_dir;  // for models from memory: where their external data lies
+    bool verbose;             // every log line, incl. why nodes were refused
+    const char *context_path; // write an EPContext wrapper (and NAME_qnn.bin beside it) here; must not exist
+    const char *external_dir; // for models from memory: where their external data lies
     const char *profile_prefix; // write ONNX Runtime's own profile to PREFIX_<time>.json
-    int threads;               // 0: the library's choice
+    int threads;                // 0: the library's choice
 } ap_session_options;
 
 typedef struct ap_io {
@@ -88,32 +88,34 @@ typedef struct ap_session {
 } ap_session;
 
 // From a file, or from memory when `bytes` is not NULL (then `path` only names the model in errors). Errors:
-// MODEL_OP (no such operator), MODEL_PARSE, MODEL_INVALID, SHAPE_UNKNOWN, REFUSED (nodes fell to the CPU although
-// no_fallback), VENDOR; the notes carry the library's error lines.
-AP_MUST ap_err ap_session_open(ap_engine *e, const char *path, const void *bytes, size_t len, const ap_session_options *o,
-                               ap_session **out);
+// MODEL_OP (no such operator), MODEL_PARSE, MODEL_INVALID, SHAPE_UNKNOWN, REFUSED (nodes fell to the CPU
+// although no_fallback), VENDOR; the notes carry the library's error lines.
+AP_MUST ap_err ap_session_open(ap_engine *e, const char *path, const void *bytes, size_t len,
+                               const ap_session_options *o, ap_session **out);
 void ap_session_close(ap_session *s);
 
 // Results of one run. Tensors view memory of the library; valid until ap_run_result_free.
 typedef struct ap_run_result {
     ap_engine *engine;
     OrtValue **values;
-    ap_named_tensor *tensors; // in the order asked for; dtype NONE for an output that is no tensor, or is empty optional
+    ap_named_tensor
+        *tensors; // in the order asked for; dtype NONE for an output that is no tensor, or is empty optional
     size_t count;
     uint64_t vendor_us;
 } ap_run_result;
 
 // Runs with the given inputs (borrowed) and asks for `outputs` (NULL: all of the session's, in order).
 // Errors: INPUT_* for what does not fit the session, VENDOR for what the library says.
-AP_MUST ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input_count, const char *const *outputs,
-                              size_t output_count, ap_run_result *out);
+AP_MUST ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
+                              const char *const *outputs, size_t output_count, ap_run_result *out);
 void ap_run_result_free(ap_run_result *r);
 
 // Where each node went: [{"name","op","domain","ep"}]. Needs record_placement.
 AP_MUST ap_err ap_session_placement(ap_session *s, json_t **out);
 // Ends ONNX Runtime's profile and returns the path of the file it wrote (malloc'ed).
 AP_MUST ap_err ap_session_end_profile(ap_session *s, char **path);
-// Compatibility string a provider wrote into a compiled model ("v2:6:2.51.0:5.51.0:75:57:0:0"); NULL when none. malloc'ed.
+// Compatibility string a provider wrote into a compiled model ("v2:6:2.51.0:5.51.0:75:57:0:0"); NULL when
+// none. malloc'ed.
 AP_MUST ap_err ap_engine_compatibility(ap_engine *e, const char *model_path, const char *ep, char **out);
 
 // Turns a failed status into an error and releases it; NULL status gives NULL. The engine's last error lines

@@ -26,7 +26,8 @@ static ap_err open_chunk(oracle *q, const char *const *names, size_t count, ap_s
     ap_session_options so = {
         .optimization = ORT_DISABLE_ALL, .external_dir = q->model->dir, .threads = q->o->threads};
     uint64_t start = ap_now_us();
-    AP_TRY(ap_session_open(q->engine, q->model->path ? q->model->path : "model", bytes.data, bytes.len, &so, out));
+    AP_TRY(ap_session_open(q->engine, q->model->path ? q->model->path : "model", bytes.data, bytes.len, &so,
+                           out));
     q->stats.vendor_us += ap_now_us() - start;
 done:
     ap_buf_free(&bytes);
@@ -45,7 +46,8 @@ done:
     return err;
 }
 
-// Bytes an output will take, as ONNX Runtime inferred it; a data-dependent size counts as a sixteenth of the budget.
+// Bytes an output will take, as ONNX Runtime inferred it; a data-dependent size counts as a sixteenth of the
+// budget.
 static size_t expected_bytes(const ap_io *io, size_t budget) {
     size_t bytes = 0;
     for (size_t i = 0; i < io->rank; i++)
@@ -58,7 +60,8 @@ static size_t expected_bytes(const ap_io *io, size_t budget) {
 
 // Splits the names by expected size and runs a session per part. Only one session is
 // alive at a time.
-static ap_err run_in_parts(oracle *q, const char *const *names, size_t count, size_t budget, const size_t *bytes) {
+static ap_err run_in_parts(oracle *q, const char *const *names, size_t count, size_t budget,
+                           const size_t *bytes) {
     ap_err err = NULL;
     for (size_t from = 0; from < count && !err;) {
         size_t to = from, sum = 0;
@@ -104,8 +107,10 @@ ap_err ap_oracle_run(ap_engine *e, ap_model *m, const ap_named_tensor *inputs, s
     for (size_t i = 0; i < saved_count; i++) saved[i] = m->graph->outputs[i]->name;
     ap_err err = o->tensors ? run_all(&q, o->tensors, o->tensor_count) : run_all(&q, saved, saved_count);
     ap_err restored = ap_model_set_outputs(m, saved, saved_count);
-    if (!err) err = restored;
-    else ap_err_free(restored);
+    if (!err)
+        err = restored;
+    else
+        ap_err_free(restored);
     free(saved);
     if (!err && stats) *stats = q.stats;
     return err;

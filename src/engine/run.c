@@ -12,16 +12,16 @@ static ap_err bind_input(ap_session *s, const ap_io *io, const ap_named_tensor *
     ap_engine *e = s->engine;
     ap_err err = NULL;
     if (in->t.dtype != io->dtype)
-        AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is %s, the model wants %s", io->name, ap_dtype_name(in->t.dtype),
-                ap_dtype_name(io->dtype));
+        AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is %s, the model wants %s", io->name,
+                ap_dtype_name(in->t.dtype), ap_dtype_name(io->dtype));
     bool fits = in->t.rank == io->rank;
     for (size_t i = 0; fits && i < io->rank; i++) fits = io->dims[i] < 0 || io->dims[i] == in->t.dims[i];
     if (!fits) {
         ap_buf have = {0}, want = {0};
         ap_shape_format(in->t.dims, in->t.rank, &have);
         ap_shape_format(io->dims, io->rank, &want);
-        err = ap_err_new(AP_ERR_INPUT_SHAPE, "input '%s' has shape %s, the model wants %s", io->name, ap_buf_str(&have),
-                         ap_buf_str(&want));
+        err = ap_err_new(AP_ERR_INPUT_SHAPE, "input '%s' has shape %s, the model wants %s", io->name,
+                         ap_buf_str(&have), ap_buf_str(&want));
         ap_buf_free(&have);
         ap_buf_free(&want);
         goto done;
@@ -53,7 +53,8 @@ static ap_err view_output(ap_engine *e, OrtValue *v, ap_tensor *out) {
     ORT(e, GetTensorElementType(info, &type), "output type");
     if ((int)type < 1 || (int)type > 23 || type == ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING) goto done;
     ORT(e, GetDimensionsCount(info, &rank), "output rank");
-    if (rank > AP_MAX_RANK) AP_FAIL(AP_ERR_MODEL_DIMS, "an output has rank %zu, at most %d is supported", rank, AP_MAX_RANK);
+    if (rank > AP_MAX_RANK)
+        AP_FAIL(AP_ERR_MODEL_DIMS, "an output has rank %zu, at most %d is supported", rank, AP_MAX_RANK);
     ORT(e, GetDimensions(info, dims, rank), "output dims");
     ORT(e, GetTensorMutableData(v, &data), "output data");
     AP_TRY(ap_shape_bytes((ap_dtype)type, dims, rank, &bytes));
@@ -69,7 +70,8 @@ static const ap_io *find_io(const ap_io *list, size_t count, const char *name) {
     return NULL;
 }
 
-static ap_err bind_inputs(ap_session *s, const ap_named_tensor *inputs, size_t count, const char **names, OrtValue **values) {
+static ap_err bind_inputs(ap_session *s, const ap_named_tensor *inputs, size_t count, const char **names,
+                          OrtValue **values) {
     ap_err err = NULL;
     for (size_t i = 0; i < count; i++) {
         const ap_io *io = find_io(s->inputs, s->input_count, inputs[i].name);
@@ -86,8 +88,8 @@ done:
     return err;
 }
 
-ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input_count, const char *const *outputs,
-                      size_t output_count, ap_run_result *out) {
+ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
+                      const char *const *outputs, size_t output_count, ap_run_result *out) {
     ap_engine *e = s->engine;
     const ap_ort_fns *f = &e->lib.fns;
     size_t n = outputs ? output_count : s->output_count;
@@ -105,7 +107,8 @@ ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input
         r.tensors[i].name = out_names[i] = io->name;
     }
     uint64_t start = ap_now_us();
-    OrtStatus *status = f->Run(s->handle, NULL, in_names, (const OrtValue *const *)in_values, input_count, out_names, n, r.values);
+    OrtStatus *status = f->Run(s->handle, NULL, in_names, (const OrtValue *const *)in_values, input_count,
+                               out_names, n, r.values);
     r.vendor_us = ap_now_us() - start;
     AP_TRY(ap_engine_err(e, status, AP_ERR_VENDOR, "running the model"));
     for (size_t i = 0; i < n; i++)

@@ -19,12 +19,14 @@ static ap_err append_ep(ap_engine *e, OrtSessionOptions *so, const ap_session_op
     ORT(e, GetEpDevices(e->env, &devices, &count), "listing devices");
     for (size_t i = 0; i < count && !device; i++)
         if (strcmp(f->EpDevice_EpName(devices[i]), o->ep) == 0) device = devices[i];
-    if (!device) AP_FAIL(AP_ERR_RUNTIME_LOAD, "the execution provider '%s' offers no device on this machine", o->ep);
+    if (!device)
+        AP_FAIL(AP_ERR_RUNTIME_LOAD, "the execution provider '%s' offers no device on this machine", o->ep);
     for (size_t i = 0; i < o->ep_option_count; i++) {
         keys[i] = o->ep_options[i].key;
         values[i] = o->ep_options[i].value;
     }
-    ORT(e, SessionOptionsAppendExecutionProvider_V2(so, e->env, &device, 1, keys, values, o->ep_option_count), "provider options");
+    ORT(e, SessionOptionsAppendExecutionProvider_V2(so, e->env, &device, 1, keys, values, o->ep_option_count),
+        "provider options");
 done:
     free(keys);
     free(values);
@@ -34,13 +36,17 @@ done:
 static ap_err fill_options(ap_engine *e, OrtSessionOptions *so, const ap_session_options *o) {
     ap_err err = NULL;
     ORT(e, SetSessionGraphOptimizationLevel(so, o->optimization), "optimization level");
-    ORT(e, SetSessionLogSeverityLevel(so, o->verbose ? ORT_LOGGING_LEVEL_VERBOSE : ORT_LOGGING_LEVEL_WARNING), "log level");
+    ORT(e, SetSessionLogSeverityLevel(so, o->verbose ? ORT_LOGGING_LEVEL_VERBOSE : ORT_LOGGING_LEVEL_WARNING),
+        "log level");
     if (o->threads > 0) ORT(e, SetIntraOpNumThreads(so, o->threads), "thread count");
     if (o->record_placement)
         ORT(e, AddSessionConfigEntry(so, "session.record_ep_graph_assignment_info", "1"), "placement option");
-    if (o->no_fallback) ORT(e, AddSessionConfigEntry(so, "session.disable_cpu_ep_fallback", "1"), "fallback option");
+    if (o->no_fallback)
+        ORT(e, AddSessionConfigEntry(so, "session.disable_cpu_ep_fallback", "1"), "fallback option");
     if (o->external_dir)
-        ORT(e, AddSessionConfigEntry(so, "session.model_external_initializers_file_folder_path", o->external_dir),
+        ORT(e,
+            AddSessionConfigEntry(so, "session.model_external_initializers_file_folder_path",
+                                  o->external_dir),
             "external data folder");
     if (o->context_path) {
         ORT(e, AddSessionConfigEntry(so, "ep.context_enable", "1"), "context option");
@@ -50,7 +56,8 @@ static ap_err fill_options(ap_engine *e, OrtSessionOptions *so, const ap_session
     for (size_t i = 0; i < o->config_count; i++)
         ORT(e, AddSessionConfigEntry(so, o->config[i].key, o->config[i].value), "session option");
     for (size_t i = 0; i < o->symbol_count; i++)
-        ORT(e, AddFreeDimensionOverrideByName(so, o->symbols[i].symbol, o->symbols[i].size), "dimension override");
+        ORT(e, AddFreeDimensionOverrideByName(so, o->symbols[i].symbol, o->symbols[i].size),
+            "dimension override");
     if (o->profile_prefix) ORT(e, EnableProfiling(so, o->profile_prefix), "profiling");
     if (o->ep) AP_TRY(append_ep(e, so, o));
 done:
@@ -90,7 +97,9 @@ static ap_err load_error(ap_engine *e, OrtStatus *status, const char *path, bool
 }
 
 // ORT's element types equal ONNX's up to 23; above that they part (ort_api.h).
-static ap_dtype dtype_of(ONNXTensorElementDataType t) { return (int)t >= 1 && (int)t <= 23 ? (ap_dtype)t : AP_DTYPE_NONE; }
+static ap_dtype dtype_of(ONNXTensorElementDataType t) {
+    return (int)t >= 1 && (int)t <= 23 ? (ap_dtype)t : AP_DTYPE_NONE;
+}
 
 static ap_err read_io(ap_session *s, bool input, size_t index, ap_io *out) {
     ap_engine *e = s->engine;
@@ -113,16 +122,20 @@ static ap_err read_io(ap_session *s, bool input, size_t index, ap_io *out) {
         ORT(e, GetTensorElementType(tensor, &et), "element type");
         ORT(e, GetDimensionsCount(tensor, &out->rank), "rank");
         if (out->rank > AP_MAX_RANK)
-            AP_FAIL(AP_ERR_MODEL_DIMS, "'%s' has rank %zu, at most %d is supported", out->name, out->rank, AP_MAX_RANK);
+            AP_FAIL(AP_ERR_MODEL_DIMS, "'%s' has rank %zu, at most %d is supported", out->name, out->rank,
+                    AP_MAX_RANK);
         ORT(e, GetDimensions(tensor, out->dims, out->rank), "dims");
         out->dtype = dtype_of(et);
     }
 done:
     f->ReleaseTypeInfo(type);
     if (name) {
-        ap_err freed = ap_engine_err(e, f->AllocatorFree(e->allocator, name), AP_ERR_VENDOR, "freeing a name");
-        if (!err) err = freed;
-        else ap_err_free(freed);
+        ap_err freed =
+            ap_engine_err(e, f->AllocatorFree(e->allocator, name), AP_ERR_VENDOR, "freeing a name");
+        if (!err)
+            err = freed;
+        else
+            ap_err_free(freed);
     }
     return err;
 }
@@ -140,8 +153,8 @@ done:
     return err;
 }
 
-ap_err ap_session_open(ap_engine *e, const char *path, const void *bytes, size_t len, const ap_session_options *o,
-                       ap_session **out) {
+ap_err ap_session_open(ap_engine *e, const char *path, const void *bytes, size_t len,
+                       const ap_session_options *o, ap_session **out) {
     const ap_ort_fns *f = &e->lib.fns;
     OrtSessionOptions *so = NULL;
     ap_session *s = ap_calloc(1, sizeof *s);
@@ -174,8 +187,9 @@ static ap_err placement_node(ap_engine *e, const OrtEpAssignedNode *node, const 
     ORT(e, EpAssignedNode_GetName(node, &name), "placement");
     ORT(e, EpAssignedNode_GetOperatorType(node, &op), "placement");
     ORT(e, EpAssignedNode_GetDomain(node, &domain), "placement");
-    json_array_append_new(list, json_pack("{so,so,so,so}", "name", ap_json_string(name), "op", ap_json_string(op), "domain",
-                                          ap_json_string(domain), "ep", ap_json_string(ep)));
+    json_array_append_new(list,
+                          json_pack("{so,so,so,so}", "name", ap_json_string(name), "op", ap_json_string(op),
+                                    "domain", ap_json_string(domain), "ep", ap_json_string(ep)));
 done:
     return err;
 }
@@ -205,7 +219,8 @@ done:
 ap_err ap_session_end_profile(ap_session *s, char **path) {
     ap_engine *e = s->engine;
     char *p = NULL;
-    ap_err err = ap_engine_err(e, e->lib.fns.SessionEndProfiling(s->handle, e->allocator, &p), AP_ERR_VENDOR, "profile");
+    ap_err err = ap_engine_err(e, e->lib.fns.SessionEndProfiling(s->handle, e->allocator, &p), AP_ERR_VENDOR,
+                               "profile");
     if (err) return err;
     *path = ap_strdup(p);
     return ap_engine_err(e, e->lib.fns.AllocatorFree(e->allocator, p), AP_ERR_VENDOR, "freeing a string");

@@ -7,7 +7,8 @@
 static const json_t *find_by_name(const json_t *list, const char *name) {
     size_t i;
     json_t *o;
-    json_array_foreach((json_t *)(uintptr_t)list, i, o) if (strcmp(ap_json_str(o, "name", ""), name) == 0) return o;
+    json_array_foreach((json_t *)(uintptr_t)list, i,
+                       o) if (strcmp(ap_json_str(o, "name", ""), name) == 0) return o;
     return NULL;
 }
 
@@ -25,26 +26,31 @@ static ap_err check_one(const json_t *want, const json_t *have, const char *what
     const char *name = ap_json_str(want, "name", "?");
     const char *want_type = ap_json_str(want, "dtype", "?"), *have_type = ap_json_str(have, "dtype", "?");
     if (strcmp(want_type, have_type) != 0)
-        return ap_err_new(AP_ERR_CONTRACT, "%s '%s' is %s in %s, the contract says %s", what, name, have_type, where, want_type);
+        return ap_err_new(AP_ERR_CONTRACT, "%s '%s' is %s in %s, the contract says %s", what, name, have_type,
+                          where, want_type);
     if (dims_agree(json_object_get(want, "dims"), json_object_get(have, "dims"))) return NULL;
-    char *w = json_dumps(json_object_get(want, "dims"), JSON_COMPACT), *h = json_dumps(json_object_get(have, "dims"), JSON_COMPACT);
-    ap_err err = ap_err_new(AP_ERR_CONTRACT, "%s '%s' has shape %s in %s, the contract says %s", what, name, h ? h : "?", where, w ? w : "?");
+    char *w = json_dumps(json_object_get(want, "dims"), JSON_COMPACT),
+         *h = json_dumps(json_object_get(have, "dims"), JSON_COMPACT);
+    ap_err err = ap_err_new(AP_ERR_CONTRACT, "%s '%s' has shape %s in %s, the contract says %s", what, name,
+                            h ? h : "?", where, w ? w : "?");
     free(w);
     free(h);
     return err;
 }
 
-ap_err ap_contract_check(const json_t *want, const json_t *have, const char *what, const char *where, bool any_order) {
+ap_err ap_contract_check(const json_t *want, const json_t *have, const char *what, const char *where,
+                         bool any_order) {
     size_t n = json_array_size(want);
     if (json_array_size(have) != n)
-        return ap_err_new(AP_ERR_CONTRACT, "%s has %zu %ss, the contract says %zu", where, json_array_size(have), what, n);
+        return ap_err_new(AP_ERR_CONTRACT, "%s has %zu %ss, the contract says %zu", where,
+                          json_array_size(have), what, n);
     for (size_t i = 0; i < n; i++) {
         const json_t *w = json_array_get(want, i);
         const char *name = ap_json_str(w, "name", "?");
         const json_t *h = any_order ? find_by_name(have, name) : json_array_get(have, i);
         if (!h || strcmp(ap_json_str(h, "name", ""), name) != 0)
-            return ap_err_new(AP_ERR_CONTRACT, "%s %zu is '%s' in %s, the contract says '%s'", what, i, ap_json_str(h, "name", "absent"),
-                              where, name);
+            return ap_err_new(AP_ERR_CONTRACT, "%s %zu is '%s' in %s, the contract says '%s'", what, i,
+                              ap_json_str(h, "name", "absent"), where, name);
         ap_err err = check_one(w, h, what, where);
         if (err) return ap_err_subject(err, name);
     }

@@ -32,8 +32,10 @@ static ap_err set_user(ap_gates *g, const char *arg) {
     json_t *rule = json_object_get(g->rules, name);
     if (!rule) rule = json_object_get(g->always, name);
     ap_err err = NULL;
-    if (!rule) err = unknown_metric(g, name);
-    else if (end == eq + 1 || *end || isnan(value)) err = ap_err_new(AP_ERR_USAGE, "--gate %s: '%s' is no number", name, eq + 1);
+    if (!rule)
+        err = unknown_metric(g, name);
+    else if (end == eq + 1 || *end || isnan(value))
+        err = ap_err_new(AP_ERR_USAGE, "--gate %s: '%s' is no number", name, eq + 1);
     else {
         json_object_set_new(rule, "threshold", ap_json_real(value));
         json_object_set_new(rule, "user_set", json_true());
@@ -83,9 +85,10 @@ static bool add(const json_t *rule, const char *output, const char *metric, doub
         ok = strcmp(op, "<=") == 0 ? value <= limit : value >= limit;
         verdict = ok ? "pass" : "fail";
     }
-    json_t *gate = json_pack("{so,ss,so,so,so,ss,sb}", "output", ap_json_string(output), "metric", metric, "value", ap_json_real(value),
-                             "op", ap_json_string(op), "threshold", rule ? json_incref(json_object_get(rule, "threshold")) : json_null(),
-                             "verdict", verdict, "user_set", rule && ap_json_bool(rule, "user_set", false));
+    json_t *gate = json_pack("{so,ss,so,so,so,ss,sb}", "output", ap_json_string(output), "metric", metric,
+                             "value", ap_json_real(value), "op", ap_json_string(op), "threshold",
+                             rule ? json_incref(json_object_get(rule, "threshold")) : json_null(), "verdict",
+                             verdict, "user_set", rule && ap_json_bool(rule, "user_set", false));
     json_array_append_new(list, gate);
     return ok;
 }
@@ -99,7 +102,8 @@ bool ap_gates_output(const ap_gates *g, const char *output, const ap_metrics *m,
     } values[] = {
         {"cosine", m->cosine, true},
         {"sqnr_db", m->sqnr_db, true},
-        {"rel_to_max", m->ref_max > 0 ? m->max_abs / m->ref_max : (m->max_abs > 0 ? (double)INFINITY : 0.0), true},
+        {"rel_to_max", m->ref_max > 0 ? m->max_abs / m->ref_max : (m->max_abs > 0 ? (double)INFINITY : 0.0),
+         true},
         {"worst_channel_db", m->worst_channel_db, channels},
         {"nonfinite_mismatch", (double)m->nonfinite_mismatch, true},
         {"argmax_agree", m->argmax_agree, m->class_like},
@@ -111,7 +115,8 @@ bool ap_gates_output(const ap_gates *g, const char *output, const ap_metrics *m,
     };
     bool all = true;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        if (values[i].applies && !add(json_object_get(g->rules, values[i].metric), output, values[i].metric, values[i].value, list))
+        if (values[i].applies && !add(json_object_get(g->rules, values[i].metric), output, values[i].metric,
+                                      values[i].value, list))
             all = false;
     return all;
 }
@@ -127,18 +132,20 @@ ap_err ap_gates_error(const json_t *list) {
     json_array_foreach((json_t *)(uintptr_t)list, i, gate) {
         if (strcmp(ap_json_str(gate, "verdict", ""), "fail") != 0) continue;
         const char *output = ap_json_str(gate, "output", NULL);
-        double value = ap_json_to_real(json_object_get(gate, "value")), limit = ap_json_to_real(json_object_get(gate, "threshold"));
+        double value = ap_json_to_real(json_object_get(gate, "value")),
+               limit = ap_json_to_real(json_object_get(gate, "threshold"));
         const char *metric = ap_json_str(gate, "metric", "?"), *op = ap_json_str(gate, "op", "?");
         if (!err) {
-            err = ap_err_new(AP_ERR_GATE, "%s%s%s is %.6g, the gate wants %s %.6g", metric, output ? " of " : "", output ? output : "",
-                             value, op, limit);
+            err = ap_err_new(AP_ERR_GATE, "%s%s%s is %.6g, the gate wants %s %.6g", metric,
+                             output ? " of " : "", output ? output : "", value, op, limit);
             if (output) err = ap_err_subject(err, output);
         } else {
-            err = ap_err_note(err, "also: %s%s%s is %.6g, the gate wants %s %.6g", metric, output ? " of " : "", output ? output : "",
-                              value, op, limit);
+            err = ap_err_note(err, "also: %s%s%s is %.6g, the gate wants %s %.6g", metric,
+                              output ? " of " : "", output ? output : "", value, op, limit);
         }
         failed++;
     }
-    return failed ? ap_err_hint(err, "the report shows where along the graph the error begins; --gate METRIC=VALUE sets a threshold of your own")
+    return failed ? ap_err_hint(err, "the report shows where along the graph the error begins; --gate "
+                                     "METRIC=VALUE sets a threshold of your own")
                   : NULL;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // gates: metrics and thresholds become verdicts.
 //
-// Thresholds are data (data/gates.json, by precision); a user may set any of them, and the report shows that. A gate
-// is {output, metric, value, op, threshold, verdict, user_set}; see docs/documents.md.
+// Thresholds are data (data/gates.json, by precision); a user may set any of them, and the report shows that.
+// A gate is {output, metric, value, op, threshold, verdict, user_set}; see docs/documents.md.
 #ifndef AP_GOLDEN_GATES_H
 #define AP_GOLDEN_GATES_H
 
@@ -14,7 +14,8 @@ typedef struct ap_gates {
 } ap_gates;
 
 // `user`: "METRIC=VALUE" texts. Errors: USAGE for an unknown metric (suggests the nearest) or a bad number.
-AP_MUST ap_err ap_gates_init(const char *precision, const char *const *user, size_t user_count, ap_gates *out);
+AP_MUST ap_err ap_gates_init(const char *precision, const char *const *user, size_t user_count,
+                             ap_gates *out);
 void ap_gates_release(ap_gates *g);
 // Appends the gates of one output to `list`; returns whether all passed.
 bool ap_gates_output(const ap_gates *g, const char *output, const ap_metrics *m, json_t *list);

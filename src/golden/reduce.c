@@ -16,8 +16,8 @@ typedef struct reducer {
     const ap_model *m;
     const char *tensor;
     const ap_reduce_question *q;
-    bool *in;       // node index → part of the piece
-    size_t *order;  // back-slice of the tensor, nearest node first
+    bool *in;      // node index → part of the piece
+    size_t *order; // back-slice of the tensor, nearest node first
     size_t order_count, tries, max_tries;
 } reducer;
 
@@ -92,15 +92,17 @@ static ap_err grow(reducer *r, size_t *count) {
         if (err) return err;
         if (fails) break;
         if (n == r->order_count || r->tries >= r->max_tries)
-            return ap_err_new(AP_ERR_INTERNAL, "no piece of the graph that ends in '%s' fails on its own (%zu tried)", r->tensor, r->tries);
+            return ap_err_new(AP_ERR_INTERNAL,
+                              "no piece of the graph that ends in '%s' fails on its own (%zu tried)",
+                              r->tensor, r->tries);
         n = n * 2 < r->order_count ? n * 2 : r->order_count;
     }
     *count = n;
     return NULL;
 }
 
-// Takes nodes away from the far end while the piece still fails. A node may only go when nothing chosen before it
-// feeds it alone, which the new cut takes care of: its consumers simply get golden values.
+// Takes nodes away from the far end while the piece still fails. A node may only go when nothing chosen
+// before it feeds it alone, which the new cut takes care of: its consumers simply get golden values.
 static ap_err shrink(reducer *r, size_t count) {
     for (size_t i = count; i-- > 1;) {
         bool fails = false;
@@ -133,7 +135,8 @@ static void drop_unreachable(reducer *r) {
     }
 }
 
-ap_err ap_reduce(const ap_model *m, const char *tensor, const ap_reduce_question *q, ap_piece *out, size_t *tries) {
+ap_err ap_reduce(const ap_model *m, const char *tensor, const ap_reduce_question *q, ap_piece *out,
+                 size_t *tries) {
     const ap_value *v = ap_graph_value(m->graph, tensor);
     if (!v || !v->producer) return ap_err_new(AP_ERR_INTERNAL, "'%s' is made by no node", tensor);
     reducer r = {.m = m, .tensor = tensor, .q = q, .max_tries = q->max_tries ? q->max_tries : DEFAULT_TRIES};

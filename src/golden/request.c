@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-ap_err ap_request_split(const char *arg, const char *flag, const char *wants, ap_arena *a, char **name, const char **rest) {
+ap_err ap_request_split(const char *arg, const char *flag, const char *wants, ap_arena *a, char **name,
+                        const char **rest) {
     const char *eq = strchr(arg, '=');
-    if (!eq || eq == arg || eq[1] == '\0') return ap_err_new(AP_ERR_USAGE, "%s wants %s, not '%s'", flag, wants, arg);
+    if (!eq || eq == arg || eq[1] == '\0')
+        return ap_err_new(AP_ERR_USAGE, "%s wants %s, not '%s'", flag, wants, arg);
     *name = ap_arena_strndup(a, arg, (size_t)(eq - arg));
     *rest = eq + 1;
     return NULL;
@@ -29,7 +31,8 @@ ap_err ap_request_unknown_input(const ap_model *m, const char *name, const char 
         ap_buf_printf(&list, "%s'%s'", i ? ", " : "", names[i]);
     }
     const char *near = ap_nearest(name, names, n);
-    ap_err err = ap_err_new(AP_ERR_INPUT_NAME, "%s: the model has no input '%s'; it has %s", flag, name, ap_buf_str(&list));
+    ap_err err = ap_err_new(AP_ERR_INPUT_NAME, "%s: the model has no input '%s'; it has %s", flag, name,
+                            ap_buf_str(&list));
     if (near) err = ap_err_hint(err, "did you mean '%s'?", near);
     ap_buf_free(&list);
     free(names);

@@ -6,7 +6,8 @@
 #include "graph/model.h"
 
 // Splits "NAME=REST" at the first '='. Error USAGE naming the flag and what it wants.
-AP_MUST ap_err ap_request_split(const char *arg, const char *flag, const char *wants, ap_arena *a, char **name, const char **rest);
+AP_MUST ap_err ap_request_split(const char *arg, const char *flag, const char *wants, ap_arena *a,
+                                char **name, const char **rest);
 bool ap_request_is_input(const ap_model *m, const char *name);
 // The INPUT_NAME error for `name`: lists the inputs there are, suggests the nearest.
 ap_err ap_request_unknown_input(const ap_model *m, const char *name, const char *flag);

@@ -42,7 +42,9 @@ static ap_err apply_shape_arg(ap_model *m, const char *arg) {
     if (ap_request_is_input(m, name)) {
         AP_TRY(ap_shape_parse(text, dims, &rank));
         for (size_t i = 0; i < rank; i++)
-            if (dims[i] < 1) AP_FAIL(AP_ERR_INPUT_SHAPE, "--shape %s: dim %zu is %lld, sizes start at 1", arg, i, (long long)dims[i]);
+            if (dims[i] < 1)
+                AP_FAIL(AP_ERR_INPUT_SHAPE, "--shape %s: dim %zu is %lld, sizes start at 1", arg, i,
+                        (long long)dims[i]);
         AP_TRY(ap_model_set_input_shape(m, name, dims, rank));
     } else if (is_symbol(m, name)) {
         AP_TRY(apply_symbol(m, name, text));
@@ -67,9 +69,12 @@ static ap_err apply_input_file(ap_model *m, const char *arg) {
         goto done;
     }
     const char *ext = ap_path_ext(path);
-    if (strcmp(ext, ".npy") == 0) AP_TRY(ap_npy_map(path, &t));
-    else if (strcmp(ext, ".pb") == 0) AP_TRY(ap_tensor_load_pb(path, &t));
-    else goto done;
+    if (strcmp(ext, ".npy") == 0)
+        AP_TRY(ap_npy_map(path, &t));
+    else if (strcmp(ext, ".pb") == 0)
+        AP_TRY(ap_tensor_load_pb(path, &t));
+    else
+        goto done;
     AP_TRY(ap_err_context(ap_model_set_input_shape(m, name, t.dims, t.rank), "input file %s", path));
 done:
     ap_tensor_free(&t);
@@ -89,7 +94,8 @@ static ap_err check_all_known(const ap_model *m, json_t *shapes) {
         bool known = ap_value_shape(v, &t, dims, &rank, symbols);
         for (size_t d = 0; known && d < rank; d++) {
             if (dims[d] >= 0) continue;
-            ap_buf_printf(&list, "%s%s", open++ ? ", " : (list.len ? "; " : ""), symbols[d] ? symbols[d] : "?");
+            ap_buf_printf(&list, "%s%s", open++ ? ", " : (list.len ? "; " : ""),
+                          symbols[d] ? symbols[d] : "?");
             if (open == 1) ap_buf_printf(&flags, "%s--shape '%s=", flags.len ? " " : "", v->name);
         }
         if (!known) {
@@ -98,8 +104,10 @@ static ap_err check_all_known(const ap_model *m, json_t *shapes) {
         } else if (open) {
             ap_buf_printf(&list, " of '%s'", v->name);
             for (size_t d = 0; d < rank; d++) {
-                if (dims[d] >= 0) ap_buf_printf(&flags, "%s%lld", d ? "," : "", (long long)dims[d]);
-                else ap_buf_printf(&flags, "%s<%s>", d ? "," : "", symbols[d] ? symbols[d] : "?");
+                if (dims[d] >= 0)
+                    ap_buf_printf(&flags, "%s%lld", d ? "," : "", (long long)dims[d]);
+                else
+                    ap_buf_printf(&flags, "%s<%s>", d ? "," : "", symbols[d] ? symbols[d] : "?");
             }
             ap_buf_putc(&flags, '\'');
         } else {
@@ -108,8 +116,10 @@ static ap_err check_all_known(const ap_model *m, json_t *shapes) {
     }
     ap_err err = NULL;
     if (list.len)
-        err = ap_err_hint(ap_err_new(AP_ERR_SHAPE_UNKNOWN, "the model has symbolic dimensions without a size: %s", ap_buf_str(&list)),
-                          "add %s (with numbers), or give an .npy input of the right shape", ap_buf_str(&flags));
+        err = ap_err_hint(
+            ap_err_new(AP_ERR_SHAPE_UNKNOWN, "the model has symbolic dimensions without a size: %s",
+                       ap_buf_str(&list)),
+            "add %s (with numbers), or give an .npy input of the right shape", ap_buf_str(&flags));
     ap_buf_free(&list);
     ap_buf_free(&flags);
     return err;

@@ -44,9 +44,11 @@ void ap_trace_candidates(const ap_model *m, const char ***names, size_t *count) 
 
 static json_t *trace_entry(const ap_value *v, size_t index, const ap_metrics *m) {
     const ap_node *n = v->producer;
-    return json_pack("{sI,so,so,so,so,so,so,so}", "index", (json_int_t)index, "tensor", ap_json_string(v->name), "node",
-                     ap_json_string(n ? n->name : NULL), "op", ap_json_string(n ? n->op : NULL), "sqnr_db", ap_json_real(m->sqnr_db),
-                     "cosine", ap_json_real(m->cosine), "max_abs", ap_json_real(m->max_abs), "ref_max", ap_json_real(m->ref_max));
+    return json_pack("{sI,so,so,so,so,so,so,so}", "index", (json_int_t)index, "tensor",
+                     ap_json_string(v->name), "node", ap_json_string(n ? n->name : NULL), "op",
+                     ap_json_string(n ? n->op : NULL), "sqnr_db", ap_json_real(m->sqnr_db), "cosine",
+                     ap_json_real(m->cosine), "max_abs", ap_json_real(m->max_abs), "ref_max",
+                     ap_json_real(m->ref_max));
 }
 
 static ap_err compare_one(const json_t *a, const json_t *b, ap_metrics *out, bool *done_it) {

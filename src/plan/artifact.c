@@ -29,7 +29,8 @@ static ap_err find_manifest(aipc_artifact *a, const char *dir, const char **fold
     }
     char *path = ap_path_join(&a->arena, a->dir, AP_MANIFEST);
     if (!ap_file_exists(path))
-        AP_FAIL(AP_ERR_NOT_FOUND, "%s holds no " AP_MANIFEST ": it is no artifact, or its deployment did not finish", dir);
+        AP_FAIL(AP_ERR_NOT_FOUND,
+                "%s holds no " AP_MANIFEST ": it is no artifact, or its deployment did not finish", dir);
     AP_TRY(ap_file_read(path, MAX_MANIFEST, &text));
     AP_TRY(ap_manifest_parse(ap_buf_str(&text), text.len, &a->manifest));
 done:
@@ -49,8 +50,8 @@ static ap_err choose_target(aipc_artifact *a, const char *want, const char *fold
         if (!want || strcmp(want, text) == 0 || strcmp(want, dir) == 0) a->target = t;
     }
     ap_err err = a->target ? NULL
-                           : ap_err_new(AP_ERR_TARGET_UNKNOWN, "the artifact has no target '%s'; it has %s", want ? want : folder,
-                                        ap_buf_str(&names));
+                           : ap_err_new(AP_ERR_TARGET_UNKNOWN, "the artifact has no target '%s'; it has %s",
+                                        want ? want : folder, ap_buf_str(&names));
     ap_buf_free(&names);
     return err;
 }
@@ -64,8 +65,11 @@ static ap_err check_files(aipc_artifact *a) {
         ap_digest h;
         ap_err err = ap_sha256_file(path, &h);
         if (!err && strcmp(h.hex, ap_json_str(f, "sha256", "")) != 0)
-            err = ap_err_new(AP_ERR_CORRUPT, "%s has sha256 %s, the manifest says %s", path, h.hex, ap_json_str(f, "sha256", ""));
-        if (err) return ap_err_hint(ap_err_subject(err, path), "deploy again; the file was changed after it passed its gates");
+            err = ap_err_new(AP_ERR_CORRUPT, "%s has sha256 %s, the manifest says %s", path, h.hex,
+                             ap_json_str(f, "sha256", ""));
+        if (err)
+            return ap_err_hint(ap_err_subject(err, path),
+                               "deploy again; the file was changed after it passed its gates");
     }
     return NULL;
 }
@@ -81,7 +85,10 @@ static aipc_tensor *read_contract(aipc_artifact *a, const char *side, size_t *co
         ap_dtype dtype = ap_dtype_from_name(ap_json_str(t, "dtype", ""));
         int64_t *dims = ap_arena_calloc(&a->arena, json_array_size(d) + 1, sizeof *dims);
         for (size_t k = 0; k < json_array_size(d); k++) dims[k] = json_integer_value(json_array_get(d, k));
-        out[i] = (aipc_tensor){.name = ap_json_str(t, "name", ""), .dtype = ap_dtype_name(dtype), .rank = json_array_size(d), .dims = dims};
+        out[i] = (aipc_tensor){.name = ap_json_str(t, "name", ""),
+                               .dtype = ap_dtype_name(dtype),
+                               .rank = json_array_size(d),
+                               .dims = dims};
         ap_err_free(ap_shape_bytes(dtype, dims, out[i].rank, &out[i].bytes)); // checked when parsed
     }
     *count = n;
@@ -105,10 +112,13 @@ static ap_err start_worker(aipc_artifact *a) {
         json_object_set_new(config, "qnn_dir", json_string(qnn.dir));
         json_object_set_new(config, "soc_model", json_integer(id.soc->soc_model));
     }
-    ap_worker_options o = {.program = program, .config = config, .log_path = ap_path_join(&a->arena, scratch, "worker.log")};
+    ap_worker_options o = {
+        .program = program, .config = config, .log_path = ap_path_join(&a->arena, scratch, "worker.log")};
     AP_TRY(ap_worker_start(&o, &a->worker));
-    AP_TRY(ap_worker_call(a->worker, "load",
-                          json_pack("{ss}", "dir", ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""))), &result));
+    AP_TRY(ap_worker_call(
+        a->worker, "load",
+        json_pack("{ss}", "dir", ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""))),
+        &result));
 done:
     ap_runtime_release(&ort);
     ap_runtime_release(&qnn);
@@ -170,19 +180,21 @@ static ap_err write_input(const aipc_artifact *a, size_t index, const aipc_tenso
     ap_tensor t = {0};
     ap_err err = NULL;
     if (strcmp(given->dtype ? given->dtype : "", want->dtype) != 0)
-        AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is %s, the contract wants %s", want->name, given->dtype ? given->dtype : "nothing",
-                want->dtype);
+        AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is %s, the contract wants %s", want->name,
+                given->dtype ? given->dtype : "nothing", want->dtype);
     if (given->bytes != want->bytes || !ap_shape_equal(given->dims, given->rank, want->dims, want->rank)) {
         ap_buf have = {0}, need = {0};
         ap_shape_format(given->dims, given->rank < AP_MAX_RANK ? given->rank : AP_MAX_RANK, &have);
         ap_shape_format(want->dims, want->rank, &need);
-        err = ap_err_new(AP_ERR_INPUT_SHAPE, "input '%s' has shape %s (%zu bytes), the contract wants %s (%zu bytes)", want->name,
+        err = ap_err_new(AP_ERR_INPUT_SHAPE,
+                         "input '%s' has shape %s (%zu bytes), the contract wants %s (%zu bytes)", want->name,
                          ap_buf_str(&have), given->bytes, ap_buf_str(&need), want->bytes);
         ap_buf_free(&have);
         ap_buf_free(&need);
         goto done;
     }
-    AP_TRY(ap_tensor_view(ap_dtype_from_name(want->dtype), want->dims, want->rank, given->data, given->bytes, &t));
+    AP_TRY(ap_tensor_view(ap_dtype_from_name(want->dtype), want->dims, want->rank, given->data, given->bytes,
+                          &t));
     AP_TRY(ap_tensor_store(a->scratch, want->name, &t, list));
 done:
     return ap_err_subject(err, want->name);
@@ -195,8 +207,12 @@ static ap_err read_output(const json_t *o, aipc_tensor *out) {
     AP_TRY(ap_tensor_clone(&t, &copy));
     int64_t *dims = ap_calloc(copy.rank + 1, sizeof *dims);
     memcpy(dims, copy.dims, copy.rank * sizeof *dims);
-    *out = (aipc_tensor){.name = ap_strdup(ap_json_str(o, "name", "")), .dtype = ap_dtype_name(ap_dtype_from_name(ap_json_str(o, "dtype", ""))),
-                         .rank = copy.rank, .dims = dims, .data = copy.data, .bytes = copy.bytes};
+    *out = (aipc_tensor){.name = ap_strdup(ap_json_str(o, "name", "")),
+                         .dtype = ap_dtype_name(ap_dtype_from_name(ap_json_str(o, "dtype", ""))),
+                         .rank = copy.rank,
+                         .dims = dims,
+                         .data = copy.data,
+                         .bytes = copy.bytes};
 done:
     ap_tensor_free(&t);
     return err;
@@ -218,7 +234,8 @@ static ap_err run_locked(aipc_artifact *a, const aipc_tensor *inputs, size_t cou
     ap_err err = NULL;
     for (size_t i = 0; i < count; i++)
         if (!inputs[i].name || !find_tensor(a->inputs, a->input_count, inputs[i].name))
-            AP_FAIL(AP_ERR_INPUT_NAME, "the artifact has no input '%s'", inputs[i].name ? inputs[i].name : "(null)");
+            AP_FAIL(AP_ERR_INPUT_NAME, "the artifact has no input '%s'",
+                    inputs[i].name ? inputs[i].name : "(null)");
     for (size_t i = 0; i < a->input_count; i++) {
         const aipc_tensor *given = find_tensor(inputs, count, a->inputs[i].name);
         if (!given) AP_FAIL(AP_ERR_INPUT_NAME, "no value for input '%s'", a->inputs[i].name);
@@ -226,9 +243,11 @@ static ap_err run_locked(aipc_artifact *a, const aipc_tensor *inputs, size_t cou
     }
     AP_TRY(ap_artifact_run_refs(a, list, &result));
     outs = json_object_get(result, "outputs");
-    AP_TRY(ap_contract_check(json_object_get(json_object_get(a->manifest, "contract"), "outputs"), outs, "output", "the result", false));
+    AP_TRY(ap_contract_check(json_object_get(json_object_get(a->manifest, "contract"), "outputs"), outs,
+                             "output", "the result", false));
     memset(outputs, 0, a->output_count * sizeof *outputs);
-    for (size_t i = 0; i < a->output_count && !err; i++) err = read_output(json_array_get(outs, i), &outputs[i]);
+    for (size_t i = 0; i < a->output_count && !err; i++)
+        err = read_output(json_array_get(outs, i), &outputs[i]);
     if (err) aipc_outputs_free(outputs, a->output_count);
 done:
     for (size_t i = 0; i < json_array_size(outs); i++) {

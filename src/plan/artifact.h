@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // artifact: a deployed model on disk, and running it.
 //
-// The manifest is outside data: it may have been edited or sent by somebody. File names stay inside the folder, sizes are
-// checked when it is opened, and hashes before anything is loaded.
+// The manifest is outside data: it may have been edited or sent by somebody. File names stay inside the
+// folder, sizes are checked when it is opened, and hashes before anything is loaded.
 #ifndef AP_PLAN_ARTIFACT_H
 #define AP_PLAN_ARTIFACT_H
 
@@ -19,13 +19,15 @@ AP_MUST ap_err ap_manifest_parse(const char *text, size_t len, json_t **out);
 AP_MUST ap_err ap_artifact_open(aipc_context *c, const char *dir, const char *target, aipc_artifact **out);
 void ap_artifact_close(aipc_artifact *a);
 
-// Runs on TENSOR refs; *outputs is the TENSOR list, files in a scratch folder that lives until the next run or close.
-// The caller holds no lock; calls are served one after another.
-AP_MUST ap_err ap_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t count, aipc_tensor *outputs);
+// Runs on TENSOR refs; *outputs is the TENSOR list, files in a scratch folder that lives until the next run
+// or close. The caller holds no lock; calls are served one after another.
+AP_MUST ap_err ap_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t count,
+                               aipc_tensor *outputs);
 
 // What `aipc run` and `aipc profile` do.
-AP_MUST ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs, size_t count,
-                                     const char *out_dir, json_t **document);
+AP_MUST ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *target,
+                                     const char *const *inputs, size_t count, const char *out_dir,
+                                     json_t **document);
 AP_MUST ap_err ap_artifact_profile(aipc_context *c, const char *dir, const char *target, json_t **document);
 
 #endif

@@ -8,20 +8,24 @@
 #include <string.h>
 
 // The contract's input as a job: the file given for it, read by the recipe it was deployed with.
-static ap_err contract_job(const aipc_artifact *a, size_t index, const char *const *inputs, size_t count, ap_arena *arena, const char *dir,
-                           ap_input_job *j) {
+static ap_err contract_job(const aipc_artifact *a, size_t index, const char *const *inputs, size_t count,
+                           ap_arena *arena, const char *dir, ap_input_job *j) {
     const aipc_tensor *io = &a->inputs[index];
-    const json_t *want = json_array_get(json_object_get(json_object_get(a->manifest, "contract"), "inputs"), index);
+    const json_t *want =
+        json_array_get(json_object_get(json_object_get(a->manifest, "contract"), "inputs"), index);
     *j = (ap_input_job){.name = io->name, .dtype = ap_dtype_from_name(io->dtype), .rank = io->rank};
     memcpy(j->dims, io->dims, io->rank * sizeof *io->dims);
     j->file = ap_request_find(inputs, count, io->name);
-    if (!j->file) return ap_err_hint(ap_err_new(AP_ERR_INPUT_NAME, "no value for input '%s'", io->name), "add --input %s=FILE", io->name);
+    if (!j->file)
+        return ap_err_hint(ap_err_new(AP_ERR_INPUT_NAME, "no value for input '%s'", io->name),
+                           "add --input %s=FILE", io->name);
     j->recipe = ap_json_str(json_object_get(want, "source"), "recipe", NULL);
     j->npy_path = ap_path_join(arena, dir, ap_arena_printf(arena, "in-%zu.npy", index));
     return NULL;
 }
 
-static ap_err given_inputs(const aipc_artifact *a, const char *const *inputs, size_t count, json_t **tensors) {
+static ap_err given_inputs(const aipc_artifact *a, const char *const *inputs, size_t count,
+                           json_t **tensors) {
     ap_arena arena = {0};
     json_t *ignored = json_array(), *warnings = json_array(), *list = json_array();
     ap_err err = NULL;
@@ -56,7 +60,8 @@ static json_t *golden_inputs(const aipc_artifact *a) {
     return list;
 }
 
-// A file name from a tensor's name: what is unusual in file names becomes '_', and a number keeps two such names apart.
+// A file name from a tensor's name: what is unusual in file names becomes '_', and a number keeps two such
+// names apart.
 static char *output_name(ap_arena *arena, const char *name, size_t index, const json_t *taken) {
     char *s = ap_arena_strdup(arena, name);
     for (char *p = s; *p; p++)
@@ -78,28 +83,31 @@ static ap_err save_outputs(const json_t *outputs, const char *out_dir, json_t *l
     json_array_foreach((json_t *)(uintptr_t)outputs, i, o) {
         char *path = ap_path_join(&arena, out_dir, output_name(&arena, ap_json_str(o, "name", ""), i, list));
         AP_TRY(ap_file_copy(ap_json_str(o, "file", ""), path));
-        json_array_append_new(list, json_pack("{sO,sO,sO,so}", "name", json_object_get(o, "name"), "dtype", json_object_get(o, "dtype"), "dims",
-                                              json_object_get(o, "dims"), "file", ap_json_string(path)));
+        json_array_append_new(list, json_pack("{sO,sO,sO,so}", "name", json_object_get(o, "name"), "dtype",
+                                              json_object_get(o, "dtype"), "dims", json_object_get(o, "dims"),
+                                              "file", ap_json_string(path)));
     }
 done:
     ap_arena_release(&arena);
     return err;
 }
 
-ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs, size_t count,
-                             const char *out_dir, json_t **document) {
+ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs,
+                             size_t count, const char *out_dir, json_t **document) {
     aipc_artifact *a = NULL;
     json_t *tensors = NULL, *result = NULL, *list = json_array();
     ap_err err = NULL;
     AP_TRY(ap_artifact_open(c, dir, target, &a));
-    if (count > 0) AP_TRY(given_inputs(a, inputs, count, &tensors));
-    else tensors = golden_inputs(a);
+    if (count > 0)
+        AP_TRY(given_inputs(a, inputs, count, &tensors));
+    else
+        tensors = golden_inputs(a);
     uint64_t start = ap_now_us();
     AP_TRY(ap_artifact_run_refs(a, tensors, &result));
     double seconds = (double)(ap_now_us() - start) / 1e6;
     AP_TRY(save_outputs(json_object_get(result, "outputs"), out_dir ? out_dir : "outputs", list));
-    *document = json_pack("{sO,sO,sf,ss}", "target", json_object_get(a->target, "target"), "outputs", list, "seconds", seconds, "inputs",
-                          count > 0 ? "given" : "golden sample");
+    *document = json_pack("{sO,sO,sf,ss}", "target", json_object_get(a->target, "target"), "outputs", list,
+                          "seconds", seconds, "inputs", count > 0 ? "given" : "golden sample");
 done:
     json_decref(tensors);
     json_decref(result);
@@ -108,18 +116,21 @@ done:
     return err;
 }
 
-// For an htp target the profile is the estimate made at build time, out of the report: nothing here could measure it.
+// For an htp target the profile is the estimate made at build time, out of the report: nothing here could
+// measure it.
 static ap_err estimate(const aipc_artifact *a, json_t **document) {
     ap_arena arena = {0};
     json_t *report = NULL, *t;
     size_t i;
     const char *name = ap_json_str(a->target, "target", "");
-    ap_err err = ap_json_load(ap_path_join(&arena, a->dir, "report.json"), (size_t)256 << 20, AP_ERR_CORRUPT, &report);
+    ap_err err =
+        ap_json_load(ap_path_join(&arena, a->dir, "report.json"), (size_t)256 << 20, AP_ERR_CORRUPT, &report);
     if (!err) {
         *document = json_pack("{ss,sn,sn}", "target", name, "profile", "cost");
-        json_array_foreach(json_object_get(report, "targets"), i, t)
-            if (strcmp(ap_json_str(t, "target", ""), name) == 0 && json_object_get(t, "cost"))
-                json_object_set(*document, "cost", json_object_get(t, "cost"));
+        json_array_foreach(json_object_get(report, "targets"), i,
+                           t) if (strcmp(ap_json_str(t, "target", ""), name) == 0 &&
+                                  json_object_get(t, "cost"))
+            json_object_set(*document, "cost", json_object_get(t, "cost"));
     }
     json_decref(report);
     ap_arena_release(&arena);
@@ -141,8 +152,10 @@ ap_err ap_artifact_profile(aipc_context *c, const char *dir, const char *target,
     ap_artifact_close(a);
     a = running;
     tensors = golden_inputs(a);
-    AP_TRY(ap_worker_call(a->worker, "profile", json_pack("{sO,ss}", "inputs", tensors, "dir", a->scratch), &result));
-    *document = json_pack("{sO,sO,sn}", "target", json_object_get(a->target, "target"), "profile", result, "cost");
+    AP_TRY(ap_worker_call(a->worker, "profile", json_pack("{sO,ss}", "inputs", tensors, "dir", a->scratch),
+                          &result));
+    *document =
+        json_pack("{sO,sO,sn}", "target", json_object_get(a->target, "target"), "profile", result, "cost");
 done:
     json_decref(tensors);
     json_decref(result);

@@ -13,13 +13,14 @@ struct aipc_artifact {
     char *dir;                 // OUT
     const char *scratch;
     ap_worker *worker;
-    pthread_mutex_t lock;      // one request at a time
+    pthread_mutex_t lock; // one request at a time
     aipc_tensor *inputs, *outputs;
     size_t input_count, output_count;
 };
 
 // Reads and checks the manifest and chooses the target; starts nothing.
-AP_MUST ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const char *target, aipc_artifact **out);
+AP_MUST ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const char *target,
+                                         aipc_artifact **out);
 // A run request on TENSOR refs; result {outputs, vendor_us}, files in a fresh folder of the scratch.
 AP_MUST ap_err ap_artifact_run_refs(aipc_artifact *a, const json_t *inputs, json_t **result);
 

@@ -7,8 +7,9 @@
 #include <string.h>
 
 static void target_release(ap_deploy_target *t) {
-    json_t *owned[] = {t->build, t->build_stage, t->align, t->align_stage, t->runs[0], t->runs[1], t->reload, t->reload_io,
-                       t->trace, t->trace_stage, t->profile, t->profile_stage, t->gate_list, t->failure};
+    json_t *owned[] = {t->build,   t->build_stage,   t->align,     t->align_stage, t->runs[0],
+                       t->runs[1], t->reload,        t->reload_io, t->trace,       t->trace_stage,
+                       t->profile, t->profile_stage, t->gate_list, t->failure};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) json_decref(owned[i]);
     ap_gates_release(&t->gates);
     ap_err_free(t->err);
@@ -16,7 +17,8 @@ static void target_release(ap_deploy_target *t) {
 }
 
 static void deployment_release(ap_deployment *d) {
-    json_t *owned[] = {d->stats, d->shapes, d->contract, d->input_tensors, d->warnings, d->golden, d->baseline_stage, d->interface_stage};
+    json_t *owned[] = {d->stats,    d->shapes, d->contract,       d->input_tensors,
+                       d->warnings, d->golden, d->baseline_stage, d->interface_stage};
     for (size_t i = 0; i < d->target_count; i++) target_release(&d->targets[i]);
     free(d->targets);
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) json_decref(owned[i]);
@@ -32,8 +34,8 @@ static void deployment_release(ap_deployment *d) {
     ap_arena_release(&d->arena);
 }
 
-// Golden first, then every target's own chain; the trace needs neither, so it fills the idle processor, and whoever is free
-// takes the reload as soon as the build is there.
+// Golden first, then every target's own chain; the trace needs neither, so it fills the idle processor, and
+// whoever is free takes the reload as soon as the build is there.
 static void run_jobs(ap_deployment *d) {
     ap_jobs *jobs = ap_jobs_new();
     d->steps = 1;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // deploy: the main job. A model, targets and example inputs become an artifact folder with the evidence.
 //
-// Stages: 1 baseline · 2 interface · 3 build · 4 align · 5 quantize (not asked for in float deployments) · 6 profile and report.
-// What it never does: compute a number itself. Workers run vendor code, golden judges, report draws.
+// Stages: 1 baseline · 2 interface · 3 build · 4 align · 5 quantize (not asked for in float deployments) · 6
+// profile and report. What it never does: compute a number itself. Workers run vendor code, golden judges,
+// report draws.
 #ifndef AP_PLAN_DEPLOY_H
 #define AP_PLAN_DEPLOY_H
 
@@ -16,8 +17,8 @@
 #include "target/soc.h"
 #include "worker/worker.h"
 
-// Runs it. *document is the deploy document (docs/documents.md), set whenever the work got far enough to have one, also
-// together with an error.
+// Runs it. *document is the deploy document (docs/documents.md), set whenever the work got far enough to have
+// one, also together with an error.
 AP_MUST ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document);
 
 // ---- shared by the files of plan/deploy_*.c
@@ -35,13 +36,13 @@ typedef struct ap_deploy_target {
     ap_err err;
     // build
     char build_key[65];
-    char *build_dir;    // in the store
-    json_t *build;      // the worker's result
+    char *build_dir; // in the store
+    json_t *build;   // the worker's result
     json_t *build_stage;
     // align
     char align_key[65];
-    char *align_dir;    // in the store, when it was there already
-    json_t *align;      // {outputs, runs_equal, reload_equal, metrics}
+    char *align_dir; // in the store, when it was there already
+    json_t *align;   // {outputs, runs_equal, reload_equal, metrics}
     json_t *align_stage;
     json_t *runs[2], *reload; // TENSOR lists
     json_t *reload_io;
@@ -61,15 +62,15 @@ struct ap_deployment {
     ap_ledger ledger;
     ap_lock out_lock;
     const char *out_dir, *scratch, *logs;
-    char *program;      // hosts the workers
+    char *program;       // hosts the workers
     ap_runtime ort, qnn; // qnn only when a target needs it
-    ap_model *model;    // shapes set; read-only once the jobs run
-    char *model_path;   // real path
+    ap_model *model;     // shapes set; read-only once the jobs run
+    char *model_path;    // real path
     char digest[65];
     json_t *stats, *shapes, *contract, *input_tensors, *warnings;
     char baseline_key[65];
     char *baseline_dir;
-    json_t *golden;     // TENSOR list of the outputs
+    json_t *golden; // TENSOR list of the outputs
     json_t *baseline_stage, *interface_stage;
     ap_err baseline_err;
     ap_deploy_target *targets;
@@ -86,24 +87,26 @@ bool ap_deploy_is_htp(const ap_deploy_target *t);
 
 // call.c: workers with a ledger.
 // `purpose` names the log file. slot: the processor to stay on; SIZE_MAX: free.
-AP_MUST ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose, size_t slot, ap_worker **out);
+AP_MUST ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose,
+                                size_t slot, ap_worker **out);
 // One request; *vendor_s (may be NULL) is added to. Steals args.
-AP_MUST ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args, double *vendor_s,
-                              json_t **result);
+AP_MUST ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args,
+                              double *vendor_s, json_t **result);
 // A stored result, or NULLs. A deployment that wants everything fresh finds nothing and drops what is there.
 AP_MUST ap_err ap_deploy_find(ap_deployment *d, const char *key, ap_arena *a, char **dir, json_t **record);
 // A fresh scratch folder.
 AP_MUST ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out);
 void ap_deploy_step(ap_deployment *d, const char *fmt, ...) AP_PRINTF(2, 3); // one piece of progress done
-json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *key, double seconds, double vendor_s, double golden_s,
-                      const char *key_metric, json_t *inputs, json_t *outputs); // steals inputs and outputs
+json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *key, double seconds,
+                      double vendor_s, double golden_s, const char *key_metric, json_t *inputs,
+                      json_t *outputs); // steals inputs and outputs
 
 // The jobs.
 void ap_job_baseline(void *deployment, ap_jobs *jobs, size_t self, size_t slot); // deploy_baseline.c
-void ap_job_main(void *target, ap_jobs *jobs, size_t self, size_t slot);         // deploy_build.c: build, run twice
-void ap_job_reload(void *target, ap_jobs *jobs, size_t self, size_t slot);       // deploy_build.c
-void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot);        // deploy_trace.c
-void ap_target_fail(ap_deploy_target *t, ap_err e); // keeps the first, releases others
+void ap_job_main(void *target, ap_jobs *jobs, size_t self, size_t slot);   // deploy_build.c: build, run twice
+void ap_job_reload(void *target, ap_jobs *jobs, size_t self, size_t slot); // deploy_build.c
+void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot);  // deploy_trace.c
+void ap_target_fail(ap_deploy_target *t, ap_err e);                        // keeps the first, releases others
 // After the jobs: compares, judges, commits (deploy_align.c).
 void ap_target_finish(ap_deploy_target *t);
 // Where it goes wrong, when a gate failed (deploy_diagnose.c). Fills t->failure.

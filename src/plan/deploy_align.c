@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage 4, our half: are the runs equal, is the reload equal, is it the right SoC and interface, how far from golden?
+// Stage 4, our half: are the runs equal, is the reload equal, is it the right SoC and interface, how far from
+// golden?
 #include "plan/deploy.h"
 
 #include "base/hash.h"
@@ -110,19 +111,23 @@ static ap_err make_align(ap_deploy_target *t) {
     json_t *metrics = NULL, *hashes = NULL;
     uint64_t start = ap_now_us();
     ap_err err = NULL;
-    AP_TRY(ap_contract_check(json_object_get(d->contract, "outputs"), t->runs[0], "output", "the target's result", false));
-    AP_TRY(ap_contract_check(json_object_get(d->contract, "inputs"), json_object_get(t->reload_io, "inputs"), "input",
-                             "the reloaded artifact", false));
-    AP_TRY(ap_contract_check(json_object_get(d->contract, "outputs"), json_object_get(t->reload_io, "outputs"), "output",
-                             "the reloaded artifact", false));
+    AP_TRY(ap_contract_check(json_object_get(d->contract, "outputs"), t->runs[0], "output",
+                             "the target's result", false));
+    AP_TRY(ap_contract_check(json_object_get(d->contract, "inputs"), json_object_get(t->reload_io, "inputs"),
+                             "input", "the reloaded artifact", false));
+    AP_TRY(ap_contract_check(json_object_get(d->contract, "outputs"),
+                             json_object_get(t->reload_io, "outputs"), "output", "the reloaded artifact",
+                             false));
     AP_TRY(bits_equal(t->runs[0], t->runs[1], &runs));
     AP_TRY(bits_equal(t->runs[0], t->reload, &reload));
     AP_TRY(measure(d->golden, t->runs[0], &metrics));
     AP_TRY(hash_outputs(t->runs[0], &hashes));
-    t->align = json_pack("{sb,sb,sO,sO}", "runs_equal", runs, "reload_equal", reload, "metrics", metrics, "output_sha256", hashes);
+    t->align = json_pack("{sb,sb,sO,sO}", "runs_equal", runs, "reload_equal", reload, "metrics", metrics,
+                         "output_sha256", hashes);
     double seconds = t->align_seconds + (double)(ap_now_us() - start) / 1e6;
-    t->align_stage = ap_stage_json("align", t, t->align_key, seconds, t->align_vendor_s, 0, NULL,
-                                   json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key), NULL);
+    t->align_stage =
+        ap_stage_json("align", t, t->align_key, seconds, t->align_vendor_s, 0, NULL,
+                      json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key), NULL);
     AP_TRY(commit_align(t));
 done:
     json_decref(metrics);
@@ -130,25 +135,30 @@ done:
     return ap_err_stage(err, "align");
 }
 
-// The binary's own words about its SoC and tensors. QNN narrows some types (int64 to int32), so names and shapes count.
+// The binary's own words about its SoC and tensors. QNN narrows some types (int64 to int32), so names and
+// shapes count.
 static ap_err check_readback(const ap_deploy_target *t, bool *soc_ok, bool *io_ok) {
     const json_t *rb = json_object_get(t->build, "readback"), *graphs = json_object_get(rb, "graphs");
     *soc_ok = ap_json_int(rb, "soc_model", -1) == t->id.soc->soc_model;
     *io_ok = true;
-    if (json_array_size(graphs) != 1) return NULL; // several partitions: inner tensors, no contract to hold them to
+    if (json_array_size(graphs) != 1)
+        return NULL; // several partitions: inner tensors, no contract to hold them to
     static const char *const sides[] = {"inputs", "outputs"};
     for (size_t s = 0; s < 2; s++) {
         const json_t *want = json_object_get(t->d->contract, sides[s]);
         json_t *have = json_deep_copy(json_object_get(json_array_get(graphs, 0), sides[s])), *h;
         size_t i, k;
         json_t *w;
-        json_array_foreach(have, i, h) json_array_foreach((json_t *)(uintptr_t)want, k, w)
-            if (strcmp(ap_json_str(w, "name", ""), ap_json_str(h, "name", "?")) == 0)
+        json_array_foreach(have, i, h)
+            json_array_foreach((json_t *)(uintptr_t)want, k,
+                               w) if (strcmp(ap_json_str(w, "name", ""), ap_json_str(h, "name", "?")) == 0)
                 json_object_set(h, "dtype", json_object_get(w, "dtype"));
         ap_err err = ap_contract_check(want, have, s ? "output" : "input", "the context binary", true);
         json_decref(have);
-        if (ap_err_code(err) == AP_ERR_CONTRACT) *io_ok = false;
-        else if (err) return err;
+        if (ap_err_code(err) == AP_ERR_CONTRACT)
+            *io_ok = false;
+        else if (err)
+            return err;
         ap_err_free(err);
     }
     return NULL;
@@ -158,7 +168,8 @@ static double share_on_target(const ap_deploy_target *t) {
     const json_t *placement = json_object_get(t->build, "placement");
     size_t i, on = 0, n = json_array_size(placement);
     json_t *o;
-    json_array_foreach((json_t *)(uintptr_t)placement, i, o) on += strcmp(ap_json_str(o, "ep", ""), "CPUExecutionProvider") != 0;
+    json_array_foreach((json_t *)(uintptr_t)placement, i, o) on +=
+        strcmp(ap_json_str(o, "ep", ""), "CPUExecutionProvider") != 0;
     if (!ap_deploy_is_htp(t)) return 1.0;
     return n ? (double)on / (double)n : 0.0;
 }
@@ -186,8 +197,10 @@ static void judge(ap_deploy_target *t) {
     } else {
         ap_gates_fact(&t->gates, "contract", 1, t->gate_list);
     }
-    if (isinf(worst) && worst > 0) ap_buf_puts(&text, "bit-exact");
-    else ap_buf_printf(&text, "SQNR %.1f dB", worst);
+    if (isinf(worst) && worst > 0)
+        ap_buf_puts(&text, "bit-exact");
+    else
+        ap_buf_printf(&text, "SQNR %.1f dB", worst);
     json_object_set_new(t->align_stage, "key_metric", ap_json_string(ap_buf_str(&text)));
     ap_buf_free(&text);
 }
@@ -196,9 +209,12 @@ static void label_profile(ap_deploy_target *t) {
     ap_buf text = {0};
     if (ap_deploy_is_htp(t)) {
         const json_t *cost = json_object_get(t->build, "cost");
-        if (json_is_object(cost)) ap_buf_printf(&text, "%.2f ms (estimate)", ap_json_num(cost, "estimate_ms", 0));
-        else ap_buf_puts(&text, "no figures for this SoC");
-        t->profile_stage = ap_stage_json("profile", t, NULL, 0, 0, 0, ap_buf_str(&text), json_pack("{ss}", "build", t->build_key), NULL);
+        if (json_is_object(cost))
+            ap_buf_printf(&text, "%.2f ms (estimate)", ap_json_num(cost, "estimate_ms", 0));
+        else
+            ap_buf_puts(&text, "no figures for this SoC");
+        t->profile_stage = ap_stage_json("profile", t, NULL, 0, 0, 0, ap_buf_str(&text),
+                                         json_pack("{ss}", "build", t->build_key), NULL);
     } else if (t->profile_stage) {
         double us = 0;
         size_t i;

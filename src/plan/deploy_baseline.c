@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage 1 and 2: what the original computes, and the interface it has. Golden first: all later work is judged against it.
+// Stage 1 and 2: what the original computes, and the interface it has. Golden first: all later work is judged
+// against it.
 #include "plan/deploy.h"
 
 #include <string.h>
@@ -17,12 +18,13 @@ static ap_err run_golden(ap_deployment *d, size_t slot) {
     (void)slot; // the CPU provider brings threads of its own
     AP_TRY(ap_store_begin(&d->store, &a, &work));
     AP_TRY(ap_deploy_worker(d, &cpu, "golden", SIZE_MAX, &w));
-    json_t *args = json_pack("{so,sO,sn,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors, "tensors", "dir", work);
+    json_t *args = json_pack("{so,sO,sn,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
+                             "tensors", "dir", work);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, &golden_s, &result));
     json_t *outputs = json_object_get(result, "outputs");
     ap_tensors_to_names(outputs);
-    json_t *stage = ap_stage_json("baseline", NULL, d->baseline_key, (double)(ap_now_us() - start) / 1e6, 0, golden_s, NULL,
-                                  json_pack("{ss}", "model", d->digest), NULL);
+    json_t *stage = ap_stage_json("baseline", NULL, d->baseline_key, (double)(ap_now_us() - start) / 1e6, 0,
+                                  golden_s, NULL, json_pack("{ss}", "model", d->digest), NULL);
     record = json_pack("{so,sO}", "stage", stage, "outputs", outputs);
     char *dir = NULL;
     AP_TRY(ap_store_commit(&d->store, d->baseline_key, work, record, &a, &dir));
@@ -49,15 +51,19 @@ static ap_err make_interface(ap_deployment *d) {
     ap_err err = NULL;
     json_array_foreach(d->golden, i, o) {
         if (!json_is_string(json_object_get(o, "file")))
-            AP_FAIL(AP_ERR_MODEL_INVALID, "output '%s' is no tensor; only tensor outputs can be deployed", ap_json_str(o, "name", "?"));
-        json_array_append_new(outputs, json_pack("{sO,sO,sO}", "name", json_object_get(o, "name"), "dtype", json_object_get(o, "dtype"),
-                                                 "dims", json_object_get(o, "dims")));
+            AP_FAIL(AP_ERR_MODEL_INVALID, "output '%s' is no tensor; only tensor outputs can be deployed",
+                    ap_json_str(o, "name", "?"));
+        json_array_append_new(outputs,
+                              json_pack("{sO,sO,sO}", "name", json_object_get(o, "name"), "dtype",
+                                        json_object_get(o, "dtype"), "dims", json_object_get(o, "dims")));
     }
     json_object_set(d->contract, "outputs", outputs);
     ap_buf metric = {0};
-    ap_buf_printf(&metric, "%zu input%s, %zu output%s", json_array_size(d->input_tensors), json_array_size(d->input_tensors) == 1 ? "" : "s",
-                  json_array_size(outputs), json_array_size(outputs) == 1 ? "" : "s");
-    d->interface_stage = ap_stage_json("interface", NULL, NULL, 0, 0, 0, ap_buf_str(&metric), json_pack("{ss}", "baseline", d->baseline_key), NULL);
+    ap_buf_printf(&metric, "%zu input%s, %zu output%s", json_array_size(d->input_tensors),
+                  json_array_size(d->input_tensors) == 1 ? "" : "s", json_array_size(outputs),
+                  json_array_size(outputs) == 1 ? "" : "s");
+    d->interface_stage = ap_stage_json("interface", NULL, NULL, 0, 0, 0, ap_buf_str(&metric),
+                                       json_pack("{ss}", "baseline", d->baseline_key), NULL);
     json_object_set_new(d->baseline_stage, "key_metric", ap_json_string(ap_buf_str(&metric)));
     ap_buf_free(&metric);
 done:

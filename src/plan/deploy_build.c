@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stage 3 and the vendor half of stage 4: build for the target, run twice, reload in a fresh process and run again.
+// Stage 3 and the vendor half of stage 4: build for the target, run twice, reload in a fresh process and run
+// again.
 #include "base/hash.h"
 #include "plan/deploy.h"
 
@@ -12,15 +13,16 @@ static ap_err refusal_error(const json_t *result) {
     ap_err err = ap_err_new(AP_ERR_REFUSED, "%s", ap_json_str(e, "message", "?"));
     size_t i;
     json_t *note;
-    json_array_foreach(json_object_get(e, "notes"), i, note) err = ap_err_note(err, "%s", json_string_value(note));
+    json_array_foreach(json_object_get(e, "notes"), i, note) err =
+        ap_err_note(err, "%s", json_string_value(note));
     return ap_err_hint(ap_err_stage(err, "build"), "the report lists every node and where it would run");
 }
 
 static char *metric_of_build(const json_t *result, const char *target, ap_arena *a) {
     size_t i, on = 0, total = json_array_size(json_object_get(result, "placement"));
     json_t *n;
-    json_array_foreach(json_object_get(result, "placement"), i, n)
-        on += strcmp(ap_json_str(n, "ep", ""), "CPUExecutionProvider") != 0 || strcmp(target, "cpu") == 0;
+    json_array_foreach(json_object_get(result, "placement"), i, n) on +=
+        strcmp(ap_json_str(n, "ep", ""), "CPUExecutionProvider") != 0 || strcmp(target, "cpu") == 0;
     return ap_arena_printf(a, "%zu/%zu nodes on target", on, total);
 }
 
@@ -53,11 +55,13 @@ static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
     uint64_t start = ap_now_us();
     ap_err err = NULL;
     AP_TRY(ap_store_begin(&d->store, &a, &work));
-    json_t *args = json_pack("{so,ss,ss,sb}", "model", ap_deploy_spec(d), "dir", work, "precision", t->precision, "dlc", d->o->dlc);
+    json_t *args = json_pack("{so,ss,ss,sb}", "model", ap_deploy_spec(d), "dir", work, "precision",
+                             t->precision, "dlc", d->o->dlc);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build", args, &vendor_s, &result));
     t->build = json_incref(result);
     json_t *stage = ap_stage_json("build", t, t->build_key, (double)(ap_now_us() - start) / 1e6, vendor_s, 0,
-                                  metric_of_build(result, t->id.kind, &a), json_pack("{ss,sO}", "model", d->digest, "shapes", d->shapes), NULL);
+                                  metric_of_build(result, t->id.kind, &a),
+                                  json_pack("{ss,sO}", "model", d->digest, "shapes", d->shapes), NULL);
     t->build_stage = stage;
     err = refusal_error(result);
     if (err) {
@@ -126,7 +130,8 @@ static ap_err run_once(ap_deploy_target *t, ap_worker *w, const char *name, json
     uint64_t start = ap_now_us();
     ap_err err = NULL;
     AP_TRY(ap_deploy_scratch(d, name, &dir));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run", json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
+                          json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
     *outputs = json_incref(json_object_get(result, "outputs"));
     pthread_mutex_lock(&t->lock);
     t->align_vendor_s += vendor_s;
@@ -140,7 +145,8 @@ done:
 static ap_err load_build(ap_deploy_target *t, ap_worker *w, json_t **io) {
     json_t *result = NULL;
     double vendor_s = 0;
-    ap_err err = ap_deploy_call(t->d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", t->build_dir), &vendor_s, &result);
+    ap_err err = ap_deploy_call(t->d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", t->build_dir),
+                                &vendor_s, &result);
     if (err) return err;
     if (io) *io = json_incref(json_object_get(result, "io"));
     pthread_mutex_lock(&t->lock);
@@ -151,7 +157,8 @@ static ap_err load_build(ap_deploy_target *t, ap_worker *w, json_t **io) {
     return NULL;
 }
 
-// The cpu target's profile is a measurement of this machine; it belongs to the built model, which is loaded right here.
+// The cpu target's profile is a measurement of this machine; it belongs to the built model, which is loaded
+// right here.
 static ap_err run_profile(ap_deploy_target *t, ap_worker *w) {
     ap_deployment *d = t->d;
     char *dir = NULL;
@@ -162,9 +169,11 @@ static ap_err run_profile(ap_deploy_target *t, ap_worker *w) {
     if (ap_deploy_is_htp(t)) return NULL;
     AP_TRY(ap_deploy_scratch(d, "profile", &dir));
     AP_TRY(load_build(t, w, NULL)); // where it lies now: a fresh build was moved into the store
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "profile", json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "profile",
+                          json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
     t->profile = json_incref(result);
-    t->profile_stage = ap_stage_json("profile", t, NULL, (double)(ap_now_us() - start) / 1e6, vendor_s, 0, NULL, NULL, NULL);
+    t->profile_stage =
+        ap_stage_json("profile", t, NULL, (double)(ap_now_us() - start) / 1e6, vendor_s, 0, NULL, NULL, NULL);
 done:
     json_decref(result);
     return ap_err_stage(err, "profile");
@@ -178,8 +187,10 @@ void ap_job_main(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     AP_TRY(find_align(t));
     if (t->build && t->align && ap_deploy_is_htp(t)) goto done;
     AP_TRY(ap_deploy_worker(t->d, &t->id, "build", slot, &w));
-    if (t->build) AP_TRY(load_build(t, w, NULL));
-    else AP_TRY(run_build(t, w));
+    if (t->build)
+        AP_TRY(load_build(t, w, NULL));
+    else
+        AP_TRY(run_build(t, w));
     ap_deploy_step(t->d, "%s: built", t->id.text);
     if (!t->align) {
         ap_jobs_release(jobs, self); // the reload can begin

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-bool ap_deploy_is_htp(const ap_deploy_target *t) { return t->id.soc != NULL; }
+bool ap_deploy_is_htp(const ap_deploy_target *t) {
+    return t->id.soc != NULL;
+}
 
 ap_err ap_deploy_find(ap_deployment *d, const char *key, ap_arena *a, char **dir, json_t **record) {
     if (!d->o->fresh) return ap_store_get(&d->store, key, a, dir, record);
@@ -27,7 +29,8 @@ ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out) {
     return err;
 }
 
-ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose, size_t slot, ap_worker **out) {
+ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose, size_t slot,
+                        ap_worker **out) {
     ap_arena a = {0};
     char *log = ap_path_join(&a, d->logs, ap_arena_printf(&a, "%s-%s.log", target->folder, purpose));
     json_t *config = json_pack("{ss,ss}", "target", target->kind, "ort",
@@ -37,7 +40,8 @@ ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char
         json_object_set_new(config, "soc_model", json_integer(target->soc->soc_model));
     }
     // Two emulators on two processors disturb each other unless each keeps to its own.
-    if (slot != SIZE_MAX && ap_cpu_count() > 1) json_object_set_new(config, "cpu", json_integer((json_int_t)slot));
+    if (slot != SIZE_MAX && ap_cpu_count() > 1)
+        json_object_set_new(config, "cpu", json_integer((json_int_t)slot));
     ap_worker_options o = {.program = d->program,
                            .config = config,
                            .log_path = log,
@@ -52,8 +56,8 @@ ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char
     return err;
 }
 
-ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args, double *vendor_s,
-                      json_t **result) {
+ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args,
+                      double *vendor_s, json_t **result) {
     ap_err err = ap_worker_call(w, op, args, result);
     if (err) return ap_err_stage(err, op);
     uint64_t us = (uint64_t)ap_json_int(*result, "vendor_us", 0);
@@ -84,11 +88,13 @@ void ap_target_fail(ap_deploy_target *t, ap_err e) {
     if (!first) ap_err_free(e);
 }
 
-json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *key, double seconds, double vendor_s, double golden_s,
-                      const char *key_metric, json_t *inputs, json_t *outputs) {
+json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *key, double seconds,
+                      double vendor_s, double golden_s, const char *key_metric, json_t *inputs,
+                      json_t *outputs) {
     double ours = seconds - vendor_s - golden_s;
-    return json_pack("{ss,so,ss,sb,so,sf,s{sf,sf,sf},so,so,so}", "stage", stage, "target", ap_json_string(t ? t->id.text : NULL),
-                     "verdict", "pass", "cached", 0, "key", ap_json_string(key), "seconds", seconds, "time", "ours_s",
-                     ours > 0 ? ours : 0.0, "vendor_s", vendor_s, "golden_s", golden_s, "key_metric", ap_json_string(key_metric), "inputs",
-                     inputs ? inputs : json_object(), "outputs", outputs ? outputs : json_object());
+    return json_pack("{ss,so,ss,sb,so,sf,s{sf,sf,sf},so,so,so}", "stage", stage, "target",
+                     ap_json_string(t ? t->id.text : NULL), "verdict", "pass", "cached", 0, "key",
+                     ap_json_string(key), "seconds", seconds, "time", "ours_s", ours > 0 ? ours : 0.0,
+                     "vendor_s", vendor_s, "golden_s", golden_s, "key_metric", ap_json_string(key_metric),
+                     "inputs", inputs ? inputs : json_object(), "outputs", outputs ? outputs : json_object());
 }

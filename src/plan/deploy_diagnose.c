@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When a gate failed: which tensor is the first to go wrong, and what is the smallest piece of the graph that shows it?
+// When a gate failed: which tensor is the first to go wrong, and what is the smallest piece of the graph that
+// shows it?
 #include "golden/reduce.h"
 #include "golden/trace.h"
 #include "plan/deploy.h"
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Below this a single tensor is called wrong. Healthy fp16 SiLU nets go down to 27 dB in the middle of the graph and recover.
+// Below this a single tensor is called wrong. Healthy fp16 SiLU nets go down to 27 dB in the middle of the
+// graph and recover.
 #define BAD_TENSOR_DB 15.0
 #define MAX_TRIES 30
 
@@ -18,7 +20,7 @@ typedef struct diagnosis {
     ap_deploy_target *t;
     ap_worker *golden, *target; // kept alive over all questions
     double threshold_db;
-    json_t *values;             // golden values met so far: {name: TENSOR}
+    json_t *values; // golden values met so far: {name: TENSOR}
 } diagnosis;
 
 // Golden values of the given tensors, from the cache or computed.
@@ -32,13 +34,16 @@ static ap_err golden_values(diagnosis *q, const char *const *names, size_t count
         if (!json_object_get(q->values, names[i])) json_array_append_new(missing, ap_json_string(names[i]));
     if (json_array_size(missing) > 0) {
         AP_TRY(ap_deploy_scratch(d, "values", &dir));
-        json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors, "tensors", missing, "dir", dir);
+        json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
+                                 "tensors", missing, "dir", dir);
         AP_TRY(ap_deploy_call(d, q->golden, AP_TIME_GOLDEN, "oracle", args, NULL, &result));
-        json_array_foreach(json_object_get(result, "outputs"), i, t) json_object_set(q->values, ap_json_str(t, "name", ""), t);
+        json_array_foreach(json_object_get(result, "outputs"), i, t)
+            json_object_set(q->values, ap_json_str(t, "name", ""), t);
     }
     for (i = 0; i < count; i++) {
         t = json_object_get(q->values, names[i]);
-        if (!t || !json_is_string(json_object_get(t, "file"))) AP_FAIL(AP_ERR_INTERNAL, "no golden value for '%s'", names[i]);
+        if (!t || !json_is_string(json_object_get(t, "file")))
+            AP_FAIL(AP_ERR_INTERNAL, "no golden value for '%s'", names[i]);
         json_array_append(list, t);
     }
     *out = json_incref(list);
@@ -51,7 +56,8 @@ done:
 
 static json_t *piece_spec(const ap_deployment *d, const ap_piece *p, const json_t *inputs) {
     json_t *spec = ap_deploy_spec(d), *outputs = json_array();
-    for (size_t i = 0; i < p->output_count; i++) json_array_append_new(outputs, ap_json_string(p->outputs[i]));
+    for (size_t i = 0; i < p->output_count; i++)
+        json_array_append_new(outputs, ap_json_string(p->outputs[i]));
     json_object_set_new(spec, "extract", json_pack("{sO,so}", "inputs", inputs, "outputs", outputs));
     return spec;
 }
@@ -68,10 +74,13 @@ static ap_err piece_sqnr(diagnosis *q, const ap_piece *p, double *db) {
     AP_TRY(golden_values(q, p->outputs, p->output_count, &want));
     AP_TRY(ap_deploy_scratch(d, "piece", &dir));
     AP_TRY(ap_deploy_scratch(d, "piece-run", &run));
-    AP_TRY(ap_deploy_call(d, q->target, AP_TIME_VENDOR, "build",
-                          json_pack("{so,ss,ss}", "model", piece_spec(d, p, inputs), "dir", dir, "precision", q->t->precision), NULL, &built));
+    AP_TRY(ap_deploy_call(
+        d, q->target, AP_TIME_VENDOR, "build",
+        json_pack("{so,ss,ss}", "model", piece_spec(d, p, inputs), "dir", dir, "precision", q->t->precision),
+        NULL, &built));
     if (json_object_get(built, "refusal")) AP_FAIL(AP_ERR_REFUSED, "the piece is refused on its own");
-    AP_TRY(ap_deploy_call(d, q->target, AP_TIME_VENDOR, "run", json_pack("{sO,ss}", "inputs", inputs, "dir", run), NULL, &result));
+    AP_TRY(ap_deploy_call(d, q->target, AP_TIME_VENDOR, "run",
+                          json_pack("{sO,ss}", "inputs", inputs, "dir", run), NULL, &result));
     AP_TRY(ap_npy_map(ap_json_str(json_array_get(want, 0), "file", ""), &x));
     AP_TRY(ap_npy_map(ap_json_str(json_array_get(json_object_get(result, "outputs"), 0), "file", ""), &y));
     AP_TRY(ap_metrics_compare(&x, &y, &m));
@@ -94,8 +103,9 @@ static ap_err piece_fails(void *user, const ap_piece *p, bool *fails) {
     return err;
 }
 
-// Golden values of everything, then the graph cut after the k-th candidate: the first k that fails, by bisection. Used when there
-// is no trace to read it off. Assumes that what is wrong stays wrong downstream, which the reducer then checks.
+// Golden values of everything, then the graph cut after the k-th candidate: the first k that fails, by
+// bisection. Used when there is no trace to read it off. Assumes that what is wrong stays wrong downstream,
+// which the reducer then checks.
 static ap_err bisect(diagnosis *q, const char **tensor) {
     const ap_model *m = q->t->d->model;
     const char **names = NULL;
@@ -104,18 +114,25 @@ static ap_err bisect(diagnosis *q, const char **tensor) {
     ap_err err = NULL;
     for (size_t i = 0; i < m->graph->input_count; i++) inputs[i] = m->graph->inputs[i]->name;
     ap_trace_candidates(m, &names, &count);
-    size_t hi = count; // names[hi - 1] is the first known bad one; the end of the graph is bad, or we would not be here
+    size_t hi = count; // names[hi - 1] is the first known bad one; the end of the graph is bad, or we would
+                       // not be here
     while (hi - lo > 1 && !err) {
         size_t mid = lo + (hi - lo) / 2;
-        ap_piece p = {.inputs = inputs, .input_count = m->graph->input_count, .outputs = &names[mid - 1], .output_count = 1};
+        ap_piece p = {.inputs = inputs,
+                      .input_count = m->graph->input_count,
+                      .outputs = &names[mid - 1],
+                      .output_count = 1};
         bool fails = false;
         err = piece_fails(q, &p, &fails);
-        if (ap_err_code(err) == AP_ERR_REFUSED || ap_err_code(err) == AP_ERR_INTERNAL) { // no answer: look further down
+        if (ap_err_code(err) == AP_ERR_REFUSED ||
+            ap_err_code(err) == AP_ERR_INTERNAL) { // no answer: look further down
             ap_err_free(err);
             err = NULL;
         }
-        if (fails) hi = mid;
-        else lo = mid;
+        if (fails)
+            hi = mid;
+        else
+            lo = mid;
     }
     if (!err && count > 0) *tensor = names[hi - 1];
     free(names);
@@ -139,9 +156,12 @@ static ap_err save_piece(diagnosis *q, const ap_piece *p, json_t **out) {
     spec = piece_spec(d, p, inputs);
     AP_TRY(ap_spec_model(spec, &m));
     AP_TRY(ap_model_save(m, ap_path_join(&a, dir, "model.onnx"), NULL));
-    json_array_foreach(inputs, i, t) AP_TRY(ap_file_copy(ap_json_str(t, "file", ""), ap_path_join(&a, dir, ap_arena_printf(&a, "input-%zu.npy", i))));
-    json_array_foreach(want, i, t) AP_TRY(ap_file_copy(ap_json_str(t, "file", ""), ap_path_join(&a, dir, ap_arena_printf(&a, "output-%zu.npy", i))));
-    *out = json_pack("{so,sI}", "model", ap_json_string(ap_path_join(&a, dir, "model.onnx")), "nodes", (json_int_t)p->node_count);
+    json_array_foreach(inputs, i, t) AP_TRY(ap_file_copy(
+        ap_json_str(t, "file", ""), ap_path_join(&a, dir, ap_arena_printf(&a, "input-%zu.npy", i))));
+    json_array_foreach(want, i, t) AP_TRY(ap_file_copy(
+        ap_json_str(t, "file", ""), ap_path_join(&a, dir, ap_arena_printf(&a, "output-%zu.npy", i))));
+    *out = json_pack("{so,sI}", "model", ap_json_string(ap_path_join(&a, dir, "model.onnx")), "nodes",
+                     (json_int_t)p->node_count);
 done:
     ap_model_free(m);
     json_decref(inputs);
@@ -163,7 +183,9 @@ static ap_err reduce(diagnosis *q, const char *tensor, json_t **reduced, double 
 
 // A gate whose failure has a place in the graph. Unequal runs or a wrong SoC have none.
 static bool has_a_place(const ap_deploy_target *t) {
-    static const char *const metrics[] = {"cosine", "sqnr_db", "nonfinite_mismatch", "worst_channel_db", "rel_to_max", "argmax_agree", "top5_agree"};
+    static const char *const metrics[] = {"cosine",           "sqnr_db",    "nonfinite_mismatch",
+                                          "worst_channel_db", "rel_to_max", "argmax_agree",
+                                          "top5_agree"};
     size_t i;
     json_t *g;
     json_array_foreach(t->gate_list, i, g) {
@@ -177,12 +199,13 @@ static bool has_a_place(const ap_deploy_target *t) {
 static json_t *first_json(const diagnosis *q, const char *tensor, double db) {
     const ap_value *v = ap_graph_value(q->t->d->model->graph, tensor);
     const ap_node *n = v ? v->producer : NULL;
-    return json_pack("{so,so,so,so}", "tensor", ap_json_string(tensor), "node", ap_json_string(n ? n->name : NULL), "op",
-                     ap_json_string(n ? n->op : NULL), "sqnr_db", ap_json_real(db));
+    return json_pack("{so,so,so,so}", "tensor", ap_json_string(tensor), "node",
+                     ap_json_string(n ? n->name : NULL), "op", ap_json_string(n ? n->op : NULL), "sqnr_db",
+                     ap_json_real(db));
 }
 
-// With a trace the first bad tensor is read off; when the trace shows none, the error is the sum of many small ones and no
-// single place is to blame. Without a trace it is searched by bisection.
+// With a trace the first bad tensor is read off; when the trace shows none, the error is the sum of many
+// small ones and no single place is to blame. Without a trace it is searched by bisection.
 static ap_err diagnose(diagnosis *q, json_t **first, json_t **reduced) {
     static const ap_target_id cpu = {.kind = "cpu", .text = "cpu", .folder = "cpu"};
     ap_deployment *d = q->t->d;
@@ -208,7 +231,8 @@ static ap_err run_diagnosis(ap_deploy_target *t, json_t **first, json_t **reduce
     diagnosis q = {.t = t, .values = json_object()};
     double gate = ap_gates_threshold(&t->gates, "sqnr_db");
     q.threshold_db = gate < BAD_TENSOR_DB ? gate : BAD_TENSOR_DB;
-    ap_context_progress(t->d->ctx, t->d->steps, t->d->steps, "%s: looking for the first wrong tensor", t->id.text);
+    ap_context_progress(t->d->ctx, t->d->steps, t->d->steps, "%s: looking for the first wrong tensor",
+                        t->id.text);
     ap_err err = diagnose(&q, first, reduced);
     ap_worker_stop(q.golden, NULL);
     ap_worker_stop(q.target, NULL);
@@ -220,9 +244,11 @@ void ap_target_diagnose(ap_deploy_target *t) {
     json_t *first = NULL, *reduced = NULL;
     if (has_a_place(t)) {
         ap_err err = run_diagnosis(t, &first, &reduced);
-        if (err) ap_context_log(t->d->ctx, AIPC_WARN, "%s: the search for the first wrong tensor ended early: %s", t->id.text, ap_err_message(err));
+        if (err)
+            ap_context_log(t->d->ctx, AIPC_WARN, "%s: the search for the first wrong tensor ended early: %s",
+                           t->id.text, ap_err_message(err));
         ap_err_free(err);
     }
-    t->failure = json_pack("{so,so,so}", "error", ap_json_from_err(t->err), "first_diverging", first ? first : json_null(), "reduced",
-                           reduced ? reduced : json_null());
+    t->failure = json_pack("{so,so,so}", "error", ap_json_from_err(t->err), "first_diverging",
+                           first ? first : json_null(), "reduced", reduced ? reduced : json_null());
 }

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static json_t *tool(const ap_runtime *r) {
-    return json_pack("{ss,ss,ss,so}", "name", r->name, "version", r->version, "sha256", r->sha256, "licence", ap_json_string(r->licence));
+    return json_pack("{ss,ss,ss,so}", "name", r->name, "version", r->version, "sha256", r->sha256, "licence",
+                     ap_json_string(r->licence));
 }
 
 static json_t *placement_doc(const ap_deploy_target *t) {
@@ -27,18 +28,21 @@ static json_t *placement_doc(const ap_deploy_target *t) {
         char name[1024];
         ap_refusals_plain_name(ap_json_str(n, "name", ""), name, sizeof name);
         on += here;
-        json_array_append_new(nodes, json_pack("{so,sO,ss}", "name", ap_json_string(name), "op", json_object_get(n, "op"), "where",
-                                               here ? t->id.text : "cpu"));
+        json_array_append_new(nodes, json_pack("{so,sO,ss}", "name", ap_json_string(name), "op",
+                                               json_object_get(n, "op"), "where", here ? t->id.text : "cpu"));
     }
     size_t total = json_array_size(raw);
     return json_pack("{sI,sI,sf,so,so}", "total", (json_int_t)total, "on_target", (json_int_t)on, "share",
-                     total ? (double)on / (double)total : 0.0, "nodes", nodes, "refused", refused ? json_incref(refused) : json_array());
+                     total ? (double)on / (double)total : 0.0, "nodes", nodes, "refused",
+                     refused ? json_incref(refused) : json_array());
 }
 
 // Whether the traced run's real outputs are the plain run's, bit for bit.
 static bool trace_is_faithful(const ap_deploy_target *t) {
-    const json_t *hashes = json_object_get(t->trace, "output_sha256"), *outs = json_object_get(t->align, "output_sha256");
-    return json_is_object(hashes) && json_is_object(outs) && json_equal((json_t *)(uintptr_t)hashes, (json_t *)(uintptr_t)outs);
+    const json_t *hashes = json_object_get(t->trace, "output_sha256"),
+                 *outs = json_object_get(t->align, "output_sha256");
+    return json_is_object(hashes) && json_is_object(outs) &&
+           json_equal((json_t *)(uintptr_t)hashes, (json_t *)(uintptr_t)outs);
 }
 
 static void say(json_t *list, const char *fmt, ...) AP_PRINTF(2, 3);
@@ -54,20 +58,29 @@ static void say(json_t *list, const char *fmt, ...) {
 
 static void say_proved_htp(const ap_deploy_target *t, json_t *yes, json_t *no) {
     const ap_soc *soc = t->id.soc;
-    say(yes, "The vendor's compiler accepts every node for %s (HTP v%d) with CPU fallback switched off.", soc->name, soc->htp_version);
-    say(yes, "The context binary says of itself that it was made for soc_model %d, and its inputs and outputs are the contract's.",
+    say(yes, "The vendor's compiler accepts every node for %s (HTP v%d) with CPU fallback switched off.",
+        soc->name, soc->htp_version);
+    say(yes,
+        "The context binary says of itself that it was made for soc_model %d, and its inputs and outputs are "
+        "the contract's.",
         soc->soc_model);
-    say(yes, "In the vendor's x86-64 emulator of the HTP, with the numerics of soc_model %d: the outputs lie within the gates of the "
-             "golden run, two runs are equal bit for bit, and so is a run after reloading the binary in a fresh process.",
+    say(yes,
+        "In the vendor's x86-64 emulator of the HTP, with the numerics of soc_model %d: the outputs lie "
+        "within the gates of the "
+        "golden run, two runs are equal bit for bit, and so is a run after reloading the binary in a fresh "
+        "process.",
         soc->soc_model);
     if (json_array_size(json_object_get(t->trace, "list")) > 0) {
         if (trace_is_faithful(t))
-            say(yes, "The per-tensor comparison describes the shipped graph: its outputs are bit-equal to the plain run's.");
+            say(yes, "The per-tensor comparison describes the shipped graph: its outputs are bit-equal to "
+                     "the plain run's.");
         else
-            say(no, "The per-tensor comparison comes from a graph whose fusions differ (exposing tensors changed the outputs' last "
+            say(no, "The per-tensor comparison comes from a graph whose fusions differ (exposing tensors "
+                    "changed the outputs' last "
                     "bits): read it as a hint.");
     }
-    say(no, "Latency, power and memory on the device. The emulator's cycle counts are host time and are never reported; the cost table "
+    say(no, "Latency, power and memory on the device. The emulator's cycle counts are host time and are "
+            "never reported; the cost table "
             "is an estimate.");
     say(no, "That silicon computes what the emulator computes: run `aipc run` on the device and compare.");
     say(no, "That the device's driver loads a binary of this library version.");
@@ -79,17 +92,21 @@ static void say_proved(const ap_deploy_target *t, json_t *yes, json_t *no) {
     } else if (ap_deploy_is_htp(t)) {
         say_proved_htp(t, yes, no);
     } else {
-        say(yes, "On this machine's CPU, with all of ONNX Runtime's optimizations: the outputs lie within the gates of the golden run "
-                 "(optimizations off), two runs are equal bit for bit, and so is a run after reloading in a fresh process.");
-        say(no, "Speed and last bits on another CPU: ONNX Runtime picks its kernels by the instruction set it finds.");
+        say(yes, "On this machine's CPU, with all of ONNX Runtime's optimizations: the outputs lie within "
+                 "the gates of the golden run "
+                 "(optimizations off), two runs are equal bit for bit, and so is a run after reloading in a "
+                 "fresh process.");
+        say(no, "Speed and last bits on another CPU: ONNX Runtime picks its kernels by the instruction set "
+                "it finds.");
     }
 }
 
 json_t *ap_artifact_files(const ap_deploy_target *t) {
     json_t *files = json_array(), *f;
     size_t i;
-    json_array_foreach(json_object_get(t->build, "files"), i, f)
-        if (strcmp(ap_json_str(f, "role", ""), "qnn graph") != 0) json_array_append(files, f);
+    json_array_foreach(json_object_get(t->build, "files"), i,
+                       f) if (strcmp(ap_json_str(f, "role", ""), "qnn graph") != 0)
+        json_array_append(files, f);
     return files;
 }
 
@@ -106,13 +123,16 @@ static json_t *stages_doc(const ap_deploy_target *t) {
     return list;
 }
 
-static json_t *or_null(json_t *j) { return j ? json_incref(j) : json_null(); }
+static json_t *or_null(json_t *j) {
+    return j ? json_incref(j) : json_null();
+}
 
 static json_t *target_doc(const ap_deploy_target *t) {
     json_t *yes = json_array(), *no = json_array();
     say_proved(t, yes, no);
     json_t *o = json_object(), *failure = t->failure ? json_incref(t->failure) : NULL;
-    if (t->err && !failure) failure = json_pack("{so,sn,sn}", "error", ap_json_from_err(t->err), "first_diverging", "reduced");
+    if (t->err && !failure)
+        failure = json_pack("{so,sn,sn}", "error", ap_json_from_err(t->err), "first_diverging", "reduced");
     json_object_set_new(o, "target", json_string(t->id.text));
     json_object_set_new(o, "verdict", json_string(t->err || !t->align ? "fail" : "pass"));
     json_object_set_new(o, "precision", json_string(t->precision));
@@ -127,8 +147,8 @@ static json_t *target_doc(const ap_deploy_target *t) {
     json_object_set_new(o, "cost", or_null(json_object_get(t->build, "cost")));
     json_object_set_new(o, "profile", or_null(t->profile));
     json_object_set_new(o, "artifact",
-                        json_pack("{ss,so,so,so}", "dir", t->id.folder, "files", ap_artifact_files(t), "readback",
-                                  or_null(json_object_get(t->build, "readback")), "compatibility",
+                        json_pack("{ss,so,so,so}", "dir", t->id.folder, "files", ap_artifact_files(t),
+                                  "readback", or_null(json_object_get(t->build, "readback")), "compatibility",
                                   or_null(json_object_get(t->build, "compatibility"))));
     json_object_set_new(o, "proved", yes);
     json_object_set_new(o, "not_proved", no);

@@ -11,7 +11,9 @@
 // Part of every key. Goes up when a stage computes or stores something else than before.
 #define STORE_GENERATION 2
 
-static const char *default_precision(const ap_target_id *id) { return id->soc ? "fp16" : "fp32"; }
+static const char *default_precision(const ap_target_id *id) {
+    return id->soc ? "fp16" : "fp32";
+}
 
 static ap_err read_targets(ap_deployment *d) {
     static const char *const only_cpu[] = {"cpu"};
@@ -25,11 +27,13 @@ static ap_err read_targets(ap_deployment *d) {
         ap_deploy_target *t = &d->targets[d->target_count];
         AP_TRY(ap_target_parse(names[i], &t->id));
         for (size_t k = 0; k < d->target_count; k++)
-            if (strcmp(d->targets[k].id.text, t->id.text) == 0) AP_FAIL(AP_ERR_USAGE, "target %s is named twice", t->id.text);
+            if (strcmp(d->targets[k].id.text, t->id.text) == 0)
+                AP_FAIL(AP_ERR_USAGE, "target %s is named twice", t->id.text);
         t->d = d;
         t->precision = d->o->precision ? d->o->precision : default_precision(&t->id);
         if (!t->id.soc && strcmp(t->precision, "fp32") != 0)
-            AP_FAIL(AP_ERR_USAGE, "target cpu runs the model as it is; --precision %s is for htp targets", t->precision);
+            AP_FAIL(AP_ERR_USAGE, "target cpu runs the model as it is; --precision %s is for htp targets",
+                    t->precision);
         AP_TRY(ap_gates_init(t->precision, d->o->gates, d->o->gate_count, &t->gates));
         pthread_mutex_init(&t->lock, NULL);
         d->target_count++;
@@ -53,7 +57,8 @@ static ap_err take_out_dir(ap_deployment *d) {
     char *scratch = NULL, *dir = NULL;
     ap_err err = NULL;
     AP_TRY(ap_mkdirs(d->logs));
-    AP_TRY(ap_err_hint(ap_lock_take(ap_path_join(&d->arena, d->out_dir, ".lock"), &d->out_lock), "choose another folder with -o"));
+    AP_TRY(ap_err_hint(ap_lock_take(ap_path_join(&d->arena, d->out_dir, ".lock"), &d->out_lock),
+                       "choose another folder with -o"));
     scratch = ap_path_scratch(&d->arena);
     AP_TRY(ap_mkdtemp(scratch, "aipc", &d->arena, &dir));
     d->scratch = dir;
@@ -62,8 +67,12 @@ done:
 }
 
 static ap_err read_model(ap_deployment *d) {
-    ap_input_request r = {.shapes = d->o->shapes, .shape_count = d->o->shape_count, .inputs = d->o->inputs,
-                          .input_count = d->o->input_count, .recipes = d->o->recipes, .recipe_count = d->o->recipe_count,
+    ap_input_request r = {.shapes = d->o->shapes,
+                          .shape_count = d->o->shape_count,
+                          .inputs = d->o->inputs,
+                          .input_count = d->o->input_count,
+                          .recipes = d->o->recipes,
+                          .recipe_count = d->o->recipe_count,
                           .seed = d->o->seed};
     json_t *inputs = NULL;
     char *dir = NULL;
@@ -86,7 +95,8 @@ json_t *ap_deploy_spec(const ap_deployment *d) {
     return json_pack("{ss,sO}", "file", d->model_path, "shapes", d->shapes);
 }
 
-// What the bits of the inputs are, without where they came from: the same photo under another name is the same input.
+// What the bits of the inputs are, without where they came from: the same photo under another name is the
+// same input.
 static json_t *input_hashes(const ap_deployment *d) {
     json_t *all = json_object(), *in;
     size_t i;
@@ -96,17 +106,20 @@ static json_t *input_hashes(const ap_deployment *d) {
 }
 
 static void make_keys(ap_deployment *d) {
-    json_t *base = json_pack("{ss,si,ss,sO,so,ss}", "stage", "baseline", "generation", STORE_GENERATION, "model", d->digest, "shapes", d->shapes,
-                             "inputs", input_hashes(d), "ort", d->ort.sha256);
+    json_t *base =
+        json_pack("{ss,si,ss,sO,so,ss}", "stage", "baseline", "generation", STORE_GENERATION, "model",
+                  d->digest, "shapes", d->shapes, "inputs", input_hashes(d), "ort", d->ort.sha256);
     ap_store_key(base, d->baseline_key);
     json_decref(base);
     for (size_t i = 0; i < d->target_count; i++) {
         ap_deploy_target *t = &d->targets[i];
-        json_t *build = json_pack("{ss,si,ss,sO,ss,ss,ss,ss,sb}", "stage", "build", "generation", STORE_GENERATION, "model", d->digest, "shapes",
-                                  d->shapes, "target", t->id.text, "precision", t->precision, "ort", d->ort.sha256, "qnn",
+        json_t *build = json_pack("{ss,si,ss,sO,ss,ss,ss,ss,sb}", "stage", "build", "generation",
+                                  STORE_GENERATION, "model", d->digest, "shapes", d->shapes, "target",
+                                  t->id.text, "precision", t->precision, "ort", d->ort.sha256, "qnn",
                                   t->id.soc ? d->qnn.sha256 : "", "dlc", d->o->dlc && t->id.soc);
         ap_store_key(build, t->build_key);
-        json_t *align = json_pack("{ss,ss,ss}", "stage", "align", "build", t->build_key, "baseline", d->baseline_key);
+        json_t *align =
+            json_pack("{ss,ss,ss}", "stage", "align", "build", t->build_key, "baseline", d->baseline_key);
         ap_store_key(align, t->align_key);
         json_decref(build);
         json_decref(align);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The per-tensor comparison along the graph.
 //
-// A tensor that is exposed as an output can no longer be fused away, so a traced graph may compute other numbers than the
-// shipped one. Tensors inside groups the HTP is known to fuse are therefore left out, and the traced run's real outputs are
-// compared bit by bit with the plain run's: the report says whether the trace describes the shipped graph.
+// A tensor that is exposed as an output can no longer be fused away, so a traced graph may compute other
+// numbers than the shipped one. Tensors inside groups the HTP is known to fuse are therefore left out, and
+// the traced run's real outputs are compared bit by bit with the plain run's: the report says whether the
+// trace describes the shipped graph.
 #include "plan/deploy.h"
 
 #include "base/hash.h"
@@ -21,11 +22,14 @@ static bool is_one_of(const char *op, const char *const *list) {
     return false;
 }
 
-// Inside a fused group: made by a matrix op (or the gate of a SiLU) and read only by the activation that follows it.
+// Inside a fused group: made by a matrix op (or the gate of a SiLU) and read only by the activation that
+// follows it.
 static bool inside_fused_group(const ap_value *v) {
-    static const char *const makers[] = {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", NULL};
-    static const char *const activations[] = {"Relu", "Clip", "Sigmoid", "HardSwish", "LeakyRelu", "PRelu", "Tanh", "Mul",
-                                              "HardSigmoid", "Gelu", "Erf", "Add", "BatchNormalization", NULL};
+    static const char *const makers[] = {
+        "Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", NULL};
+    static const char *const activations[] = {
+        "Relu",        "Clip", "Sigmoid", "HardSwish", "LeakyRelu",          "PRelu", "Tanh", "Mul",
+        "HardSigmoid", "Gelu", "Erf",     "Add",       "BatchNormalization", NULL};
     const ap_node *p = v->producer;
     if (!p || v->is_output || v->use_count == 0) return false;
     if (strcmp(p->op, "Sigmoid") == 0 || strcmp(p->op, "HardSigmoid") == 0 || strcmp(p->op, "Erf") == 0)
@@ -57,8 +61,9 @@ static void choose(const ap_model *m, const char ***names, size_t *count) {
 static json_t *float_names(const json_t *tensors) {
     json_t *list = json_array(), *t;
     size_t i;
-    json_array_foreach((json_t *)(uintptr_t)tensors, i, t)
-        if (ap_dtype_is_float(ap_dtype_from_name(ap_json_str(t, "dtype", "")))) json_array_append(list, json_object_get(t, "name"));
+    json_array_foreach((json_t *)(uintptr_t)tensors, i,
+                       t) if (ap_dtype_is_float(ap_dtype_from_name(ap_json_str(t, "dtype", ""))))
+        json_array_append(list, json_object_get(t, "name"));
     return list;
 }
 
@@ -78,7 +83,8 @@ static ap_err golden_tensors(ap_deploy_target *t, size_t slot, double *golden_s,
         json_array_append_new(wanted, ap_json_string(d->model->graph->outputs[i]->name));
     AP_TRY(ap_deploy_scratch(d, "golden", &dir));
     AP_TRY(ap_deploy_worker(d, &cpu, "trace", SIZE_MAX, &w));
-    json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors, "tensors", wanted, "dir", dir);
+    json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
+                             "tensors", wanted, "dir", dir);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, golden_s, &result));
     *out = json_incref(json_object_get(result, "outputs"));
 done:
@@ -89,7 +95,8 @@ done:
     return err;
 }
 
-static ap_err target_tensors(ap_deploy_target *t, size_t slot, json_t *names, double *vendor_s, json_t **out) {
+static ap_err target_tensors(ap_deploy_target *t, size_t slot, json_t *names, double *vendor_s,
+                             json_t **out) {
     ap_deployment *d = t->d;
     ap_worker *w = NULL;
     char *dir = NULL, *runs = NULL;
@@ -100,10 +107,12 @@ static ap_err target_tensors(ap_deploy_target *t, size_t slot, json_t *names, do
     AP_TRY(ap_deploy_scratch(d, "traced-run", &runs));
     AP_TRY(ap_deploy_worker(d, &t->id, "trace", slot, &w));
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build",
-                          json_pack("{sO,ss,ss}", "model", spec, "dir", dir, "precision", t->precision), vendor_s, &built));
+                          json_pack("{sO,ss,ss}", "model", spec, "dir", dir, "precision", t->precision),
+                          vendor_s, &built));
     if (json_object_get(built, "refusal"))
         AP_FAIL(AP_ERR_REFUSED, "%s", ap_json_str(json_object_get(built, "refusal"), "message", "refused"));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run", json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", runs), vendor_s, &result));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
+                          json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", runs), vendor_s, &result));
     *out = json_incref(json_object_get(result, "outputs"));
 done:
     ap_worker_stop(w, NULL);
@@ -150,8 +159,9 @@ static ap_err make_trace(ap_deploy_target *t, size_t slot, const char *key) {
     t->trace = json_pack("{sO,sO}", "list", list, "output_sha256", hashes);
     ap_buf metric = {0};
     ap_buf_printf(&metric, "%zu tensors compared", json_array_size(list));
-    t->trace_stage = ap_stage_json("trace", t, key, (double)(ap_now_us() - start) / 1e6, vendor_s, golden_s, ap_buf_str(&metric),
-                                   json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key), NULL);
+    t->trace_stage = ap_stage_json(
+        "trace", t, key, (double)(ap_now_us() - start) / 1e6, vendor_s, golden_s, ap_buf_str(&metric),
+        json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key), NULL);
     ap_buf_free(&metric);
     record = json_pack("{sO,sO}", "stage", t->trace_stage, "result", t->trace);
     AP_TRY(ap_store_begin(&d->store, &a, &work));
@@ -174,7 +184,8 @@ void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     ap_deployment *d = t->d;
     ap_arena a = {0};
     char *dir = NULL, key[65];
-    json_t *record = NULL, *inputs = json_pack("{ss,ss,ss}", "stage", "trace", "build", t->build_key, "baseline", d->baseline_key);
+    json_t *record = NULL, *inputs = json_pack("{ss,ss,ss}", "stage", "trace", "build", t->build_key,
+                                               "baseline", d->baseline_key);
     (void)jobs;
     (void)self;
     ap_store_key(inputs, key);
@@ -190,7 +201,8 @@ void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     if (err) {
         json_decref(t->trace);
         t->trace = json_pack("{s[],so}", "list", "note", ap_json_string(ap_err_message(err)));
-        ap_context_log(d->ctx, AIPC_WARN, "%s: no per-tensor comparison: %s", t->id.text, ap_err_message(err));
+        ap_context_log(d->ctx, AIPC_WARN, "%s: no per-tensor comparison: %s", t->id.text,
+                       ap_err_message(err));
         ap_err_free(err);
     }
     ap_deploy_step(d, "%s: per-tensor comparison", t->id.text);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The artifact folder: OUT/manifest.json, OUT/report.*, OUT/TARGET/ (what ships), OUT/golden/ (inputs and expected outputs).
+// The artifact folder: OUT/manifest.json, OUT/report.*, OUT/TARGET/ (what ships), OUT/golden/ (inputs and
+// expected outputs).
 //
-// Folders are made under another name and renamed; the manifest goes first when work begins and comes last, with the size
-// and hash of every file, so a reader never takes half of a deployment for a whole one.
+// Folders are made under another name and renamed; the manifest goes first when work begins and comes last,
+// with the size and hash of every file, so a reader never takes half of a deployment for a whole one.
 #include "base/hash.h"
 #include "plan/artifact.h"
 #include "plan/deploy.h"
@@ -12,7 +13,8 @@
 
 // OUT/name.new is complete: it takes the place of OUT/name.
 static ap_err swap_in(ap_arena *a, const char *out, const char *name) {
-    char *dir = ap_path_join(a, out, name), *fresh = ap_arena_printf(a, "%s.new", dir), *old = ap_arena_printf(a, "%s.old", dir);
+    char *dir = ap_path_join(a, out, name), *fresh = ap_arena_printf(a, "%s.new", dir),
+         *old = ap_arena_printf(a, "%s.old", dir);
     ap_err err = ap_rmtree(old);
     if (!err && ap_is_dir(dir)) err = ap_file_rename(dir, old);
     if (!err) err = ap_file_rename(fresh, dir);
@@ -39,8 +41,9 @@ static ap_err write_target(const ap_deploy_target *t, json_t *manifest_targets) 
         AP_TRY(ap_file_copy(ap_path_join(&a, t->build_dir, name), ap_path_join(&a, fresh, name)));
     }
     AP_TRY(swap_in(&a, d->out_dir, t->id.folder));
-    json_t *m = json_pack("{ss,ss,ss,ss,so,so,sO,sO}", "target", t->id.text, "kind", t->id.kind, "dir", t->id.folder, "precision",
-                          t->precision, "soc_model", t->id.soc ? json_integer(t->id.soc->soc_model) : json_null(), "verdict",
+    json_t *m = json_pack("{ss,ss,ss,ss,so,so,sO,sO}", "target", t->id.text, "kind", t->id.kind, "dir",
+                          t->id.folder, "precision", t->precision, "soc_model",
+                          t->id.soc ? json_integer(t->id.soc->soc_model) : json_null(), "verdict",
                           json_string(t->err ? "fail" : "pass"), "files", files, "gates", t->gate_list);
     json_object_set_new(m, "build_key", json_string(t->build_key));
     const json_t *compat = json_object_get(t->build, "compatibility");
@@ -63,8 +66,9 @@ static ap_err copy_tensors(const char *fresh, const char *side, const json_t *te
         ap_digest h;
         AP_TRY(ap_file_copy(ap_json_str(t, "file", ""), to));
         AP_TRY(ap_sha256_file(to, &h));
-        json_array_append_new(out, json_pack("{sO,sO,sO,so,ss}", "name", json_object_get(t, "name"), "dtype", json_object_get(t, "dtype"),
-                                             "dims", json_object_get(t, "dims"), "file", ap_json_string(name), "sha256", h.hex));
+        json_array_append_new(out, json_pack("{sO,sO,sO,so,ss}", "name", json_object_get(t, "name"), "dtype",
+                                             json_object_get(t, "dtype"), "dims", json_object_get(t, "dims"),
+                                             "file", ap_json_string(name), "sha256", h.hex));
     }
 done:
     ap_arena_release(&a);
@@ -95,14 +99,16 @@ ap_err ap_deploy_write(ap_deployment *d, json_t *document) {
     ap_err err = NULL;
     AP_TRY(ap_file_remove(path));
     for (size_t i = 0; i < d->target_count; i++)
-        if (d->targets[i].build_dir && d->targets[i].gate_list && !d->baseline_err) AP_TRY(write_target(&d->targets[i], targets));
+        if (d->targets[i].build_dir && d->targets[i].gate_list && !d->baseline_err)
+            AP_TRY(write_target(&d->targets[i], targets));
     AP_TRY(ap_report_write(document, d->out_dir));
     if (json_array_size(targets) == 0) goto done; // nothing to run: a report, but no artifact
     AP_TRY(write_golden(d, &golden));
-    manifest = json_pack("{si,ss,sO,sO,s{sO,ss},sO,sO,sO,sO}", "format", AP_MANIFEST_FORMAT, "aipc", AP_VERSION, "created",
-                         json_object_get(document, "created"), "verdict", json_object_get(document, "verdict"), "model", "file",
-                         json_object_get(d->stats, "file"), "sha256", d->digest, "tools", json_object_get(document, "tools"), "contract",
-                         d->contract, "targets", targets, "golden", golden);
+    manifest = json_pack(
+        "{si,ss,sO,sO,s{sO,ss},sO,sO,sO,sO}", "format", AP_MANIFEST_FORMAT, "aipc", AP_VERSION, "created",
+        json_object_get(document, "created"), "verdict", json_object_get(document, "verdict"), "model",
+        "file", json_object_get(d->stats, "file"), "sha256", d->digest, "tools",
+        json_object_get(document, "tools"), "contract", d->contract, "targets", targets, "golden", golden);
     AP_TRY(ap_json_save(path, manifest));
 done:
     json_decref(targets);

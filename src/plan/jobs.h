@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // jobs: a few pieces of work with dependencies, done on as many threads as there are processors.
 //
-// A job may wait for another one to reach a point (ap_jobs_release) instead of for its end: a reload can start as soon as the
-// build is there, while the build's own runs go on. Jobs start in the order added; the first idle thread takes the first
-// ready one. When a job ends without releasing those that wait for it, they are dropped.
+// A job may wait for another one to reach a point (ap_jobs_release) instead of for its end: a reload can
+// start as soon as the build is there, while the build's own runs go on. Jobs start in the order added; the
+// first idle thread takes the first ready one. When a job ends without releasing those that wait for it, they
+// are dropped.
 #ifndef AP_PLAN_JOBS_H
 #define AP_PLAN_JOBS_H
 

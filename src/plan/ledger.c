@@ -48,6 +48,6 @@ json_t *ap_ledger_json(ap_ledger *l) {
     pthread_mutex_unlock(&l->lock);
     uint64_t wall = now - l->start_us;
     double ours = wall > covered ? (double)(wall - covered) / 1e6 : 0.0;
-    return json_pack("{sf,sf,sf,sf}", "wall_s", (double)wall / 1e6, "ours_s", ours, "vendor_s", (double)sums[AP_TIME_VENDOR] / 1e6,
-                     "golden_s", (double)sums[AP_TIME_GOLDEN] / 1e6);
+    return json_pack("{sf,sf,sf,sf}", "wall_s", (double)wall / 1e6, "ours_s", ours, "vendor_s",
+                     (double)sums[AP_TIME_VENDOR] / 1e6, "golden_s", (double)sums[AP_TIME_GOLDEN] / 1e6);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ledger: where the time of a run went: ours, the vendor's, golden.
 //
-// Calls overlap, so sums say nothing about the wall clock. The ledger keeps the intervals; "ours" is the wall time that
-// no vendor or golden interval covers.
+// Calls overlap, so sums say nothing about the wall clock. The ledger keeps the intervals; "ours" is the wall
+// time that no vendor or golden interval covers.
 #ifndef AP_PLAN_LEDGER_H
 #define AP_PLAN_LEDGER_H
 

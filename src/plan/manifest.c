@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-static bool plain_name(const char *s) { return s && *s && !strchr(s, '/') && strcmp(s, ".") != 0 && strcmp(s, "..") != 0; }
+static bool plain_name(const char *s) {
+    return s && *s && !strchr(s, '/') && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
+}
 
 static ap_err check_tensor(const json_t *t, const char *what) {
     int64_t dims[AP_MAX_RANK];
@@ -14,7 +16,8 @@ static ap_err check_tensor(const json_t *t, const char *what) {
     if (!ap_json_str(t, "name", NULL) || dtype == AP_DTYPE_NONE || !json_is_array(list) || rank > AP_MAX_RANK)
         return ap_err_new(AP_ERR_CORRUPT, AP_MANIFEST ": a tensor of its %s is malformed", what);
     for (size_t i = 0; i < rank; i++) dims[i] = json_integer_value(json_array_get(list, i));
-    return ap_err_context(ap_shape_bytes(dtype, dims, rank, &bytes), AP_MANIFEST ": '%s'", ap_json_str(t, "name", ""));
+    return ap_err_context(ap_shape_bytes(dtype, dims, rank, &bytes), AP_MANIFEST ": '%s'",
+                          ap_json_str(t, "name", ""));
 }
 
 static ap_err check_tensors(const json_t *owner, const char *key, bool with_file) {
@@ -57,7 +60,8 @@ ap_err ap_manifest_parse(const char *text, size_t len, json_t **out) {
     AP_TRY(ap_json_parse(text, len, AP_MANIFEST, AP_ERR_CORRUPT, &j));
     AP_TRY(ap_json_get_int(j, "format", AP_MANIFEST, AP_ERR_CORRUPT, &format));
     if (format != AP_MANIFEST_FORMAT)
-        AP_FAIL(AP_ERR_CORRUPT, AP_MANIFEST " has format %lld, this aipc reads %d", (long long)format, AP_MANIFEST_FORMAT);
+        AP_FAIL(AP_ERR_CORRUPT, AP_MANIFEST " has format %lld, this aipc reads %d", (long long)format,
+                AP_MANIFEST_FORMAT);
     AP_TRY(ap_json_get_obj(j, "contract", AP_MANIFEST, AP_ERR_CORRUPT, &contract));
     AP_TRY(ap_json_get_obj(j, "golden", AP_MANIFEST, AP_ERR_CORRUPT, &golden));
     AP_TRY(ap_json_get_arr(j, "targets", AP_MANIFEST, AP_ERR_CORRUPT, &targets));

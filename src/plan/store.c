@@ -69,7 +69,8 @@ static ap_err read_record(const char *dir, ap_arena *a, json_t **out) {
     json_array_foreach(json_object_get(j, "files"), i, f) {
         uint64_t bytes = 0;
         AP_TRY(ap_file_size(ap_path_join(a, dir, ap_json_str(f, "file", "")), &bytes));
-        if (bytes != (uint64_t)ap_json_int(f, "bytes", -1)) AP_FAIL(AP_ERR_CORRUPT, "a file of %s has another size", dir);
+        if (bytes != (uint64_t)ap_json_int(f, "bytes", -1))
+            AP_FAIL(AP_ERR_CORRUPT, "a file of %s has another size", dir);
     }
     *out = j;
     j = NULL;
@@ -101,9 +102,12 @@ ap_err ap_store_drop(const ap_store *s, const char *key) {
     return err;
 }
 
-ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir) { return ap_mkdtemp(s->tmp, "stage", a, work_dir); }
+ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir) {
+    return ap_mkdtemp(s->tmp, "stage", a, work_dir);
+}
 
-// Best effort: a file system without fsync is no reason to fail, and sizes are checked when the result is read.
+// Best effort: a file system without fsync is no reason to fail, and sizes are checked when the result is
+// read.
 static void sync_file(const char *path) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return;
@@ -123,7 +127,8 @@ static ap_err list_files(const char *dir, ap_arena *a, json_t **out) {
         if (ap_is_dir(path) || strcmp(names[i], RECORD) == 0) continue;
         AP_TRY(ap_file_size(path, &bytes));
         sync_file(path);
-        json_array_append_new(list, json_pack("{so,sI}", "file", ap_json_string(names[i]), "bytes", (json_int_t)bytes));
+        json_array_append_new(
+            list, json_pack("{so,sI}", "file", ap_json_string(names[i]), "bytes", (json_int_t)bytes));
     }
     *out = list;
     list = NULL;
@@ -132,7 +137,8 @@ done:
     return err;
 }
 
-ap_err ap_store_commit(const ap_store *s, const char *key, const char *work_dir, json_t *record, ap_arena *a, char **dir) {
+ap_err ap_store_commit(const ap_store *s, const char *key, const char *work_dir, json_t *record, ap_arena *a,
+                       char **dir) {
     char *path = ap_path_join(a, s->objects, key);
     json_t *files = NULL;
     ap_err err = NULL;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // store: results of stages, named by the hash of what went in. A second run of the same thing is a look-up.
 //
-// ROOT/objects/KEY/ holds a stage's files and record.json (what went in, what came out, gates, times: the journal). The folder
-// appears by one rename after everything in it is on disk; a kill -9 loses the running stage and leaves a ROOT/tmp folder
-// that a later run sweeps. Any number of aipc processes may share a store.
+// ROOT/objects/KEY/ holds a stage's files and record.json (what went in, what came out, gates, times: the
+// journal). The folder appears by one rename after everything in it is on disk; a kill -9 loses the running
+// stage and leaves a ROOT/tmp folder that a later run sweeps. Any number of aipc processes may share a store.
 #ifndef AP_PLAN_STORE_H
 #define AP_PLAN_STORE_H
 
@@ -21,19 +21,21 @@ void ap_store_close(ap_store *s);
 // SHA-256 of the canonical JSON.
 void ap_store_key(const json_t *inputs, char hex[65]);
 
-// *dir and *record are NULL when the result is not there. A result whose files are missing or have another size counts
-// as not there and is thrown away. *record is a new reference.
+// *dir and *record are NULL when the result is not there. A result whose files are missing or have another
+// size counts as not there and is thrown away. *record is a new reference.
 AP_MUST ap_err ap_store_get(const ap_store *s, const char *key, ap_arena *a, char **dir, json_t **record);
 // Throws a result away, so that the next one takes its place. Missing is fine.
 AP_MUST ap_err ap_store_drop(const ap_store *s, const char *key);
 // A fresh folder to work in.
 AP_MUST ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir);
-// Writes record.json (the list of files is added to `record`), makes all durable, and puts the folder in place. When another
-// process was faster, its result stays and ours goes.
-AP_MUST ap_err ap_store_commit(const ap_store *s, const char *key, const char *work_dir, json_t *record, ap_arena *a, char **dir);
+// Writes record.json (the list of files is added to `record`), makes all durable, and puts the folder in
+// place. When another process was faster, its result stays and ours goes.
+AP_MUST ap_err ap_store_commit(const ap_store *s, const char *key, const char *work_dir, json_t *record,
+                               ap_arena *a, char **dir);
 void ap_store_discard(const char *work_dir); // best effort; NULL is fine
 
-// Parses a record's text: an object with a `files` list of plain file names and sizes. Error CORRUPT. The fuzz target's door.
+// Parses a record's text: an object with a `files` list of plain file names and sizes. Error CORRUPT. The
+// fuzz target's door.
 AP_MUST ap_err ap_record_parse(const char *text, size_t len, json_t **out);
 
 // TENSOR lists in a record name files relative to their folder; in requests they are whole paths.

@@ -12,14 +12,16 @@
 #define MAX_DUMP_BYTES ((size_t)512 << 20)
 
 typedef struct cost_model {
-    double matrix_macs_per_ms, dram_bytes_per_ms, vector_bytes_per_ms, layer_overhead_ms, inference_overhead_ms, vtcm_bytes;
+    double matrix_macs_per_ms, dram_bytes_per_ms, vector_bytes_per_ms, layer_overhead_ms,
+        inference_overhead_ms, vtcm_bytes;
 } cost_model;
 
 static ap_err load_model(const ap_soc *soc, cost_model *m) {
     size_t len = 0;
     const char *text = ap_data_get("cost.json", &len);
     json_t *j = NULL;
-    ap_err err = text ? ap_json_parse(text, len, "cost.json", AP_ERR_INTERNAL, &j) : ap_err_new(AP_ERR_INTERNAL, "cost.json is missing");
+    ap_err err = text ? ap_json_parse(text, len, "cost.json", AP_ERR_INTERNAL, &j)
+                      : ap_err_new(AP_ERR_INTERNAL, "cost.json is missing");
     if (err) return err;
     // Tera-operations count a multiply and an add: two operations are one MAC. 1 Tera/s = 1e9 a millisecond.
     m->matrix_macs_per_ms = soc->fp16_tflops.value * 1e9 / 2.0 * ap_json_num(j, "matrix_efficiency", 0.4);
@@ -35,7 +37,8 @@ static ap_err load_model(const ap_soc *soc, cost_model *m) {
 static json_t *layer_json(const ap_qnn_layer *l, const cost_model *m) {
     double touched = (double)l->activation_bytes + (double)l->weight_bytes;
     double dram = (double)l->weight_bytes;
-    if ((double)l->activation_bytes > m->vtcm_bytes) dram += (double)l->activation_bytes; // does not stay on chip
+    if ((double)l->activation_bytes > m->vtcm_bytes)
+        dram += (double)l->activation_bytes; // does not stay on chip
     double compute = m->matrix_macs_per_ms > 0 ? (double)l->macs / m->matrix_macs_per_ms : 0;
     double memory = m->dram_bytes_per_ms > 0 ? dram / m->dram_bytes_per_ms : 0;
     double vector = m->vector_bytes_per_ms > 0 ? touched / m->vector_bytes_per_ms : 0;
@@ -45,9 +48,10 @@ static json_t *layer_json(const ap_qnn_layer *l, const cost_model *m) {
     if (ms < m->layer_overhead_ms) bound = "overhead";
     char name[1024];
     ap_refusals_plain_name(l->name, name, sizeof name);
-    return json_pack("{so,so,sI,sI,sI,sf,ss}", "name", ap_json_string(name), "op", ap_json_string(l->op), "macs", (json_int_t)l->macs,
-                     "weight_bytes", (json_int_t)l->weight_bytes, "activation_bytes", (json_int_t)l->activation_bytes, "ms",
-                     ms + m->layer_overhead_ms, "bound", bound);
+    return json_pack("{so,so,sI,sI,sI,sf,ss}", "name", ap_json_string(name), "op", ap_json_string(l->op),
+                     "macs", (json_int_t)l->macs, "weight_bytes", (json_int_t)l->weight_bytes,
+                     "activation_bytes", (json_int_t)l->activation_bytes, "ms", ms + m->layer_overhead_ms,
+                     "bound", bound);
 }
 
 ap_err ap_cost_layers(const json_t *dump, const ap_soc *soc, json_t *layers) {
@@ -64,7 +68,8 @@ done:
     return err;
 }
 
-static void add_assumption(json_t *list, const char *what, double value, const char *unit, const ap_figure *f) {
+static void add_assumption(json_t *list, const char *what, double value, const char *unit,
+                           const ap_figure *f) {
     ap_buf b = {0};
     ap_buf_printf(&b, "%s %g %s%s", what, value, unit, f && f->assumed ? " (assumed)" : "");
     if (f && f->source && *f->source) ap_buf_printf(&b, ", %s", f->source);
@@ -75,13 +80,18 @@ static void add_assumption(json_t *list, const char *what, double value, const c
 static json_t *assumptions(const ap_soc *soc, const cost_model *m) {
     json_t *list = json_array();
     add_assumption(list, "matrix units, fp16:", soc->fp16_tflops.value, "TFLOP/s", &soc->fp16_tflops);
-    add_assumption(list, "of which reached:", 100.0 * m->matrix_macs_per_ms / (soc->fp16_tflops.value * 1e9 / 2.0), "% (assumed)", NULL);
+    add_assumption(list,
+                   "of which reached:", 100.0 * m->matrix_macs_per_ms / (soc->fp16_tflops.value * 1e9 / 2.0),
+                   "% (assumed)", NULL);
     add_assumption(list, "DRAM:", soc->dram_gbps.value, "GB/s", &soc->dram_gbps);
-    add_assumption(list, "vector units, bytes touched:", m->vector_bytes_per_ms / 1e6, "GB/s (assumed)", NULL);
-    add_assumption(list, "activations of a layer stay on chip up to", m->vtcm_bytes / 1048576.0, "MiB (half of VTCM, assumed)", NULL);
+    add_assumption(list, "vector units, bytes touched:", m->vector_bytes_per_ms / 1e6, "GB/s (assumed)",
+                   NULL);
+    add_assumption(list, "activations of a layer stay on chip up to", m->vtcm_bytes / 1048576.0,
+                   "MiB (half of VTCM, assumed)", NULL);
     add_assumption(list, "overhead per layer", m->layer_overhead_ms * 1e3, "us (assumed)", NULL);
     add_assumption(list, "overhead per inference", m->inference_overhead_ms * 1e3, "us (assumed)", NULL);
-    json_array_append_new(list, json_string("float tensors count 2 bytes an element; nothing overlaps between layers"));
+    json_array_append_new(
+        list, json_string("float tensors count 2 bytes an element; nothing overlaps between layers"));
     return list;
 }
 
@@ -100,7 +110,8 @@ ap_err ap_cost_from_dumps(const char *dir, const json_t *files, const ap_soc *so
     AP_TRY(load_model(soc, &m));
     json_array_foreach((json_t *)(uintptr_t)files, i, f) {
         if (strcmp(ap_json_str(f, "role", ""), "qnn graph") != 0) continue;
-        AP_TRY(ap_json_load(ap_path_join(&a, dir, ap_json_str(f, "file", "")), MAX_DUMP_BYTES, AP_ERR_VENDOR, &dump));
+        AP_TRY(ap_json_load(ap_path_join(&a, dir, ap_json_str(f, "file", "")), MAX_DUMP_BYTES, AP_ERR_VENDOR,
+                            &dump));
         AP_TRY(ap_cost_layers(dump, soc, layers));
         json_decref(dump);
         dump = NULL;
@@ -111,8 +122,9 @@ ap_err ap_cost_from_dumps(const char *dir, const json_t *files, const ap_soc *so
         weights += ap_json_int(f, "weight_bytes", 0);
         activations += ap_json_int(f, "activation_bytes", 0);
     }
-    *out = json_pack("{sf,sI,sI,sI,so,sO}", "estimate_ms", ms + m.inference_overhead_ms, "macs", (json_int_t)macs, "weight_bytes",
-                     (json_int_t)weights, "activation_bytes", (json_int_t)activations, "assumptions", assumptions(soc, &m), "layers", layers);
+    *out = json_pack("{sf,sI,sI,sI,so,sO}", "estimate_ms", ms + m.inference_overhead_ms, "macs",
+                     (json_int_t)macs, "weight_bytes", (json_int_t)weights, "activation_bytes",
+                     (json_int_t)activations, "assumptions", assumptions(soc, &m), "layers", layers);
 done:
     json_decref(dump);
     json_decref(layers);

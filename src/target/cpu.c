@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Target cpu: ONNX Runtime's own CPU provider, all optimizations on. The artifact is the model with its shapes set.
-// It is also where the oracle lives.
+// Target cpu: ONNX Runtime's own CPU provider, all optimizations on. The artifact is the model with its
+// shapes set. It is also where the oracle lives.
 #include "base/proc.h"
 #include "target/target.h"
 
@@ -28,19 +28,23 @@ static ap_err cpu_open(const json_t *config, void **state) {
     if (err) return err;
     cpu_state *s = ap_calloc(1, sizeof *s);
     err = ap_engine_open(ort, &s->engine);
-    if (err) cpu_close(s);
-    else *state = s;
+    if (err)
+        cpu_close(s);
+    else
+        *state = s;
     return err;
 }
 
 static ap_err cpu_describe(void *state, json_t **result) {
     cpu_state *s = state;
-    *result = json_pack("{ss,ss,ss}", "ort", ap_engine_version(s->engine), "ep", "CPUExecutionProvider", "backend", "ONNX Runtime CPU");
+    *result = json_pack("{ss,ss,ss}", "ort", ap_engine_version(s->engine), "ep", "CPUExecutionProvider",
+                        "backend", "ONNX Runtime CPU");
     return NULL;
 }
 
 static ap_err open_session(cpu_state *s, const char *path, const char *profile_prefix, uint64_t *vendor_us) {
-    ap_session_options o = {.optimization = ORT_ENABLE_ALL, .record_placement = true, .profile_prefix = profile_prefix};
+    ap_session_options o = {
+        .optimization = ORT_ENABLE_ALL, .record_placement = true, .profile_prefix = profile_prefix};
     ap_session *session = NULL;
     uint64_t start = ap_now_us();
     ap_err err = ap_session_open(s->engine, path, NULL, 0, &o, &session);
@@ -70,9 +74,10 @@ static ap_err cpu_build(void *state, const json_t *args, json_t **result) {
     AP_TRY(ap_session_placement(s->session, &placement));
     json_t *files = json_pack("[{ssss}]", "file", "model.onnx", "role", "model");
     for (size_t i = 0; i < m->external.count; i++)
-        json_array_append_new(files, json_pack("{ssss}", "file", ap_path_base(m->external.entries[i].key), "role", "weights"));
-    *result = json_pack("{so,sO,so,sI}", "files", files, "placement", placement, "io", ap_session_io_json(s->session), "vendor_us",
-                        (json_int_t)vendor_us);
+        json_array_append_new(
+            files, json_pack("{ssss}", "file", ap_path_base(m->external.entries[i].key), "role", "weights"));
+    *result = json_pack("{so,sO,so,sI}", "files", files, "placement", placement, "io",
+                        ap_session_io_json(s->session), "vendor_us", (json_int_t)vendor_us);
 done:
     json_decref(placement);
     ap_model_free(m);
@@ -125,8 +130,8 @@ done:
     return err;
 }
 
-// Profiling is a property of a session, so the model is opened again with it. Two runs: the first one warms up,
-// the second one's events are kept.
+// Profiling is a property of a session, so the model is opened again with it. Two runs: the first one warms
+// up, the second one's events are kept.
 static ap_err cpu_profile(void *state, const json_t *args, json_t **result) {
     cpu_state *s = state;
     ap_arena a = {0};
@@ -149,7 +154,8 @@ static ap_err cpu_profile(void *state, const json_t *args, json_t **result) {
     size_t n = json_array_size(all) / 2; // two runs of the same graph: the first one is the warm-up
     json_t *last = json_array();
     for (size_t i = n; i < 2 * n; i++) json_array_append(last, json_array_get(all, i));
-    *result = json_pack("{ss,ss,so}", "unit", "us", "what", "measured on this machine's CPU, second of two runs", "layers", last);
+    *result = json_pack("{ss,ss,so}", "unit", "us", "what",
+                        "measured on this machine's CPU, second of two runs", "layers", last);
 done:
     json_decref(ignored);
     json_decref(all);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Target htp: Qualcomm's Hexagon Tensor Processor through the QNN plugin of ONNX Runtime.
 //
-// On x86-64 the vendor library compiles for a SoC and executes in a functional emulator. The emulator proves numbers,
-// not speed, and does not check the SoC. soc_model decides the numerics, so it is always passed.
+// On x86-64 the vendor library compiles for a SoC and executes in a functional emulator. The emulator proves
+// numbers, not speed, and does not check the SoC. soc_model decides the numerics, so it is always passed.
 #include "base/proc.h"
 #include "target/cost.h"
 #include "target/qnn_system.h"
@@ -15,8 +15,8 @@
 #include <string.h>
 
 #define EP "QNNExecutionProvider"
-#define WRAPPER "model.onnx"     // EPContext node around the binary
-#define BINARY "model_qnn.bin"   // the provider derives this name from the wrapper's
+#define WRAPPER "model.onnx"   // EPContext node around the binary
+#define BINARY "model_qnn.bin" // the provider derives this name from the wrapper's
 
 typedef struct htp_state {
     ap_engine *engine;
@@ -51,7 +51,8 @@ static ap_err htp_open(const json_t *config, void **state) {
     snprintf(s->soc_model, sizeof s->soc_model, "%d", s->soc->soc_model);
     snprintf(s->arch, sizeof s->arch, "%d", s->soc->htp_version);
     AP_TRY(ap_engine_open(ort, &s->engine));
-    AP_TRY(ap_engine_add_plugin(s->engine, EP, ap_path_join(&s->arena, dir, "libonnxruntime_providers_qnn.so")));
+    AP_TRY(
+        ap_engine_add_plugin(s->engine, EP, ap_path_join(&s->arena, dir, "libonnxruntime_providers_qnn.so")));
     *state = s;
     s = NULL;
 done:
@@ -61,7 +62,8 @@ done:
 
 static ap_err htp_describe(void *state, json_t **result) {
     htp_state *s = state;
-    *result = json_pack("{ss,ss,ss}", "ort", ap_engine_version(s->engine), "ep", EP, "backend", "QNN HTP, x86-64 emulator");
+    *result = json_pack("{ss,ss,ss}", "ort", ap_engine_version(s->engine), "ep", EP, "backend",
+                        "QNN HTP, x86-64 emulator");
     return NULL;
 }
 
@@ -72,9 +74,12 @@ typedef struct htp_options {
     size_t count;
 } htp_options;
 
-static void put(htp_options *o, const char *key, const char *value) { o->list[o->count++] = (ap_option){key, value}; }
+static void put(htp_options *o, const char *key, const char *value) {
+    o->list[o->count++] = (ap_option){key, value};
+}
 
-// Options every session gets. The SoC is part of all of them: without it float models silently run in float32.
+// Options every session gets. The SoC is part of all of them: without it float models silently run in
+// float32.
 static htp_options base_options(const htp_state *s) {
     htp_options o = {.count = 0};
     put(&o, "backend_path", s->backend);
@@ -84,8 +89,8 @@ static htp_options base_options(const htp_state *s) {
     return o;
 }
 
-static ap_err open_model(htp_state *s, const char *what, const void *bytes, size_t len, const htp_options *eo, ap_session_options *so,
-                         ap_session **out) {
+static ap_err open_model(htp_state *s, const char *what, const void *bytes, size_t len, const htp_options *eo,
+                         ap_session_options *so, ap_session **out) {
     so->ep = EP;
     so->ep_options = eo->list;
     so->ep_option_count = eo->count;
@@ -93,9 +98,10 @@ static ap_err open_model(htp_state *s, const char *what, const void *bytes, size
     return ap_session_open(s->engine, what, bytes, len, so, out);
 }
 
-// After a refusal: the same model once more with the CPU allowed and every log line on, to learn which nodes and why.
-// Adds them to the error.
-static ap_err explain_refusal(htp_state *s, const ap_model *m, const ap_buf *bytes, ap_err refused, json_t **details) {
+// After a refusal: the same model once more with the CPU allowed and every log line on, to learn which nodes
+// and why. Adds them to the error.
+static ap_err explain_refusal(htp_state *s, const ap_model *m, const ap_buf *bytes, ap_err refused,
+                              json_t **details) {
     htp_options eo = base_options(s);
     ap_session_options so = {
         .optimization = ORT_ENABLE_ALL, .record_placement = true, .verbose = true, .external_dir = m->dir};
@@ -115,11 +121,11 @@ static ap_err explain_refusal(htp_state *s, const ap_model *m, const ap_buf *byt
     size_t i, taken = 0, total = json_array_size(placement);
     json_t *o;
     json_array_foreach(placement, i, o) taken += strcmp(ap_json_str(o, "ep", ""), EP) == 0;
-    ap_err e = ap_err_new(AP_ERR_REFUSED, "%s refuses %zu node%s; %zu of %zu nodes (%.1f %%) would run on it", s->soc->name,
-                          json_array_size(list), json_array_size(list) == 1 ? "" : "s", taken, total,
-                          total ? 100.0 * (double)taken / (double)total : 0.0);
-    json_array_foreach(list, i, o) e = ap_err_note(e, "node '%s' (%s): %s", ap_json_str(o, "node", "?"), ap_json_str(o, "op", "?"),
-                                                   ap_json_str(o, "reason", "?"));
+    ap_err e = ap_err_new(AP_ERR_REFUSED, "%s refuses %zu node%s; %zu of %zu nodes (%.1f %%) would run on it",
+                          s->soc->name, json_array_size(list), json_array_size(list) == 1 ? "" : "s", taken,
+                          total, total ? 100.0 * (double)taken / (double)total : 0.0);
+    json_array_foreach(list, i, o) e = ap_err_note(e, "node '%s' (%s): %s", ap_json_str(o, "node", "?"),
+                                                   ap_json_str(o, "op", "?"), ap_json_str(o, "reason", "?"));
     if (json_array_size(list) == 0) e = ap_err_note(e, "%s", ap_err_message(refused));
     ap_err_free(refused);
     *details = json_pack("{so,so}", "placement", placement ? placement : json_array(), "refused", list);
@@ -128,7 +134,8 @@ static ap_err explain_refusal(htp_state *s, const ap_model *m, const ap_buf *byt
 
 // ---- build
 
-// The dump folder holds one <graph>.json and one <graph>_tensor_log.json a partition. They become graph-N.json.
+// The dump folder holds one <graph>.json and one <graph>_tensor_log.json a partition. They become
+// graph-N.json.
 static ap_err take_graph_dumps(const char *from, const char *to, json_t *files) {
     ap_arena a = {0};
     const char **names = NULL;
@@ -147,7 +154,8 @@ done:
     return err;
 }
 
-static ap_err write_dlc(htp_state *s, const ap_model *m, const ap_buf *bytes, const char *dir, json_t *files) {
+static ap_err write_dlc(htp_state *s, const ap_model *m, const ap_buf *bytes, const char *dir,
+                        json_t *files) {
     ap_arena a = {0};
     ap_session *session = NULL;
     const char **names = NULL;
@@ -178,13 +186,15 @@ done:
 static ap_err check_precision(const htp_state *s, const char *precision) {
     bool fp16 = strcmp(precision, "fp16") == 0;
     if (fp16 && s->soc->fp16 == AP_NO)
-        return ap_err_hint(ap_err_new(AP_ERR_REFUSED, "%s (HTP v%d) cannot run float models: it has no fp16", s->soc->name,
-                                      s->soc->htp_version),
-                           "choose a newer SoC (aipc targets), or --precision fp32 to look at it in the emulator, which is not what the "
+        return ap_err_hint(ap_err_new(AP_ERR_REFUSED, "%s (HTP v%d) cannot run float models: it has no fp16",
+                                      s->soc->name, s->soc->htp_version),
+                           "choose a newer SoC (aipc targets), or --precision fp32 to look at it in the "
+                           "emulator, which is not what the "
                            "device would compute");
     if (!fp16 && s->soc->fp16 != AP_NO)
-        return ap_err_hint(ap_err_new(AP_ERR_USAGE, "%s runs float models in fp16, not in %s", s->soc->name, precision),
-                           "leave --precision out");
+        return ap_err_hint(
+            ap_err_new(AP_ERR_USAGE, "%s runs float models in fp16, not in %s", s->soc->name, precision),
+            "leave --precision out");
     return NULL;
 }
 
@@ -217,7 +227,8 @@ static ap_err htp_build(void *state, const json_t *args, json_t **result) {
     ap_buf bytes = {0};
     ap_model *m = NULL;
     ap_session *session = NULL;
-    json_t *files = json_pack("[{ssss},{ssss}]", "file", WRAPPER, "role", "wrapper", "file", BINARY, "role", "context binary");
+    json_t *files = json_pack("[{ssss},{ssss}]", "file", WRAPPER, "role", "wrapper", "file", BINARY, "role",
+                              "context binary");
     json_t *r = json_object();
     const char *dir = NULL;
     uint64_t start = 0, vendor_us = 0;
@@ -231,7 +242,10 @@ static ap_err htp_build(void *state, const json_t *args, json_t **result) {
     htp_options eo = base_options(s);
     put(&eo, "dump_json_qnn_graph", "1");
     put(&eo, "json_qnn_graph_dir", dumps);
-    ap_session_options so = {.optimization = ORT_ENABLE_ALL, .no_fallback = true, .record_placement = true, .external_dir = m->dir,
+    ap_session_options so = {.optimization = ORT_ENABLE_ALL,
+                             .no_fallback = true,
+                             .record_placement = true,
+                             .external_dir = m->dir,
                              .context_path = ap_path_join(&a, dir, WRAPPER)};
     // The DLC comes first: its session cannot run, and the one that can must stay the current one.
     if (ap_json_bool(args, "dlc", false)) AP_TRY(write_dlc(s, m, &bytes, dir, files));
@@ -275,8 +289,8 @@ static ap_err htp_load(void *state, const json_t *args, json_t **result) {
     AP_TRY(ap_qnn_readback(s->system, ap_path_join(&a, dir, BINARY), &readback));
     int64_t made_for = ap_json_int(readback, "soc_model", -1);
     if (made_for != s->soc->soc_model)
-        AP_FAIL(AP_ERR_SOC_MISMATCH, "%s/%s was made for soc_model %lld, the target is %s (soc_model %d)", dir, BINARY,
-                (long long)made_for, s->soc->name, s->soc->soc_model);
+        AP_FAIL(AP_ERR_SOC_MISMATCH, "%s/%s was made for soc_model %lld, the target is %s (soc_model %d)",
+                dir, BINARY, (long long)made_for, s->soc->name, s->soc->soc_model);
     htp_options eo = base_options(s);
     ap_session_options so = {.optimization = ORT_ENABLE_ALL, .no_fallback = true};
     uint64_t start = ap_now_us();

@@ -10,14 +10,15 @@
 
 typedef struct dump {
     const json_t *nodes, *tensors;
-    ap_map maker;     // tensor → json node
+    ap_map maker; // tensor → json node
     ap_arena *arena;
     ap_qnn_layer *list;
     size_t count, cap;
     ap_map state; // node name → visiting / done
 } dump;
 
-static ap_err dims_of(const dump *d, const char *tensor, int64_t dims[MAX_DIMS], size_t *rank, int64_t *elements) {
+static ap_err dims_of(const dump *d, const char *tensor, int64_t dims[MAX_DIMS], size_t *rank,
+                      int64_t *elements) {
     const json_t *list = json_object_get(json_object_get(d->tensors, tensor), "dims");
     size_t n = json_array_size(list);
     int64_t total = 1;
@@ -32,8 +33,9 @@ static ap_err dims_of(const dump *d, const char *tensor, int64_t dims[MAX_DIMS],
     return NULL;
 }
 
-// Bytes an element takes on the device. The low byte of a QNN type is its width as two decimal-looking hex digits
-// (0x0408 = 8, 0x0416 = 16, 0x0232 = 32); the high byte 0x02 is floating point, which HTP keeps in 16 bits.
+// Bytes an element takes on the device. The low byte of a QNN type is its width as two decimal-looking hex
+// digits (0x0408 = 8, 0x0416 = 16, 0x0232 = 32); the high byte 0x02 is floating point, which HTP keeps in 16
+// bits.
 static int64_t element_bytes(int64_t type) {
     int64_t bits = ((type >> 4) & 0xf) * 10 + (type & 0xf);
     if ((type >> 8) == 2) return 2;
@@ -57,8 +59,9 @@ static const char *tensor_at(const json_t *node, const char *list, size_t i) {
     return s ? s : "";
 }
 
-// MACs by QNN's definition of the op. Convolution weights are [kernel…, in/group, out], a transposed one works the other way
-// round: every input element meets every kernel element of every output channel of its group.
+// MACs by QNN's definition of the op. Convolution weights are [kernel…, in/group, out], a transposed one
+// works the other way round: every input element meets every kernel element of every output channel of its
+// group.
 static ap_err count_macs(const dump *d, const json_t *node, int64_t *macs) {
     const char *op = ap_json_str(node, "type", "");
     int64_t in[MAX_DIMS], w[MAX_DIMS], out[MAX_DIMS], n_in = 0, n_w = 0, n_out = 0, per = 0;
@@ -80,7 +83,8 @@ static ap_err count_macs(const dump *d, const json_t *node, int64_t *macs) {
         int64_t last = out[r_out - 1];
         per = r_w >= 2 ? (w[r_w - 1] == last ? w[r_w - 2] : w[r_w - 1]) : w[0];
     }
-    if (__builtin_mul_overflow(base, per, macs)) AP_FAIL(AP_ERR_VENDOR, "QNN graph: too many operations in '%s'", op);
+    if (__builtin_mul_overflow(base, per, macs))
+        AP_FAIL(AP_ERR_VENDOR, "QNN graph: too many operations in '%s'", op);
 done:
     return err;
 }
@@ -93,7 +97,8 @@ static ap_err add_bytes(const dump *d, const json_t *node, const char *which, ap
         ap_err err = tensor_bytes(d, tensor_at(node, which, i), &bytes, &is_static);
         if (err) return err;
         int64_t *sum = is_static ? &l->weight_bytes : &l->activation_bytes;
-        if (__builtin_add_overflow(*sum, bytes, sum)) return ap_err_new(AP_ERR_VENDOR, "QNN graph: sizes overflow");
+        if (__builtin_add_overflow(*sum, bytes, sum))
+            return ap_err_new(AP_ERR_VENDOR, "QNN graph: sizes overflow");
     }
     return NULL;
 }
@@ -127,7 +132,8 @@ static ap_err visit(dump *d, const char *start, const char **stack, char *marks)
             const char *maker = ap_map_get(&d->maker, tensor_at(node, "input_names", k));
             int64_t j = maker ? ap_map_get_index(&d->state, maker) : -1;
             if (j < 0 || marks[j] != 0 || j == i) continue;
-            // A node enters the stack at most once per consumer that is being opened, and is opened only once.
+            // A node enters the stack at most once per consumer that is being opened, and is opened only
+            // once.
             if (depth >= d->cap) return ap_err_new(AP_ERR_VENDOR, "QNN graph: too many edges");
             stack[depth++] = maker;
             ready = false;

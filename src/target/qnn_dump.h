@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// qnn_dump: reads the JSON form of a QNN graph (provider option dump_json_qnn_graph) into layers with their sizes.
+// qnn_dump: reads the JSON form of a QNN graph (provider option dump_json_qnn_graph) into layers with their
+// sizes.
 //
-// The dump lists nodes and tensors by name, alphabetically; the order of execution is rebuilt from who makes what.
+// The dump lists nodes and tensors by name, alphabetically; the order of execution is rebuilt from who makes
+// what.
 #ifndef AP_TARGET_QNN_DUMP_H
 #define AP_TARGET_QNN_DUMP_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layouts below are our own declarations of what libQnnSystem.so (system API 1.15) hands out, LP64. They were measured
-// on binaries for SoC 57 and 69, on one with two graphs and on one with quantized inputs.
+// Layouts below are our own declarations of what libQnnSystem.so (system API 1.15) hands out, LP64. They were
+// measured on binaries for SoC 57 and 69, on one with two graphs and on one with quantized inputs.
 #include "target/qnn_system.h"
 
 #include "base/file.h"
@@ -54,18 +54,21 @@ typedef struct sys_binary {
     uint32_t soc_model;
 } sys_binary;
 
-_Static_assert(sizeof(void *) != 8 || (sizeof(sys_tensor) == 144 && sizeof(sys_graph) == 88 && offsetof(sys_binary, num_graphs) == 96 &&
-                                       offsetof(sys_binary, soc_model) == 136),
+_Static_assert(sizeof(void *) != 8 ||
+                   (sizeof(sys_tensor) == 144 && sizeof(sys_graph) == 88 &&
+                    offsetof(sys_binary, num_graphs) == 96 && offsetof(sys_binary, soc_model) == 136),
                "layout of libQnnSystem's structures");
 
-// QNN data type: kind in the high byte, bits as two hex digits in the low one (0x0232 = float 32). X(QNN, ours)
+// QNN data type: kind in the high byte, bits as two hex digits in the low one (0x0232 = float 32). X(QNN,
+// ours)
 static const struct {
     uint32_t qnn;
     ap_dtype dtype;
 } dtypes[] = {
-    {0x0232, AP_F32}, {0x0216, AP_F16}, {0x0132, AP_U32}, {0x0032, AP_I32}, {0x0064, AP_I64}, {0x0164, AP_U64}, {0x0108, AP_U8},
-    {0x0008, AP_I8},  {0x0116, AP_U16}, {0x0016, AP_I16}, {0x0508, AP_BOOL}, {0x0408, AP_U8}, {0x0308, AP_I8},  {0x0416, AP_U16},
-    {0x0316, AP_I16}, {0x0332, AP_I32},
+    {0x0232, AP_F32}, {0x0216, AP_F16}, {0x0132, AP_U32},  {0x0032, AP_I32},
+    {0x0064, AP_I64}, {0x0164, AP_U64}, {0x0108, AP_U8},   {0x0008, AP_I8},
+    {0x0116, AP_U16}, {0x0016, AP_I16}, {0x0508, AP_BOOL}, {0x0408, AP_U8},
+    {0x0308, AP_I8},  {0x0416, AP_U16}, {0x0316, AP_I16},  {0x0332, AP_I32},
 };
 
 static const char *dtype_name(uint32_t qnn) {
@@ -75,7 +78,8 @@ static const char *dtype_name(uint32_t qnn) {
 }
 
 static ap_err tensors_json(const sys_tensor *list, uint32_t count, json_t **out) {
-    if (count > MAX_TENSORS || (count > 0 && !list)) return ap_err_new(AP_ERR_CORRUPT, "a context binary with %u graph tensors", count);
+    if (count > MAX_TENSORS || (count > 0 && !list))
+        return ap_err_new(AP_ERR_CORRUPT, "a context binary with %u graph tensors", count);
     json_t *all = json_array();
     for (uint32_t i = 0; i < count; i++) {
         if (list[i].rank > AP_MAX_RANK) {
@@ -83,9 +87,10 @@ static ap_err tensors_json(const sys_tensor *list, uint32_t count, json_t **out)
             return ap_err_new(AP_ERR_CORRUPT, "a graph tensor of rank %u in a context binary", list[i].rank);
         }
         json_t *dims = json_array();
-        for (uint32_t d = 0; d < list[i].rank; d++) json_array_append_new(dims, json_integer((json_int_t)list[i].dims[d]));
-        json_array_append_new(all, json_pack("{so,ss,so}", "name", ap_json_string(list[i].name), "dtype", dtype_name(list[i].datatype),
-                                             "dims", dims));
+        for (uint32_t d = 0; d < list[i].rank; d++)
+            json_array_append_new(dims, json_integer((json_int_t)list[i].dims[d]));
+        json_array_append_new(all, json_pack("{so,ss,so}", "name", ap_json_string(list[i].name), "dtype",
+                                             dtype_name(list[i].datatype), "dims", dims));
     }
     *out = all;
     return NULL;
@@ -100,7 +105,8 @@ static ap_err graphs_json(const sys_binary *b, json_t **out) {
         in = outs = NULL;
         AP_TRY(tensors_json(g->inputs, g->num_inputs, &in));
         AP_TRY(tensors_json(g->outputs, g->num_outputs, &outs));
-        json_array_append_new(all, json_pack("{so,so,so}", "name", ap_json_string(g->name), "inputs", in, "outputs", outs));
+        json_array_append_new(
+            all, json_pack("{so,so,so}", "name", ap_json_string(g->name), "inputs", in, "outputs", outs));
         in = outs = NULL;
     }
     *out = all;
@@ -115,15 +121,17 @@ done:
 static ap_err describe_binary(const sys_binary *b, json_t **out) {
     json_t *graphs = NULL;
     if (b->version != BINARY_INFO_VERSION)
-        return ap_err_new(AP_ERR_VENDOR, "libQnnSystem describes the binary in layout %u, this aipc knows layout %u", b->version,
-                          BINARY_INFO_VERSION);
+        return ap_err_new(AP_ERR_VENDOR,
+                          "libQnnSystem describes the binary in layout %u, this aipc knows layout %u",
+                          b->version, BINARY_INFO_VERSION);
     ap_err err = graphs_json(b, &graphs);
     if (err) return err;
     ap_buf core = {0}, backend = {0};
     ap_buf_printf(&core, "%u.%u.%u", b->core_api[0], b->core_api[1], b->core_api[2]);
     ap_buf_printf(&backend, "%u.%u.%u", b->backend_api[0], b->backend_api[1], b->backend_api[2]);
-    *out = json_pack("{sI,so,sI,ss,ss,so}", "soc_model", (json_int_t)b->soc_model, "build_id", ap_json_string(b->build_id), "backend_id",
-                     (json_int_t)b->backend_id, "core_api", ap_buf_str(&core), "backend_api", ap_buf_str(&backend), "graphs", graphs);
+    *out = json_pack("{sI,so,sI,ss,ss,so}", "soc_model", (json_int_t)b->soc_model, "build_id",
+                     ap_json_string(b->build_id), "backend_id", (json_int_t)b->backend_id, "core_api",
+                     ap_buf_str(&core), "backend_api", ap_buf_str(&backend), "graphs", graphs);
     ap_buf_free(&core);
     ap_buf_free(&backend);
     return NULL;
@@ -136,7 +144,8 @@ static ap_err find_provider(void *lib, const char *path, const sys_provider **ou
     memcpy(&get, &symbol, sizeof get); // ISO C has no cast from object to function pointer
     const sys_provider **providers = NULL;
     uint32_t count = 0;
-    if (get(&providers, &count) != 0 || count == 0) return ap_err_new(AP_ERR_RUNTIME_LOAD, "%s offers no provider", path);
+    if (get(&providers, &count) != 0 || count == 0)
+        return ap_err_new(AP_ERR_RUNTIME_LOAD, "%s offers no provider", path);
     *out = providers[0];
     return NULL;
 }
@@ -152,10 +161,12 @@ ap_err ap_qnn_readback(const char *system_lib, const char *binary_path, json_t *
     AP_TRY(find_provider(lib, system_lib, &p));
     AP_TRY(ap_filemap_open(binary_path, &file));
     uint64_t rc = p->context_create(&ctx);
-    if (rc != 0) AP_FAIL(AP_ERR_VENDOR, "QnnSystem cannot make a context (error %llu)", (unsigned long long)rc);
+    if (rc != 0)
+        AP_FAIL(AP_ERR_VENDOR, "QnnSystem cannot make a context (error %llu)", (unsigned long long)rc);
     rc = p->get_metadata(ctx, file.data, file.bytes, &info);
-    if (rc != 0 || !info) AP_FAIL(AP_ERR_VENDOR, "QnnSystem refuses %s (error %llu): no context binary, or damaged", binary_path,
-                                  (unsigned long long)rc);
+    if (rc != 0 || !info)
+        AP_FAIL(AP_ERR_VENDOR, "QnnSystem refuses %s (error %llu): no context binary, or damaged",
+                binary_path, (unsigned long long)rc);
     AP_TRY(describe_binary(info, out));
 done:
     if (ctx) (void)p->context_free(ctx); // everything above borrowed from it

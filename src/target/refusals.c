@@ -41,8 +41,8 @@ typedef struct unit {
     char node[NAME_MAX_BYTES], op[256], reason[NAME_MAX_BYTES];
 } unit;
 
-// "Validation FAILED … \n\tOperator type: T Node name: N Node index: I\n\tREASON : …". The words after the reason's
-// first sentence repeat the node's name.
+// "Validation FAILED … \n\tOperator type: T Node name: N Node index: I\n\tREASON : …". The words after the
+// reason's first sentence repeat the node's name.
 static bool parse_unit(const char *line, const char *previous, unit *u) {
     char raw[NAME_MAX_BYTES];
     if (!strstr(line, "Validation FAILED")) return false;
@@ -73,8 +73,8 @@ json_t *ap_refusals_parse(const char *const *lines, size_t count) {
         if (!parse_unit(lines[i], warning, &u)) continue;
         warning = NULL;
         if (!ap_map_add(&seen, u.node, list)) continue; // the library reports in two passes
-        json_array_append_new(list, json_pack("{so,so,so}", "node", ap_json_string(u.node), "op", ap_json_string(u.op), "reason",
-                                              ap_json_string(u.reason)));
+        json_array_append_new(list, json_pack("{so,so,so}", "node", ap_json_string(u.node), "op",
+                                              ap_json_string(u.op), "reason", ap_json_string(u.reason)));
     }
     ap_map_free(&seen);
     return list;

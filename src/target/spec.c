@@ -77,14 +77,16 @@ ap_err ap_spec_model(const json_t *spec, ap_model **out) {
     ap_err err = NULL;
     AP_TRY(ap_json_get_str(spec, "file", "model spec", AP_ERR_INTERNAL, &file));
     AP_TRY(ap_model_load(file, &m));
-    json_object_foreach(json_object_get(spec, "symbols"), key, v) AP_TRY(ap_model_set_symbol(m, key, json_integer_value(v)));
+    json_object_foreach(json_object_get(spec, "symbols"), key, v)
+        AP_TRY(ap_model_set_symbol(m, key, json_integer_value(v)));
     json_object_foreach(json_object_get(spec, "shapes"), key, v) {
         int64_t dims[AP_MAX_RANK];
         size_t rank = 0;
         AP_TRY(dims_from_json(v, key, dims, &rank));
         AP_TRY(ap_model_set_input_shape(m, key, dims, rank));
     }
-    if (json_is_object(json_object_get(spec, "extract"))) AP_TRY(spec_extract(json_object_get(spec, "extract"), &m));
+    if (json_is_object(json_object_get(spec, "extract")))
+        AP_TRY(spec_extract(json_object_get(spec, "extract"), &m));
     if (json_is_array(json_object_get(spec, "outputs"))) {
         AP_TRY(names_from_json(json_object_get(spec, "outputs"), "outputs", &names, &count));
         AP_TRY(ap_model_set_outputs(m, names, count));
@@ -155,7 +157,8 @@ ap_err ap_session_serve_run(ap_session *s, const json_t *args, json_t **result) 
     AP_TRY(ap_json_get_str(args, "dir", "run", AP_ERR_INTERNAL, &dir));
     AP_TRY(ap_tensors_open(json_object_get(args, "inputs"), &inputs, &count));
     AP_TRY(ap_session_run(s, inputs, count, NULL, 0, &r));
-    for (size_t i = 0; i < r.count; i++) AP_TRY(ap_tensor_store(dir, r.tensors[i].name, &r.tensors[i].t, outputs));
+    for (size_t i = 0; i < r.count; i++)
+        AP_TRY(ap_tensor_store(dir, r.tensors[i].name, &r.tensors[i].t, outputs));
     *result = json_pack("{sO,sI}", "outputs", outputs, "vendor_us", (json_int_t)r.vendor_us);
 done:
     json_decref(outputs);
@@ -194,8 +197,8 @@ ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result)
         .user = &sink,
     };
     AP_TRY(ap_oracle_run(e, m, inputs, count, &o, &stats));
-    *result = json_pack("{sO,sI,sI}", "outputs", sink.outputs, "chunks", (json_int_t)stats.chunks, "vendor_us",
-                        (json_int_t)stats.vendor_us);
+    *result = json_pack("{sO,sI,sI}", "outputs", sink.outputs, "chunks", (json_int_t)stats.chunks,
+                        "vendor_us", (json_int_t)stats.vendor_us);
 done:
     json_decref(sink.outputs);
     free(names);
@@ -207,11 +210,13 @@ done:
 static json_t *ios_json(const ap_io *list, size_t count) {
     json_t *a = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(a, json_pack("{so,ss,so}", "name", ap_json_string(list[i].name), "dtype", ap_dtype_name(list[i].dtype),
-                                           "dims", ap_json_dims(list[i].dims, list[i].rank)));
+        json_array_append_new(a, json_pack("{so,ss,so}", "name", ap_json_string(list[i].name), "dtype",
+                                           ap_dtype_name(list[i].dtype), "dims",
+                                           ap_json_dims(list[i].dims, list[i].rank)));
     return a;
 }
 
 json_t *ap_session_io_json(const ap_session *s) {
-    return json_pack("{so,so}", "inputs", ios_json(s->inputs, s->input_count), "outputs", ios_json(s->outputs, s->output_count));
+    return json_pack("{so,so}", "inputs", ios_json(s->inputs, s->input_count), "outputs",
+                     ios_json(s->outputs, s->output_count));
 }

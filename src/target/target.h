@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // target: one file per backend behind one table of functions. Runs inside a worker process only.
 //
-// Requests and results are JSON objects, tensors travel as .npy files that both sides map. A target keeps at most
-// one model loaded ("current"): the one it built or loaded last.
+// Requests and results are JSON objects, tensors travel as .npy files that both sides map. A target keeps at
+// most one model loaded ("current"): the one it built or loaded last.
 //
-// What it never does: be called from outside a worker, decide whether a result is good, write outside the folder
-// a request names.
+// What it never does: be called from outside a worker, decide whether a result is good, write outside the
+// folder a request names.
 //
 // Requests
-//   build   {model: SPEC, dir, precision, dlc}   → {files: [{file, role}], placement: [{name, op, domain, ep}], io, compatibility,
-//                                                   readback, graph_file, vendor_us}; the built model is current
+//   build   {model: SPEC, dir, precision, dlc}   → {files: [{file, role}], placement: [{name, op, domain,
+//   ep}], io, compatibility,
+//                                                   readback, graph_file, vendor_us}; the built model is
+//                                                   current
 //   load    {dir, manifest-free file names: [{file, role}]} → {io, vendor_us}; the loaded model is current
 //   run     {inputs: [TENSOR], dir}              → {outputs: [TENSOR], vendor_us}
 //   profile {inputs: [TENSOR], dir}              → {unit, what, layers: [{name, op, value}]} or null
-//   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes} → {outputs: [TENSOR], chunks, vendor_us}
+//   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes} → {outputs: [TENSOR],
+//   chunks, vendor_us}
 // TENSOR  {name, dtype, dims, file}
-// SPEC    {file, symbols: {name: size}, shapes: {input: dims}, extract: {inputs: [{name, dtype, dims}], outputs: [name]}, outputs: [name]}
+// SPEC    {file, symbols: {name: size}, shapes: {input: dims}, extract: {inputs: [{name, dtype, dims}],
+// outputs: [name]}, outputs: [name]}
 //         all but `file` optional, applied in this order
 #ifndef AP_TARGET_TARGET_H
 #define AP_TARGET_TARGET_H
@@ -46,8 +50,8 @@ AP_MUST ap_err ap_spec_model(const json_t *spec, ap_model **out);
 // Tensors of a request, mapped. Release with ap_named_tensors_free.
 AP_MUST ap_err ap_tensors_open(const json_t *list, ap_named_tensor **out, size_t *count);
 void ap_named_tensors_free(ap_named_tensor *list, size_t count);
-// Writes a tensor as DIR/INDEX.npy (names are hostile, so they never become file names) and appends its TENSOR to
-// `list`. A value that is no tensor is listed with dtype "unknown" and no file.
+// Writes a tensor as DIR/INDEX.npy (names are hostile, so they never become file names) and appends its
+// TENSOR to `list`. A value that is no tensor is listed with dtype "unknown" and no file.
 AP_MUST ap_err ap_tensor_store(const char *dir, const char *name, const ap_tensor *t, json_t *list);
 // Runs the session on a request {inputs, dir}: the common body of every `run`.
 AP_MUST ap_err ap_session_serve_run(ap_session *s, const json_t *args, json_t **result);

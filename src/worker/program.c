@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool usable(const char *path) { return path && access(path, X_OK) == 0 && !ap_is_dir(path); }
+static bool usable(const char *path) {
+    return path && access(path, X_OK) == 0 && !ap_is_dir(path);
+}
 
 static char *search_path(ap_arena *a) {
     const char *path = getenv("PATH");
@@ -24,7 +26,9 @@ ap_err ap_worker_program(ap_arena *a, char **out) {
     const char *named = getenv("AIPC_PROGRAM");
     if (named && *named) {
         if (!usable(named))
-            return ap_err_subject(ap_err_new(AP_ERR_RUNTIME_MISSING, "AIPC_PROGRAM is set to '%s', which is no program", named), named);
+            return ap_err_subject(
+                ap_err_new(AP_ERR_RUNTIME_MISSING, "AIPC_PROGRAM is set to '%s', which is no program", named),
+                named);
         *out = ap_arena_strdup(a, named);
         return NULL;
     }
@@ -39,6 +43,7 @@ ap_err ap_worker_program(ap_arena *a, char **out) {
     }
     *out = search_path(a);
     if (*out) return NULL;
-    return ap_err_hint(ap_err_new(AP_ERR_RUNTIME_MISSING, "cannot find the aipc program that hosts the vendor libraries"),
-                       "put aipc on PATH or set AIPC_PROGRAM=/path/to/aipc");
+    return ap_err_hint(
+        ap_err_new(AP_ERR_RUNTIME_MISSING, "cannot find the aipc program that hosts the vendor libraries"),
+        "put aipc on PATH or set AIPC_PROGRAM=/path/to/aipc");
 }

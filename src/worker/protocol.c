@@ -27,7 +27,8 @@ ap_err ap_frame_write(int fd, const json_t *message) {
     size_t n = strlen(text);
     ap_err err = NULL;
     unsigned char header[HEADER];
-    if (n > AP_FRAME_MAX) AP_FAIL(AP_ERR_INTERNAL, "a message of %zu bytes is over the limit of %zu", n, AP_FRAME_MAX);
+    if (n > AP_FRAME_MAX)
+        AP_FAIL(AP_ERR_INTERNAL, "a message of %zu bytes is over the limit of %zu", n, AP_FRAME_MAX);
     memcpy(header, magic, sizeof magic);
     for (int i = 0; i < 4; i++) header[4 + i] = (unsigned char)(n >> (8 * i));
     AP_TRY(write_all(fd, (const char *)header, sizeof header));
@@ -40,12 +41,14 @@ done:
 ap_err ap_frame_take(ap_buf *buf, json_t **out) {
     size_t check = buf->len < sizeof magic ? buf->len : sizeof magic;
     if (memcmp(ap_buf_str(buf), magic, check) != 0)
-        return ap_err_new(AP_ERR_WORKER_GARBAGE, "the worker sent %zu bytes that are no reply, starting with 0x%02x", buf->len,
+        return ap_err_new(AP_ERR_WORKER_GARBAGE,
+                          "the worker sent %zu bytes that are no reply, starting with 0x%02x", buf->len,
                           (unsigned char)buf->data[0]);
     if (buf->len < HEADER) return NULL;
     const unsigned char *h = (const unsigned char *)buf->data;
     size_t n = (size_t)h[4] | (size_t)h[5] << 8 | (size_t)h[6] << 16 | (size_t)h[7] << 24;
-    if (n > AP_FRAME_MAX) return ap_err_new(AP_ERR_WORKER_GARBAGE, "the worker announced a reply of %zu bytes", n);
+    if (n > AP_FRAME_MAX)
+        return ap_err_new(AP_ERR_WORKER_GARBAGE, "the worker announced a reply of %zu bytes", n);
     if (buf->len < HEADER + n) return NULL;
     ap_err err = ap_json_parse(buf->data + HEADER, n, "worker message", AP_ERR_WORKER_GARBAGE, out);
     if (err) return err;

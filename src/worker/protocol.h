@@ -12,8 +12,8 @@
 #define AP_FRAME_MAX ((size_t)256 << 20)
 
 AP_MUST ap_err ap_frame_write(int fd, const json_t *message);
-// Parses one frame out of `buf` when it holds a whole one (then *out is set and the bytes are taken off its front),
-// else leaves *out NULL. Error WORKER_GARBAGE when the bytes cannot be a frame.
+// Parses one frame out of `buf` when it holds a whole one (then *out is set and the bytes are taken off its
+// front), else leaves *out NULL. Error WORKER_GARBAGE when the bytes cannot be a frame.
 AP_MUST ap_err ap_frame_take(ap_buf *buf, json_t **out);
 
 #endif

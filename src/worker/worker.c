@@ -56,12 +56,14 @@ static ap_err died(ap_worker *w, const char *op) {
     if (!done) ap_proc_kill(&w->proc, &how);
     w->dead = true;
     if (how.signal)
-        err = ap_err_new(AP_ERR_WORKER_CRASH, "the worker for %s died of signal %d (%s) during '%s'", w->name, how.signal,
-                         strsignal(how.signal), op);
+        err = ap_err_new(AP_ERR_WORKER_CRASH, "the worker for %s died of signal %d (%s) during '%s'", w->name,
+                         how.signal, strsignal(how.signal), op);
     else if (how.exited && how.status == AP_EXIT_MEMORY)
-        err = ap_err_new(AP_ERR_WORKER_MEMORY, "the worker for %s ran out of memory during '%s'", w->name, op);
+        err =
+            ap_err_new(AP_ERR_WORKER_MEMORY, "the worker for %s ran out of memory during '%s'", w->name, op);
     else
-        err = ap_err_new(AP_ERR_WORKER_CRASH, "the worker for %s left with status %d during '%s'", w->name, how.status, op);
+        err = ap_err_new(AP_ERR_WORKER_CRASH, "the worker for %s left with status %d during '%s'", w->name,
+                         how.status, op);
     return add_log_tail(w, err);
 }
 
@@ -92,14 +94,17 @@ static ap_err wait_readable(ap_worker *w, const char *op, uint64_t deadline_us) 
         if (w->memory_limit_bytes) {
             uint64_t rss = resident_bytes(w->proc.pid);
             if (rss > w->memory_limit_bytes)
-                return stop_for(w, ap_err_hint(ap_err_new(AP_ERR_WORKER_MEMORY, "the worker for %s uses %llu MiB, the limit is %llu MiB",
-                                                          w->name, (unsigned long long)(rss >> 20),
-                                                          (unsigned long long)(w->memory_limit_bytes >> 20)),
-                                               "raise --memory, or use a smaller input"));
+                return stop_for(
+                    w, ap_err_hint(ap_err_new(AP_ERR_WORKER_MEMORY,
+                                              "the worker for %s uses %llu MiB, the limit is %llu MiB",
+                                              w->name, (unsigned long long)(rss >> 20),
+                                              (unsigned long long)(w->memory_limit_bytes >> 20)),
+                                   "raise --memory, or use a smaller input"));
         }
         if (ap_now_us() > deadline_us)
-            return stop_for(w, ap_err_hint(ap_err_new(AP_ERR_WORKER_HANG, "the worker for %s did not answer '%s' within %u s", w->name,
-                                                      op, w->timeout_s),
+            return stop_for(w, ap_err_hint(ap_err_new(AP_ERR_WORKER_HANG,
+                                                      "the worker for %s did not answer '%s' within %u s",
+                                                      w->name, op, w->timeout_s),
                                            "raise --timeout if the model is large"));
     }
 }
@@ -122,12 +127,14 @@ static ap_err read_reply(ap_worker *w, const char *op, json_t **reply) {
 
 // An error object sent by the worker becomes an error here, with everything it carried.
 static ap_err error_from_json(const json_t *j) {
-    ap_err e = ap_err_new(ap_code_from_key(ap_json_str(j, "code", "internal")), "%s", ap_json_str(j, "message", "?"));
+    ap_err e = ap_err_new(ap_code_from_key(ap_json_str(j, "code", "internal")), "%s",
+                          ap_json_str(j, "message", "?"));
     const char *subject = ap_json_str(j, "subject", NULL), *hint = ap_json_str(j, "hint", NULL);
     if (subject) e = ap_err_subject(e, subject);
     if (hint) e = ap_err_hint(e, "%s", hint);
     const json_t *notes = json_object_get(j, "notes");
-    for (size_t i = 0; i < json_array_size(notes); i++) e = ap_err_note(e, "%s", json_string_value(json_array_get(notes, i)));
+    for (size_t i = 0; i < json_array_size(notes); i++)
+        e = ap_err_note(e, "%s", json_string_value(json_array_get(notes, i)));
     return e;
 }
 
@@ -155,7 +162,9 @@ done:
     return err;
 }
 
-const json_t *ap_worker_description(const ap_worker *w) { return w->description; }
+const json_t *ap_worker_description(const ap_worker *w) {
+    return w->description;
+}
 
 ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out) {
     int fds[2] = {-1, -1};
@@ -169,7 +178,11 @@ ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out) {
     AP_TRY(ap_channel_pair(fds));
     const char *argv[] = {o->program, "worker", "--fd", "3", NULL};
     const char *env[] = {"ORT_DISABLE_TELEMETRY=1", NULL};
-    ap_proc_options po = {.argv = argv, .env_add = env, .stdout_path = o->log_path, .stderr_path = o->log_path, .channel_fd = fds[1]};
+    ap_proc_options po = {.argv = argv,
+                          .env_add = env,
+                          .stdout_path = o->log_path,
+                          .stderr_path = o->log_path,
+                          .channel_fd = fds[1]};
     AP_TRY(ap_proc_start(&po, &w->proc));
     w->fd = fds[0];
     fds[0] = -1;

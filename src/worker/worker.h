@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // worker: the parent's side. One child process per target and SoC.
 //
-// Vendor libraries crash, hang, eat memory, leak the SoC setting into later sessions and print where they like. Each of
-// these ends one child and becomes one error with the child's last log lines; the parent goes on.
+// Vendor libraries crash, hang, eat memory, leak the SoC setting into later sessions and print where they
+// like. Each of these ends one child and becomes one error with the child's last log lines; the parent goes
+// on.
 #ifndef AP_WORKER_WORKER_H
 #define AP_WORKER_WORKER_H
 
@@ -25,11 +26,12 @@ AP_MUST ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out);
 // Not thread-safe: one thread at a time per worker.
 AP_MUST ap_err ap_worker_call(ap_worker *w, const char *op, json_t *args, json_t **result);
 const json_t *ap_worker_description(const ap_worker *w); // the target's describe
-// Closes the channel, waits a moment, kills when it must. NULL is fine. *peak (may be NULL) gets the child's peak RSS.
+// Closes the channel, waits a moment, kills when it must. NULL is fine. *peak (may be NULL) gets the child's
+// peak RSS.
 void ap_worker_stop(ap_worker *w, uint64_t *peak_rss_bytes);
 
-// Finds the aipc program for a process that is perhaps not aipc itself: $AIPC_PROGRAM, this executable when it is
-// called aipc, beside the library, ../bin from it, PATH. Error RUNTIME_MISSING.
+// Finds the aipc program for a process that is perhaps not aipc itself: $AIPC_PROGRAM, this executable when
+// it is called aipc, beside the library, ../bin from it, PATH. Error RUNTIME_MISSING.
 AP_MUST ap_err ap_worker_program(ap_arena *a, char **out);
 
 #endif
