@@ -50,7 +50,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --gate --precision --seed --dlc --no-trace --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --gate --precision --seed --dlc --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
@@ -61,7 +61,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --shape --graph --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --shape --macs --graph --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

@@ -24,6 +24,7 @@ complete -c aipc -n '__fish_seen_subcommand_from deploy' -l precision -r -f -a '
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l seed -r -f -d 'seed of random inputs (default 1)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l dlc -d 'also write a DLC file (htp)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l no-trace -d 'skip the comparison of every tensor along the graph'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l intermediates -d 'keep the golden value of every tensor in OUT/golden, not only inputs and outputs'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l fresh -d 'do all work again, use no stored result'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l timeout -r -f -d 'longest time one vendor call may take (default 600)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l memory -r -f -d 'most memory one vendor process may use (default no limit)'
@@ -31,6 +32,7 @@ complete -c aipc -n '__fish_seen_subcommand_from deploy' -l output -s o -r -f -a
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted'
+complete -c aipc -n '__fish_seen_subcommand_from inspect' -l macs -d 'count multiply-accumulates: runs the model once on the CPU to learn every shape (--shape does this too)'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l graph -d 'print the graph, one node a line'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -F
 complete -c aipc -f -n __fish_use_subcommand -a compare -d 'compare two tensors, two folders of tensors, or two models'

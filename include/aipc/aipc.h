@@ -84,6 +84,7 @@ typedef struct aipc_deploy_options {
     uint64_t seed;         /* of random inputs */
     bool dlc;              /* also write a DLC file (htp) */
     bool no_trace;         /* skip the per-tensor comparison */
+    bool intermediates;    /* keep every golden tensor in OUT/golden/ too */
     bool fresh;            /* ignore stored results */
     unsigned timeout_s;    /* per vendor call; 0: 600 */
     unsigned memory_mib;   /* per vendor process; 0: no limit */
@@ -128,8 +129,14 @@ AIPC_API aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char
 AIPC_API aipc_error *aipc_profile(aipc_context *c, const char *dir, const char *target, char **document);
 
 /* ---- looking ---- */
-AIPC_API aipc_error *aipc_inspect(aipc_context *c, const char *model, const char *const *shapes,
-                                  size_t shape_count, char **document);
+typedef struct aipc_inspect_options {
+    size_t size;               /* sizeof(aipc_inspect_options) */
+    const char *const *shapes; /* as for deploy */
+    size_t shape_count;
+    bool macs; /* run the model once on the CPU to learn every shape; implied by shapes */
+} aipc_inspect_options;
+AIPC_API aipc_error *aipc_inspect(aipc_context *c, const char *model, const aipc_inspect_options *o,
+                                  char **document); /* o may be NULL */
 AIPC_API aipc_error *aipc_model_text(const char *model,
                                      char **text); /* one node a line; plain text, not JSON */
 /* Two tensors, two folders of tensors (matched by file name), or two models. */

@@ -2,8 +2,8 @@
 // inspect, compare, doctor.
 #include "api/compare.h"
 #include "api/doctor.h"
+#include "api/shapes.h"
 #include "golden/contract.h"
-#include "graph/inspect.h"
 #include "plan/context.h"
 
 #include <stdlib.h>
@@ -13,21 +13,23 @@ static void give(json_t *document, char **out) {
     json_decref(document);
 }
 
-aipc_error *aipc_inspect(aipc_context *c, const char *model, const char *const *shapes, size_t shape_count,
-                         char **document) {
+aipc_error *aipc_inspect(aipc_context *c, const char *model, const aipc_inspect_options *o, char **document) {
     ap_model *m = NULL;
-    json_t *stats = NULL, *ignored = NULL;
+    ap_measured_shapes measured = {0};
+    json_t *stats = NULL, *shapes = NULL;
+    ap_input_request r = {.shapes = o ? o->shapes : NULL, .shape_count = o ? o->shape_count : 0};
+    ap_shape_source source = ap_measured_shape_source(&measured);
     ap_err err = NULL;
-    (void)c;
     AP_TRY(ap_model_load(model, &m));
-    if (shape_count > 0) {
-        ap_input_request r = {.shapes = shapes, .shape_count = shape_count};
-        AP_TRY(ap_contract_shapes(m, &r, &ignored));
+    if (r.shape_count > 0 || (o && o->macs)) {
+        AP_TRY(ap_contract_shapes(m, &r, &shapes));
+        AP_TRY(ap_measure_shapes(c, m, model, shapes, &measured));
     }
-    AP_TRY(ap_model_stats(m, NULL, &stats));
+    AP_TRY(ap_model_stats(m, measured.tensors ? &source : NULL, &stats));
     give(stats, document);
 done:
-    json_decref(ignored);
+    json_decref(shapes);
+    ap_measured_shapes_release(&measured);
     ap_model_free(m);
     return err;
 }

@@ -9,7 +9,7 @@ typedef struct values {
     const char *model, *precision, *out_dir;
     cli_list targets, inputs, recipes, shapes, gates;
     cli_u64 seed;
-    bool dlc, no_trace, fresh;
+    bool dlc, no_trace, intermediates, fresh;
     unsigned timeout_s, memory_mib;
 } values;
 
@@ -63,6 +63,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .seed = v->seed.given ? v->seed.value : 1,
                              .dlc = v->dlc,
                              .no_trace = v->no_trace,
+                             .intermediates = v->intermediates,
                              .fresh = v->fresh,
                              .timeout_s = v->timeout_s,
                              .memory_mib = v->memory_mib,
@@ -140,6 +141,10 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = FIELD(no_trace),
      .help = "skip the comparison of every tensor along the graph"},
+    {.name = "intermediates",
+     .kind = CLI_FLAG,
+     .offset = FIELD(intermediates),
+     .help = "keep the golden value of every tensor in OUT/golden, not only inputs and outputs"},
     {.name = "fresh",
      .kind = CLI_FLAG,
      .offset = FIELD(fresh),

@@ -7,7 +7,7 @@
 typedef struct values {
     const char *model;
     cli_list shapes;
-    bool graph;
+    bool graph, macs;
 } values;
 
 /* Takes over `text`. */
@@ -149,7 +149,12 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     bool needs_document = !v->graph || env->common.json;
     aipc_error *e = cli_context_open(env, &context);
     if (!e && needs_document)
-        e = aipc_inspect(context, v->model, v->shapes.items, v->shapes.count, &document);
+        e = aipc_inspect(context, v->model,
+                         &(aipc_inspect_options){.size = sizeof(aipc_inspect_options),
+                                                 .shapes = v->shapes.items,
+                                                 .shape_count = v->shapes.count,
+                                                 .macs = v->macs},
+                         &document);
     if (!e && v->graph) e = aipc_model_text(v->model, &text);
     term_progress_end();
     if (!e && v->graph)
@@ -180,6 +185,11 @@ static const cli_option options[] = {
      .arg = "NAME=DIMS",
      .help =
          "fixes an input's shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted"},
+    {.name = "macs",
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, macs),
+     .help = "count multiply-accumulates: runs the model once on the CPU to learn every shape (--shape does "
+             "this too)"},
     {.name = "graph",
      .kind = CLI_FLAG,
      .offset = offsetof(values, graph),
@@ -201,7 +211,7 @@ static const cli_exit exits[] = {
 const cli_command cli_inspect = {
     .name = "inspect",
     .summary = "show a model's inputs, outputs, operators and size",
-    .purpose = "Reads an ONNX model without running it and shows its inputs and outputs, symbolic "
+    .purpose = "Reads an ONNX model and shows its inputs and outputs, symbolic "
                "dimensions, operators "
                "by count, parameters, multiply-accumulates, opsets and size.",
     .arguments = arguments,

@@ -7,7 +7,8 @@
 // through ap_graph_* functions, which change both, so saving is always exact: an unedited model is written
 // back byte for byte, an edited one keeps every unknown field.
 //
-// What it never does: run anything, infer shapes, decide what is right. Opsets 7–24. Files are hostile.
+// What it never does: run anything, infer shapes, decide what is right. Opsets 7–24
+// (older ones load too: ONNX Runtime still runs many). Files are hostile.
 #ifndef AP_GRAPH_MODEL_H
 #define AP_GRAPH_MODEL_H
 

@@ -6,7 +6,7 @@
 // What must hold for every model that loads, and after every edit.
 
 enum {
-    OLDEST_OPSET = 7,
+    OLDEST_OPSET = 1, // ONNX Runtime promises 7 and up; older ones it runs are none of our business to refuse
     NEWEST_OPSET = 24,
     NEWEST_IR = 20
 }; // IR 14 is the newest there is; some air above it

@@ -2,14 +2,12 @@
 #include "plan/artifact_priv.h"
 
 #include "base/hash.h"
-#include "device/runtime.h"
 #include "golden/contract.h"
 #include "golden/request.h"
 #include "plan/store.h"
-#include "target/soc.h"
+#include "plan/workers.h"
 #include "target/target.h"
 #include "tensor/npy.h"
-#include "worker/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,33 +94,19 @@ static aipc_tensor *read_contract(aipc_artifact *a, const char *side, size_t *co
 }
 
 static ap_err start_worker(aipc_artifact *a) {
-    ap_runtime ort = {0}, qnn = {0};
     ap_target_id id;
-    char *program = NULL, *scratch = NULL;
-    json_t *config = NULL, *result = NULL;
+    ap_worker_setup setup = {.cpu = AP_ANY_CPU};
+    char *scratch = NULL;
+    json_t *result = NULL;
     ap_err err = NULL;
     AP_TRY(ap_target_parse(ap_json_str(a->target, "target", ""), &id));
-    AP_TRY(ap_runtime_find(a->ctx->data_dir, "onnxruntime", &ort));
-    AP_TRY(ap_worker_program(&a->arena, &program));
     AP_TRY(ap_mkdtemp(ap_path_scratch(&a->arena), "aipc", &a->arena, &scratch));
     a->scratch = scratch;
-    config = json_pack("{ss,ss}", "target", id.kind, "ort", ap_runtime_file(&ort, "libonnxruntime.so.1"));
-    if (id.soc) {
-        AP_TRY(ap_runtime_find(a->ctx->data_dir, "onnxruntime-qnn", &qnn));
-        json_object_set_new(config, "qnn_dir", json_string(qnn.dir));
-        json_object_set_new(config, "soc_model", json_integer(id.soc->soc_model));
-    }
-    ap_worker_options o = {
-        .program = program, .config = config, .log_path = ap_path_join(&a->arena, scratch, "worker.log")};
-    AP_TRY(ap_worker_start(&o, &a->worker));
-    AP_TRY(ap_worker_call(
-        a->worker, "load",
-        json_pack("{ss}", "dir", ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""))),
-        &result));
+    setup.log_path = ap_path_join(&a->arena, scratch, "worker.log");
+    AP_TRY(ap_open_worker(a->ctx, &id, &setup, &a->worker));
+    char *dir = ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""));
+    AP_TRY(ap_worker_call(a->worker, "load", json_pack("{ss}", "dir", dir), &result));
 done:
-    ap_runtime_release(&ort);
-    ap_runtime_release(&qnn);
-    json_decref(config);
     json_decref(result);
     return err;
 }

@@ -17,8 +17,8 @@ static void target_release(ap_deploy_target *t) {
 }
 
 static void deployment_release(ap_deployment *d) {
-    json_t *owned[] = {d->stats,    d->shapes, d->contract,       d->input_tensors,
-                       d->warnings, d->golden, d->baseline_stage, d->interface_stage};
+    json_t *owned[] = {d->stats,  d->shapes,        d->contract,       d->input_tensors,  d->warnings,
+                       d->golden, d->intermediates, d->baseline_stage, d->interface_stage};
     for (size_t i = 0; i < d->target_count; i++) target_release(&d->targets[i]);
     free(d->targets);
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) json_decref(owned[i]);

@@ -14,8 +14,8 @@
 #include "plan/jobs.h"
 #include "plan/ledger.h"
 #include "plan/store.h"
+#include "plan/workers.h"
 #include "target/soc.h"
-#include "worker/worker.h"
 
 // Runs it. *document is the deploy document (docs/documents.md), set whenever the work got far enough to have
 // one, also together with an error.
@@ -62,7 +62,6 @@ struct ap_deployment {
     ap_ledger ledger;
     ap_lock out_lock;
     const char *out_dir, *scratch, *logs;
-    char *program;       // hosts the workers
     ap_runtime ort, qnn; // qnn only when a target needs it
     ap_model *model;     // shapes set; read-only once the jobs run
     char *model_path;    // real path
@@ -70,7 +69,7 @@ struct ap_deployment {
     json_t *stats, *shapes, *contract, *input_tensors, *warnings;
     char baseline_key[65];
     char *baseline_dir;
-    json_t *golden; // TENSOR list of the outputs
+    json_t *golden, *intermediates; // TENSOR lists: the outputs; other values, when asked for
     json_t *baseline_stage, *interface_stage;
     ap_err baseline_err;
     ap_deploy_target *targets;
@@ -86,7 +85,7 @@ json_t *ap_deploy_spec(const ap_deployment *d);
 bool ap_deploy_is_htp(const ap_deploy_target *t);
 
 // call.c: workers with a ledger.
-// `purpose` names the log file. slot: the processor to stay on; SIZE_MAX: free.
+// `purpose` names the log file. slot: the processor to stay on, or AP_ANY_CPU.
 AP_MUST ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose,
                                 size_t slot, ap_worker **out);
 // One request; *vendor_s (may be NULL) is added to. Steals args.

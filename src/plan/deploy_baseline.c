@@ -1,13 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stage 1 and 2: what the original computes, and the interface it has. Golden first: all later work is judged
 // against it.
+#include "golden/trace.h"
 #include "plan/deploy.h"
 
-#include <string.h>
+#include <stdlib.h>
 
-static const ap_target_id cpu = {.kind = "cpu", .text = "cpu", .folder = "cpu"};
+// What is asked of the oracle: null for the outputs alone, or every value that carries data, and the outputs.
+static json_t *wanted(const ap_deployment *d) {
+    const char **names = NULL;
+    size_t count = 0;
+    if (!d->o->intermediates) return json_null();
+    json_t *list = json_array();
+    for (size_t i = 0; i < d->model->graph->output_count; i++)
+        json_array_append_new(list, ap_json_string(d->model->graph->outputs[i]->name));
+    ap_trace_candidates(d->model, &names, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!ap_graph_value(d->model->graph, names[i])->is_output)
+            json_array_append_new(list, ap_json_string(names[i]));
+    free(names);
+    return list;
+}
 
-static ap_err run_golden(ap_deployment *d, size_t slot) {
+// Takes over a record: outputs first, then intermediates, whose files lie in `dir`.
+static void adopt(ap_deployment *d, const json_t *record, const char *dir) {
+    pthread_mutex_lock(&d->step_lock);
+    d->baseline_dir = ap_arena_strdup(&d->arena, dir);
+    pthread_mutex_unlock(&d->step_lock);
+    json_t *all = json_deep_copy(json_object_get(record, "outputs"));
+    ap_tensors_to_paths(all, dir);
+    d->golden = json_array();
+    d->intermediates = json_array();
+    for (size_t i = 0; i < json_array_size(all); i++)
+        json_array_append(i < d->model->graph->output_count ? d->golden : d->intermediates,
+                          json_array_get(all, i));
+    json_decref(all);
+    d->baseline_stage = json_incref(json_object_get(record, "stage"));
+}
+
+static ap_err run_golden(ap_deployment *d) {
+    const ap_target_id cpu = ap_cpu_target();
     ap_arena a = {0};
     ap_worker *w = NULL;
     json_t *result = NULL, *record = NULL;
@@ -15,11 +47,10 @@ static ap_err run_golden(ap_deployment *d, size_t slot) {
     double golden_s = 0;
     uint64_t start = ap_now_us();
     ap_err err = NULL;
-    (void)slot; // the CPU provider brings threads of its own
     AP_TRY(ap_store_begin(&d->store, &a, &work));
-    AP_TRY(ap_deploy_worker(d, &cpu, "golden", SIZE_MAX, &w));
-    json_t *args = json_pack("{so,sO,sn,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
-                             "tensors", "dir", work);
+    AP_TRY(ap_deploy_worker(d, &cpu, "golden", AP_ANY_CPU, &w));
+    json_t *args = json_pack("{so,sO,so,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
+                             "tensors", wanted(d), "dir", work);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, &golden_s, &result));
     json_t *outputs = json_object_get(result, "outputs");
     ap_tensors_to_names(outputs);
@@ -29,12 +60,7 @@ static ap_err run_golden(ap_deployment *d, size_t slot) {
     char *dir = NULL;
     AP_TRY(ap_store_commit(&d->store, d->baseline_key, work, record, &a, &dir));
     work = NULL;
-    pthread_mutex_lock(&d->step_lock);
-    d->baseline_dir = ap_arena_strdup(&d->arena, dir);
-    pthread_mutex_unlock(&d->step_lock);
-    d->baseline_stage = json_incref(stage);
-    ap_tensors_to_paths(outputs, dir);
-    d->golden = json_incref(outputs);
+    adopt(d, record, dir);
 done:
     ap_worker_stop(w, NULL);
     ap_store_discard(work);
@@ -77,18 +103,14 @@ void ap_job_baseline(void *deployment, ap_jobs *jobs, size_t self, size_t slot) 
     ap_arena a = {0};
     (void)jobs;
     (void)self;
+    (void)slot; // the CPU provider brings threads of its own
     char *dir = NULL;
     ap_err err = ap_deploy_find(d, d->baseline_key, &a, &dir, &record);
     if (!err && record) {
-        pthread_mutex_lock(&d->step_lock);
-        d->baseline_dir = ap_arena_strdup(&d->arena, dir);
-        pthread_mutex_unlock(&d->step_lock);
-        d->golden = json_incref(json_object_get(record, "outputs"));
-        ap_tensors_to_paths(d->golden, dir);
-        d->baseline_stage = json_incref(json_object_get(record, "stage"));
+        adopt(d, record, dir);
         json_object_set_new(d->baseline_stage, "cached", json_true());
     } else if (!err) {
-        err = run_golden(d, slot);
+        err = run_golden(d);
     }
     if (!err) err = make_interface(d);
     d->baseline_err = err;

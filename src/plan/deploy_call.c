@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Workers for a deployment: started with the right libraries, called with the clock running.
-#include "base/cpu.h"
 #include "plan/deploy.h"
 
 #include <string.h>
@@ -32,26 +31,12 @@ ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out) {
 ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose, size_t slot,
                         ap_worker **out) {
     ap_arena a = {0};
-    char *log = ap_path_join(&a, d->logs, ap_arena_printf(&a, "%s-%s.log", target->folder, purpose));
-    json_t *config = json_pack("{ss,ss}", "target", target->kind, "ort",
-                               ap_path_join(&a, d->ort.dir, "libonnxruntime.so.1"));
-    if (target->soc) {
-        json_object_set_new(config, "qnn_dir", json_string(d->qnn.dir));
-        json_object_set_new(config, "soc_model", json_integer(target->soc->soc_model));
-    }
-    // Two emulators on two processors disturb each other unless each keeps to its own.
-    if (slot != SIZE_MAX && ap_cpu_count() > 1)
-        json_object_set_new(config, "cpu", json_integer((json_int_t)slot));
-    ap_worker_options o = {.program = d->program,
-                           .config = config,
-                           .log_path = log,
-                           .timeout_s = d->o->timeout_s,
-                           .memory_limit_bytes = (uint64_t)d->o->memory_mib << 20};
-    ap_err err = ap_worker_start(&o, out);
+    ap_worker_setup setup = {.cpu = slot, .timeout_s = d->o->timeout_s, .memory_mib = d->o->memory_mib};
+    setup.log_path = ap_path_join(&a, d->logs, ap_arena_printf(&a, "%s-%s.log", target->folder, purpose));
+    ap_err err = ap_open_worker(d->ctx, target, &setup, out);
     if (!err)
         ap_ledger_add(&d->ledger, target->soc ? AP_TIME_VENDOR : AP_TIME_GOLDEN,
                       (uint64_t)ap_json_int(ap_worker_description(*out), "vendor_us", 0));
-    json_decref(config);
     ap_arena_release(&a);
     return err;
 }

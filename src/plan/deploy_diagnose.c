@@ -207,7 +207,7 @@ static json_t *first_json(const diagnosis *q, const char *tensor, double db) {
 // With a trace the first bad tensor is read off; when the trace shows none, the error is the sum of many
 // small ones and no single place is to blame. Without a trace it is searched by bisection.
 static ap_err diagnose(diagnosis *q, json_t **first, json_t **reduced) {
-    static const ap_target_id cpu = {.kind = "cpu", .text = "cpu", .folder = "cpu"};
+    const ap_target_id cpu = ap_cpu_target();
     ap_deployment *d = q->t->d;
     const json_t *trace = json_object_get(q->t->trace, "list");
     const json_t *entry = ap_trace_first_bad(d->model, trace, q->threshold_db);
@@ -215,8 +215,8 @@ static ap_err diagnose(diagnosis *q, json_t **first, json_t **reduced) {
     double db = entry ? ap_json_to_real(json_object_get(entry, "sqnr_db")) : (double)NAN;
     ap_err err = NULL;
     if (!tensor && json_array_size(trace) > 0) return NULL;
-    AP_TRY(ap_deploy_worker(d, &cpu, "diagnose", SIZE_MAX, &q->golden));
-    AP_TRY(ap_deploy_worker(d, &q->t->id, "diagnose", SIZE_MAX, &q->target));
+    AP_TRY(ap_deploy_worker(d, &cpu, "diagnose", AP_ANY_CPU, &q->golden));
+    AP_TRY(ap_deploy_worker(d, &q->t->id, "diagnose", AP_ANY_CPU, &q->target));
     if (!tensor) AP_TRY(bisect(q, &tensor));
     if (!tensor) goto done;
     AP_TRY(reduce(q, tensor, reduced, &db));

@@ -47,7 +47,7 @@ static ap_err find_runtimes(ap_deployment *d) {
     for (size_t i = 0; i < d->target_count; i++) htp = htp || ap_deploy_is_htp(&d->targets[i]);
     ap_err err = ap_runtime_find(d->ctx->data_dir, "onnxruntime", &d->ort);
     if (!err && htp) err = ap_runtime_find(d->ctx->data_dir, "onnxruntime-qnn", &d->qnn);
-    return err ? err : ap_worker_program(&d->arena, &d->program);
+    return err;
 }
 
 // The output folder is ours while we work; kept open by a lock the kernel drops if we die.
@@ -106,9 +106,9 @@ static json_t *input_hashes(const ap_deployment *d) {
 }
 
 static void make_keys(ap_deployment *d) {
-    json_t *base =
-        json_pack("{ss,si,ss,sO,so,ss}", "stage", "baseline", "generation", STORE_GENERATION, "model",
-                  d->digest, "shapes", d->shapes, "inputs", input_hashes(d), "ort", d->ort.sha256);
+    json_t *base = json_pack("{ss,si,ss,sO,so,ss,sb}", "stage", "baseline", "generation", STORE_GENERATION,
+                             "model", d->digest, "shapes", d->shapes, "inputs", input_hashes(d), "ort",
+                             d->ort.sha256, "intermediates", d->o->intermediates);
     ap_store_key(base, d->baseline_key);
     json_decref(base);
     for (size_t i = 0; i < d->target_count; i++) {

@@ -68,7 +68,7 @@ static json_t *float_names(const json_t *tensors) {
 }
 
 static ap_err golden_tensors(ap_deploy_target *t, size_t slot, double *golden_s, json_t **out) {
-    static const ap_target_id cpu = {.kind = "cpu", .text = "cpu", .folder = "cpu"};
+    const ap_target_id cpu = ap_cpu_target();
     ap_deployment *d = t->d;
     const char **names = NULL;
     size_t count = 0;
@@ -82,7 +82,7 @@ static ap_err golden_tensors(ap_deploy_target *t, size_t slot, double *golden_s,
     for (size_t i = 0; i < d->model->graph->output_count; i++)
         json_array_append_new(wanted, ap_json_string(d->model->graph->outputs[i]->name));
     AP_TRY(ap_deploy_scratch(d, "golden", &dir));
-    AP_TRY(ap_deploy_worker(d, &cpu, "trace", SIZE_MAX, &w));
+    AP_TRY(ap_deploy_worker(d, &cpu, "trace", AP_ANY_CPU, &w));
     json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
                              "tensors", wanted, "dir", dir);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, golden_s, &result));

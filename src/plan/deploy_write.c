@@ -77,17 +77,19 @@ done:
 
 static ap_err write_golden(const ap_deployment *d, json_t **out) {
     ap_arena a = {0};
-    json_t *in = json_array(), *outs = json_array();
+    json_t *in = json_array(), *outs = json_array(), *inner = json_array();
     char *fresh = NULL;
     ap_err err = NULL;
     AP_TRY(start_new(&a, d->out_dir, "golden", &fresh));
     AP_TRY(copy_tensors(fresh, "input", d->input_tensors, in));
     AP_TRY(copy_tensors(fresh, "output", d->golden, outs));
+    AP_TRY(copy_tensors(fresh, "value", d->intermediates, inner));
     AP_TRY(swap_in(&a, d->out_dir, "golden"));
-    *out = json_pack("{sO,sO}", "inputs", in, "outputs", outs);
+    *out = json_pack("{sO,sO,sO}", "inputs", in, "outputs", outs, "intermediates", inner);
 done:
     json_decref(in);
     json_decref(outs);
+    json_decref(inner);
     ap_arena_release(&a);
     return err;
 }

@@ -168,12 +168,19 @@ done:
 }
 
 typedef struct oracle_sink {
+    bool shapes_only;
     const char *dir;
     json_t *outputs;
 } oracle_sink;
 
 static ap_err store_oracle_tensor(void *user, const char *name, const ap_tensor *t) {
     oracle_sink *k = user;
+    if (k->shapes_only) {
+        json_array_append_new(k->outputs,
+                              json_pack("{so,ss,so}", "name", ap_json_string(name), "dtype",
+                                        ap_dtype_name(t->dtype), "dims", ap_json_dims(t->dims, t->rank)));
+        return NULL;
+    }
     return ap_tensor_store(k->dir, name, t, k->outputs);
 }
 
@@ -182,7 +189,7 @@ ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result)
     ap_model *m = NULL;
     const char **names = NULL;
     size_t count = 0, name_count = 0;
-    oracle_sink sink = {.outputs = json_array()};
+    oracle_sink sink = {.outputs = json_array(), .shapes_only = ap_json_bool(args, "shapes_only", false)};
     ap_oracle_stats stats = {0};
     ap_err err = NULL;
     AP_TRY(ap_json_get_str(args, "dir", "oracle", AP_ERR_INTERNAL, &sink.dir));

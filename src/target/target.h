@@ -15,8 +15,8 @@
 //   load    {dir, manifest-free file names: [{file, role}]} → {io, vendor_us}; the loaded model is current
 //   run     {inputs: [TENSOR], dir}              → {outputs: [TENSOR], vendor_us}
 //   profile {inputs: [TENSOR], dir}              → {unit, what, layers: [{name, op, value}]} or null
-//   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes} → {outputs: [TENSOR],
-//   chunks, vendor_us}
+//   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes, shapes_only} →
+//   {outputs: [TENSOR], chunks, vendor_us}
 // TENSOR  {name, dtype, dims, file}
 // SPEC    {file, symbols: {name: size}, shapes: {input: dims}, extract: {inputs: [{name, dtype, dims}],
 // outputs: [name]}, outputs: [name]}

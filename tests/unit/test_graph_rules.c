@@ -167,11 +167,11 @@ static void attribute_names(void **state) {
 static void versions(void **state) {
     bench *b = *state;
     chain(b);
-    b->model->opset_import[0]->version = 6;
-    refused(b, AP_ERR_MODEL_INVALID, "opset 6 is outside 7 to 24");
+    b->model->opset_import[0]->version = 0;
+    refused(b, AP_ERR_MODEL_INVALID, "opset 0 is outside 1 to 24");
     b->model->opset_import[0]->version = 25;
-    refused(b, AP_ERR_MODEL_INVALID, "opset 25 is outside 7 to 24");
-    for (int v = 7; v <= 24; v++) {
+    refused(b, AP_ERR_MODEL_INVALID, "opset 25 is outside 1 to 24");
+    for (int v = 1; v <= 24; v++) {
         b->model->opset_import[0]->version = v;
         ap_model_free(accepted(b));
     }
