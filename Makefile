@@ -1,42 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
 # aipc. `make run` and `make check` are the two commands; `make help` lists the rest.
 #
-# BUILD  folder for everything made      (default build)
-# ROOMS  rooms of src/ put in the library (default all, in layer order)
-# SAN=1  AddressSanitizer + UndefinedBehaviorSanitizer
+# BUILD    folder for everything made       (default build)
+# ROOMS    rooms of src/ put in the library (default all, in layer order)
+# SAN=1    AddressSanitizer + UndefinedBehaviorSanitizer; SAN=thread: ThreadSanitizer
+# FUZZ=1   SAN=1 and libFuzzer's coverage (clang)
 # DEBUG=1  -O0 -g3
+# V=1      show the commands
 
 BUILD ?= build
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
-ROOMS ?= base tensor graph engine target worker golden device plan report api cli
+ROOMS ?= base tensor graph engine target worker golden device report plan api cli
 VERSION := $(shell cat VERSION)
+SOVERSION := 0
 PREFIX ?= /usr/local
+DESTDIR ?=
+LIBDIR ?= $(PREFIX)/lib
 Q := $(if $(V),,@)
+
+export ORT_DISABLE_TELEMETRY := 1
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT := $(if $(DEBUG),-O0 -g3,-O2 -g)
-SANFLAGS := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer,)
+SAN_NAMES := $(if $(filter thread,$(SAN)),thread,$(if $(SAN)$(FUZZ),address,))
+SANFLAGS := $(if $(SAN_NAMES),-fsanitize=$(SAN_NAMES) -fno-omit-frame-pointer) \
+    $(if $(filter address,$(SAN_NAMES)),-fsanitize=undefined -fno-sanitize-recover=undefined) \
+    $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 DEPS_PKGS := libprotobuf-c jansson libcrypto libzip libjpeg libpng
-PKG_CFLAGS = $(shell pkg-config --cflags $(DEPS_PKGS))
-PKG_LIBS = $(shell pkg-config --libs $(DEPS_PKGS)) -lm -ldl -lpthread
-CPPFLAGS += -Isrc -Iinclude -I$(BUILD)/gen -D_GNU_SOURCE -DAP_VERSION='"$(VERSION)"' -DAP_PREFIX='"$(PREFIX)"' $(PKG_CFLAGS)
-CFLAGS_ALL = -std=c17 -fPIC $(OPT) $(WARN) $(SANFLAGS) -MMD -MP $(CFLAGS)
+# Asked once, and only when something is compiled.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(DEPS_PKGS)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(DEPS_PKGS)) -lm -ldl -lpthread)$(PKG_LIBS)
+CPPFLAGS += -Isrc -Iinclude -I$(BUILD)/gen -D_GNU_SOURCE -DAP_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+# Only what aipc.h marks with AIPC_API leaves the shared library.
+CFLAGS_ALL = -std=c17 -fPIC -fvisibility=hidden $(OPT) $(WARN) $(SANFLAGS) -MMD -MP $(CFLAGS)
 
 LIB_SRC := $(sort $(foreach r,$(filter-out cli,$(ROOMS)),$(wildcard src/$(r)/*.c)))
 CLI_SRC := $(if $(filter cli,$(ROOMS)),$(sort $(wildcard src/cli/*.c)))
 GEN_SRC := $(if $(filter graph,$(ROOMS)),$(BUILD)/gen/onnx_subset.pb-c.c)
-LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(GEN_SRC:.c=.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(GEN_SRC:.c=.o) $(BUILD)/gen/data_embedded.o
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 UNIT_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard tests/unit/test_$(r)*.c)))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/bin/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+SO := $(BUILD)/libaipc.so
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/libaipc.a $(if $(CLI_SRC),$(BUILD)/aipc)
+all: $(BUILD)/libaipc.a $(if $(CLI_SRC),$(BUILD)/aipc $(SO) $(BUILD)/aipc.pc)
 
-$(BUILD)/%.o: %.c $(GEN_SRC:.c=.h)
+# ---- the two commands
+
+run:
+	@sh tools/setup.sh build
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) all
+	@sh tools/run.sh $(BUILD)/aipc
+
+check check-full fuzz:
+	@sh tools/setup.sh build check $(if $(filter check-full,$@),full)
+	@bash tests/run.sh $(@:check-%=%) $(BUILD)
+
+# ---- compiling
+
+# Changes when the compiler or its options do; everything compiled depends on it.
+FLAGS_NOW = $(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@.new
+	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+FORCE:
+
+$(BUILD)/%.o: %.c $(GEN_SRC:.c=.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c $< -o $@
@@ -44,35 +79,113 @@ $(BUILD)/%.o: %.c $(GEN_SRC:.c=.h)
 # Generated code is not ours to warn about.
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: src/graph/%.proto
 	@mkdir -p $(@D)
-	protoc-c --proto_path=src/graph --c_out=$(BUILD)/gen $<
-$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) $(CPPFLAGS) -std=c17 -fPIC $(OPT) $(SANFLAGS) -w -c $< -o $@
+	@echo "  GEN   $<"
+	$(Q)protoc-c --proto_path=src/graph --c_out=$(BUILD)/gen $<
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
+	$(Q)$(CC) $(CPPFLAGS) -std=c17 -fPIC -fvisibility=hidden $(OPT) $(SANFLAGS) -w -c $< -o $@
 
 # data/*.json goes into the library as bytes: one program, nothing looked up in a share folder (src/base/data.h).
-LIB_OBJ += $(BUILD)/gen/data_embedded.o
 $(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(wildcard data/*.json)
 	@mkdir -p $(@D)
-	sh tools/embed_data.sh $(wildcard data/*.json) > $@
+	@echo "  GEN   data/*.json"
+	$(Q)sh tools/embed_data.sh $(wildcard data/*.json) > $@
 
 $(BUILD)/libaipc.a: $(LIB_OBJ)
 	@rm -f $@
-	$(Q)ar rcs $@ $^
+	$(Q)ar rcs $@ $(LIB_OBJ)
+
+$(SO): $(LIB_OBJ)
+	@echo "  LINK  $@"
+	$(Q)$(CC) -shared -Wl,-soname,libaipc.so.$(SOVERSION) $(SANFLAGS) $(LDFLAGS) $(LIB_OBJ) $(PKG_LIBS) -o $@
+	$(Q)ln -sf libaipc.so $(BUILD)/libaipc.so.$(SOVERSION)
 
 $(BUILD)/aipc: $(CLI_OBJ) $(BUILD)/libaipc.a
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $(CLI_OBJ) $(BUILD)/libaipc.a $(PKG_LIBS) -o $@
+
+$(BUILD)/aipc.pc: aipc.pc.in VERSION Makefile FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@REQUIRES@|$(DEPS_PKGS)|' aipc.pc.in >$@.new
+	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+
+# ---- tests, run by tests/run.sh
 
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libaipc.a
 	@mkdir -p $(@D)
 	@echo "  TEST  $<"
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS_ALL) $< $(BUILD)/libaipc.a -lcmocka $(PKG_LIBS) $(LDFLAGS) -o $@
 
+$(BUILD)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libaipc.a
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -fsanitize=fuzzer $< $(BUILD)/libaipc.a $(PKG_LIBS) $(LDFLAGS) -o $@
+
+$(BUILD)/bin/conformance: tests/conformance/conformance.c $(BUILD)/libaipc.a
+	@mkdir -p $(@D)
+	@echo "  TEST  $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $< $(BUILD)/libaipc.a $(PKG_LIBS) $(LDFLAGS) -o $@
+
 unit-bins: $(UNIT_BIN)
+fuzz-bins: $(FUZZ_BIN)
+conformance-bin: $(BUILD)/bin/conformance
 unit: $(UNIT_BIN)
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
+
+# ---- source form
+
+FORMATTED = $(wildcard src/*/*.[ch] include/aipc/*.h tests/*/*.[ch] examples/*.[ch])
+format:
+	clang-format -i $(FORMATTED)
+format-check:
+	@clang-format --dry-run -Werror $(FORMATTED)
+layers:
+	@sh tools/check_layers.sh
+
+# ---- installing
+
+BIN := $(DESTDIR)$(PREFIX)/bin
+LIB := $(DESTDIR)$(LIBDIR)
+SHARE := $(DESTDIR)$(PREFIX)/share
+INSTALLED := $(BIN)/aipc $(LIB)/libaipc.a $(LIB)/libaipc.so $(LIB)/libaipc.so.$(SOVERSION) $(LIB)/libaipc.so.$(VERSION) \
+    $(LIB)/pkgconfig/aipc.pc $(DESTDIR)$(PREFIX)/include/aipc/aipc.h $(SHARE)/man/man1/aipc.1 \
+    $(SHARE)/bash-completion/completions/aipc $(SHARE)/zsh/site-functions/_aipc \
+    $(SHARE)/fish/vendor_completions.d/aipc.fish $(SHARE)/doc/aipc
+
+install: all
+	$(Q)install -d $(BIN) $(LIB)/pkgconfig $(DESTDIR)$(PREFIX)/include/aipc $(SHARE)/man/man1 $(SHARE)/doc/aipc \
+	    $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(Q)install -m 755 $(BUILD)/aipc $(BIN)/
+	$(Q)install -m 644 $(BUILD)/libaipc.a $(LIB)/
+	$(Q)install -m 755 $(SO) $(LIB)/libaipc.so.$(VERSION)
+	$(Q)ln -sf libaipc.so.$(VERSION) $(LIB)/libaipc.so.$(SOVERSION)
+	$(Q)ln -sf libaipc.so.$(SOVERSION) $(LIB)/libaipc.so
+	$(Q)install -m 644 $(BUILD)/aipc.pc $(LIB)/pkgconfig/
+	$(Q)install -m 644 include/aipc/aipc.h $(DESTDIR)$(PREFIX)/include/aipc/
+	$(Q)install -m 644 docs/man/aipc.1 $(SHARE)/man/man1/
+	$(Q)install -m 644 completion/aipc.bash $(SHARE)/bash-completion/completions/aipc
+	$(Q)install -m 644 completion/_aipc $(SHARE)/zsh/site-functions/
+	$(Q)install -m 644 completion/aipc.fish $(SHARE)/fish/vendor_completions.d/
+	$(Q)install -m 644 LICENSE $(wildcard README.md docs/*.md examples/*.c) $(SHARE)/doc/aipc/
+	@echo "installed aipc $(VERSION) below $(DESTDIR)$(PREFIX)"
+uninstall:
+	rm -rf $(INSTALLED)
+	-rmdir $(DESTDIR)$(PREFIX)/include/aipc
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-bins clean
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d)
+help:
+	@echo "make run          install what is missing, build, take the sample model to the NPU target"
+	@echo "make              build $(BUILD)/aipc, $(BUILD)/libaipc.a, $(SO)"
+	@echo "make check        all tests, under 10 minutes"
+	@echo "make check-full   the long lane: more fuzzing, valgrind, ThreadSanitizer, everything twice"
+	@echo "make fuzz         every fuzz target for 60 seconds"
+	@echo "make install      PREFIX=$(PREFIX) DESTDIR=; make uninstall takes it away again"
+	@echo "make format       clang-format; format-check and layers only look"
+	@echo "make clean        remove $(BUILD)"
+	@echo "variables: BUILD CC SAN=1 DEBUG=1 V=1"
+
+.PHONY: all run check check-full fuzz unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
+    clean help FORCE
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d
