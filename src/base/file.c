@@ -156,3 +156,14 @@ ap_err ap_file_size(const char *path, uint64_t *bytes) {
     *bytes = (uint64_t)st.st_size;
     return NULL;
 }
+
+bool ap_file_is_program(const char *path) {
+    return access(path, X_OK) == 0 && !ap_is_dir(path);
+}
+
+void ap_file_flush(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    (void)fsync(fd);
+    (void)close(fd);
+}

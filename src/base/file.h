@@ -43,6 +43,8 @@ void ap_file_writer_abort(ap_file_writer *w);            // safe after commit an
 
 bool ap_file_exists(const char *path); // any kind
 bool ap_is_dir(const char *path);
+bool ap_file_is_program(const char *path); // a file that may be executed
+void ap_file_flush(const char *path);      // to the disk, best effort (some file systems cannot)
 AP_MUST ap_err ap_file_size(const char *path, uint64_t *bytes);
 AP_MUST ap_err ap_file_copy(const char *from, const char *to); // bytes, atomic
 AP_MUST ap_err ap_file_link_or_copy(const char *from,

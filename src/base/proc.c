@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -40,21 +41,6 @@ void ap_sleep_ms(unsigned ms) {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     while (nanosleep(&t, &t) && errno == EINTR) {
     }
-}
-
-void ap_fd_close(int *fd) {
-    if (*fd >= 0) close(*fd);
-    *fd = -1;
-}
-
-ap_err ap_channel_pair(int fds[2]) {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
-        return ap_err_errno(errno, 0, "cannot make a channel");
-    }
-    fds[0] = pair[0];
-    fds[1] = pair[1];
-    return NULL;
 }
 
 // ---- deadlines: a point of time in µs, UINT64_MAX for never ----
@@ -217,4 +203,16 @@ done:
     ap_fd_close(&read_end);
     ap_buf_free(&text);
     return err;
+}
+
+uint64_t ap_proc_resident_bytes(const ap_proc *p) {
+    char path[64];
+    unsigned long pages = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)p->pid);
+    FILE *f = p->pid > 0 ? fopen(path, "re") : NULL;
+    if (!f) return 0;
+    if (fscanf(f, "%*u %lu", &pages) != 1) pages = 0;
+    (void)fclose(f);
+    long page = sysconf(_SC_PAGESIZE);
+    return page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }

@@ -8,6 +8,7 @@
 #ifndef AP_BASE_PROC_H
 #define AP_BASE_PROC_H
 
+#include "base/channel.h"
 #include "base/mem.h"
 
 #include <stdint.h>
@@ -51,8 +52,7 @@ void ap_proc_kill(ap_proc *p, ap_exit *how); // SIGKILL to its group, reaps; how
 // Start, wait, collect. Output above max_output bytes keeps the tail.
 AP_MUST ap_err ap_proc_run(const ap_proc_options *o, size_t max_output, ap_buf *out, ap_exit *how);
 
-// A connected pair of stream sockets for worker channels.
-AP_MUST ap_err ap_channel_pair(int fds[2]);
-void ap_fd_close(int *fd); // sets -1
+// Resident memory of a running child, 0 when it cannot be told.
+uint64_t ap_proc_resident_bytes(const ap_proc *p);
 
 #endif

@@ -88,10 +88,8 @@ ap_err ap_engine_open(const char *ort_lib, ap_engine **out) {
         return ap_err_new(AP_ERR_INTERNAL, "cannot set ORT_DISABLE_TELEMETRY");
     ap_engine *e = ap_calloc(1, sizeof *e);
     pthread_mutex_init(&e->log.lock, NULL);
-    const char *why = ap_ort_bind(ort_lib, &e->lib);
-    ap_err err = why ? ap_err_subject(
-                           ap_err_new(AP_ERR_RUNTIME_LOAD, "cannot use this ONNX Runtime: %s", why), ort_lib)
-                     : create_env(e);
+    ap_err err = ap_ort_bind(ort_lib, &e->lib);
+    if (!err) err = create_env(e);
     if (err) {
         ap_engine_close(e);
         return err;

@@ -1,24 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ort_load.h"
+#include "engine/ort_load.h"
 
-#include <dlfcn.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "base/dylib.h"
+
 #include <string.h>
-
-static _Thread_local char bind_message[1024];
-
-#if defined(__GNUC__)
-__attribute__((format(printf, 1, 2)))
-#endif
-static const char *
-fail(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(bind_message, sizeof bind_message, format, args);
-    va_end(args);
-    return bind_message;
-}
 
 // Copies entry `position` of a table of function pointers into *slot. All function pointers have one size on
 // the systems that have dlsym, so the copy by bytes is exact, and it avoids a cast between unrelated pointer
@@ -51,54 +36,52 @@ static const char *take_compile(const OrtCompileApi *table, ap_ort_compile_fns *
 }
 
 // Finds the one symbol the library exports for us and reads the small table behind it.
-static const char *open_base(void *handle, const char *path, ap_ort_base_fns *base) {
-    void *symbol = dlsym(handle, "OrtGetApiBase");
-    if (!symbol) return fail("%s is not an ONNX Runtime library: it has no OrtGetApiBase", path);
-    const OrtApiBase *(*get_base)(void);
-    memcpy(&get_base, &symbol, sizeof get_base);
+static ap_err open_base(void *handle, ap_ort_base_fns *base) {
+    const OrtApiBase *(*get_base)(void) = NULL;
+    ap_err err = ap_dylib_function(handle, "OrtGetApiBase", &get_base);
+    if (err) return ap_err_context(err, "this is no ONNX Runtime library");
     const OrtApiBase *table = get_base();
-    if (!table || take_base(table, base)) return fail("%s: OrtGetApiBase gives no usable table", path);
+    if (!table || take_base(table, base))
+        return ap_err_new(AP_ERR_RUNTIME_LOAD, "OrtGetApiBase gives no usable table");
     return NULL;
 }
 
-static const char *bind_open(void *handle, const char *path, ap_ort_lib *out) {
-    ap_ort_lib lib = {.handle = handle};
-    ap_ort_base_fns base = {0};
-    const char *problem = open_base(handle, path, &base);
-    if (problem) return problem;
+static ap_err missing_function(const char *version, const char *name) {
+    return ap_err_new(AP_ERR_RUNTIME_LOAD, "ONNX Runtime %s has no %s", version, name);
+}
 
-    lib.version = base.GetVersionString();
+static ap_err read_tables(ap_ort_lib *lib) {
+    ap_ort_base_fns base = {0};
+    ap_err err = open_base(lib->handle, &base);
+    if (err) return err;
+    lib->version = base.GetVersionString();
+    if (!lib->version) lib->version = "(no version)";
     const OrtApi *api = base.GetApi(AP_ORT_API_VERSION);
     if (!api)
-        return fail("%s is ONNX Runtime %s, which is too old: aipc needs interface version %u, so release "
-                    "1.%u or newer",
-                    path, lib.version ? lib.version : "(no version)", AP_ORT_API_VERSION, AP_ORT_API_VERSION);
-    const char *missing = take_all(api, &lib.fns);
-    if (missing) return fail("%s: ONNX Runtime %s has no %s", path, lib.version, missing);
-    const OrtCompileApi *compile = lib.fns.GetCompileApi();
-    if (!compile)
-        return fail("%s: ONNX Runtime %s was built without the compile interface", path, lib.version);
-    missing = take_compile(compile, &lib.compile);
-    if (missing) return fail("%s: ONNX Runtime %s has no %s", path, lib.version, missing);
+        return ap_err_new(AP_ERR_RUNTIME_LOAD,
+                          "this is ONNX Runtime %s, which is too old: aipc needs interface version %u, so "
+                          "release 1.%u or newer",
+                          lib->version, AP_ORT_API_VERSION, AP_ORT_API_VERSION);
+    const char *missing = take_all(api, &lib->fns);
+    if (missing) return missing_function(lib->version, missing);
+    const OrtCompileApi *compile = lib->fns.GetCompileApi();
+    missing = compile ? take_compile(compile, &lib->compile) : "compile interface";
+    return missing ? missing_function(lib->version, missing) : NULL;
+}
 
+ap_err ap_ort_bind(const char *lib_path, ap_ort_lib *out) {
+    ap_ort_lib lib = {0};
+    ap_err err = ap_dylib_open(lib_path, &lib.handle);
+    if (!err) err = read_tables(&lib);
+    if (err) {
+        ap_dylib_close(lib.handle);
+        return ap_err_subject(err, lib_path);
+    }
     *out = lib;
     return NULL;
 }
 
-const char *ap_ort_bind(const char *lib_path, ap_ort_lib *out) {
-    // RTLD_LOCAL keeps the library's C++ symbols away from other vendor libraries in the same worker.
-    void *handle = dlopen(lib_path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        const char *reason = dlerror();
-        return fail("cannot open the ONNX Runtime library %s: %s", lib_path,
-                    reason ? reason : "no reason given");
-    }
-    const char *problem = bind_open(handle, lib_path, out);
-    if (problem) dlclose(handle);
-    return problem;
-}
-
 void ap_ort_unbind(ap_ort_lib *lib) {
-    if (lib->handle) dlclose(lib->handle);
+    ap_dylib_close(lib->handle);
     *lib = (ap_ort_lib){0};
 }

@@ -7,7 +7,8 @@
 #ifndef AP_ENGINE_ORT_LOAD_H
 #define AP_ENGINE_ORT_LOAD_H
 
-#include "ort_api.h"
+#include "base/err.h"
+#include "engine/ort_api.h"
 
 // A zeroed struct is a valid, unbound library.
 typedef struct ap_ort_lib {
@@ -18,9 +19,8 @@ typedef struct ap_ort_lib {
 } ap_ort_lib;
 
 // Opens the library at lib_path (a file, not a search name: it should contain a slash) and fills *out.
-// Returns NULL on success. On failure it returns a message for people, leaves *out untouched and holds
-// nothing open; the message lives in storage of the calling thread until its next ap_ort_bind.
-const char *ap_ort_bind(const char *lib_path, ap_ort_lib *out);
+// Error RUNTIME_LOAD with the path as subject; *out is untouched then and nothing stays open.
+AP_MUST ap_err ap_ort_bind(const char *lib_path, ap_ort_lib *out);
 
 // Closes the library and zeroes *lib. Everything made through its functions must have been released before.
 // Does nothing on an unbound struct.

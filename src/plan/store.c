@@ -3,10 +3,8 @@
 
 #include "base/hash.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define RECORD "record.json"
 #define MAX_RECORD ((size_t)256 << 20)
@@ -106,15 +104,6 @@ ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir) {
     return ap_mkdtemp(s->tmp, "stage", a, work_dir);
 }
 
-// Best effort: a file system without fsync is no reason to fail, and sizes are checked when the result is
-// read.
-static void sync_file(const char *path) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    (void)fsync(fd);
-    close(fd);
-}
-
 static ap_err list_files(const char *dir, ap_arena *a, json_t **out) {
     const char **names = NULL;
     size_t count = 0;
@@ -126,7 +115,7 @@ static ap_err list_files(const char *dir, ap_arena *a, json_t **out) {
         uint64_t bytes = 0;
         if (ap_is_dir(path) || strcmp(names[i], RECORD) == 0) continue;
         AP_TRY(ap_file_size(path, &bytes));
-        sync_file(path);
+        ap_file_flush(path);
         json_array_append_new(
             list, json_pack("{so,sI}", "file", ap_json_string(names[i]), "bytes", (json_int_t)bytes));
     }

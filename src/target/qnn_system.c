@@ -3,11 +3,11 @@
 // measured on binaries for SoC 57 and 69, on one with two graphs and on one with quantized inputs.
 #include "target/qnn_system.h"
 
+#include "base/dylib.h"
 #include "base/file.h"
 #include "tensor/tensor.h"
 
-#include <dlfcn.h>
-#include <string.h>
+#include <stddef.h>
 
 #define MAX_GRAPHS 1024u
 #define MAX_TENSORS 65536u
@@ -139,9 +139,8 @@ static ap_err describe_binary(const sys_binary *b, json_t **out) {
 
 static ap_err find_provider(void *lib, const char *path, const sys_provider **out) {
     uint64_t (*get)(const sys_provider ***, uint32_t *) = NULL;
-    void *symbol = dlsym(lib, "QnnSystemInterface_getProviders");
-    if (!symbol) return ap_err_new(AP_ERR_RUNTIME_LOAD, "%s has no QnnSystemInterface_getProviders", path);
-    memcpy(&get, &symbol, sizeof get); // ISO C has no cast from object to function pointer
+    ap_err err = ap_dylib_function(lib, "QnnSystemInterface_getProviders", &get);
+    if (err) return ap_err_subject(err, path);
     const sys_provider **providers = NULL;
     uint32_t count = 0;
     if (get(&providers, &count) != 0 || count == 0)
@@ -155,9 +154,9 @@ ap_err ap_qnn_readback(const char *system_lib, const char *binary_path, json_t *
     const sys_provider *p = NULL;
     const void *info = NULL;
     void *ctx = NULL;
+    void *lib = NULL;
     ap_err err = NULL;
-    void *lib = dlopen(system_lib, RTLD_NOW | RTLD_LOCAL);
-    if (!lib) return ap_err_new(AP_ERR_RUNTIME_LOAD, "cannot load %s: %s", system_lib, dlerror());
+    AP_TRY(ap_dylib_open(system_lib, &lib));
     AP_TRY(find_provider(lib, system_lib, &p));
     AP_TRY(ap_filemap_open(binary_path, &file));
     uint64_t rc = p->context_create(&ctx);
@@ -171,6 +170,6 @@ ap_err ap_qnn_readback(const char *system_lib, const char *binary_path, json_t *
 done:
     if (ctx) (void)p->context_free(ctx); // everything above borrowed from it
     ap_filemap_close(&file);
-    dlclose(lib);
+    ap_dylib_close(lib);
     return ap_err_subject(err, binary_path);
 }

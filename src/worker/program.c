@@ -5,18 +5,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static bool usable(const char *path) {
-    return path && access(path, X_OK) == 0 && !ap_is_dir(path);
-}
 
 static char *search_path(ap_arena *a) {
     const char *path = getenv("PATH");
     while (path && *path) {
         size_t n = strcspn(path, ":");
         char *candidate = ap_path_join(a, ap_arena_strndup(a, path, n), "aipc");
-        if (n > 0 && usable(candidate)) return candidate;
+        if (n > 0 && ap_file_is_program(candidate)) return candidate;
         path += n + (path[n] == ':');
     }
     return NULL;
@@ -25,7 +20,7 @@ static char *search_path(ap_arena *a) {
 ap_err ap_worker_program(ap_arena *a, char **out) {
     const char *named = getenv("AIPC_PROGRAM");
     if (named && *named) {
-        if (!usable(named))
+        if (!ap_file_is_program(named))
             return ap_err_subject(
                 ap_err_new(AP_ERR_RUNTIME_MISSING, "AIPC_PROGRAM is set to '%s', which is no program", named),
                 named);
@@ -37,7 +32,7 @@ ap_err ap_worker_program(ap_arena *a, char **out) {
     const char *dir = self ? ap_path_dir(a, self) : ".";
     char *candidates[] = {ap_path_join(a, dir, "aipc"), ap_path_join(a, dir, "../bin/aipc")};
     for (size_t i = 0; self && i < sizeof candidates / sizeof *candidates; i++) {
-        if (!usable(candidates[i])) continue;
+        if (!ap_file_is_program(candidates[i])) continue;
         *out = candidates[i];
         return NULL;
     }

@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/protocol.h"
 
-#include <errno.h>
+#include "base/channel.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static const char magic[4] = {'A', 'I', 'P', 'C'};
 #define HEADER 8
-
-static ap_err write_all(int fd, const char *data, size_t n) {
-    while (n > 0) {
-        // MSG_NOSIGNAL: a dead peer is an error here, not a SIGPIPE for the whole program.
-        ssize_t w = send(fd, data, n, MSG_NOSIGNAL);
-        if (w < 0 && errno == EINTR) continue;
-        if (w < 0) return ap_err_errno(errno, 0, "writing to the worker channel");
-        data += w;
-        n -= (size_t)w;
-    }
-    return NULL;
-}
 
 ap_err ap_frame_write(int fd, const json_t *message) {
     char *text = ap_json_text(message, false);
@@ -31,8 +18,8 @@ ap_err ap_frame_write(int fd, const json_t *message) {
         AP_FAIL(AP_ERR_INTERNAL, "a message of %zu bytes is over the limit of %zu", n, AP_FRAME_MAX);
     memcpy(header, magic, sizeof magic);
     for (int i = 0; i < 4; i++) header[4 + i] = (unsigned char)(n >> (8 * i));
-    AP_TRY(write_all(fd, (const char *)header, sizeof header));
-    AP_TRY(write_all(fd, text, n));
+    AP_TRY(ap_channel_write(fd, header, sizeof header));
+    AP_TRY(ap_channel_write(fd, text, n));
 done:
     free(text);
     return err;

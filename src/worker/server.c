@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/server.h"
 
+#include "base/channel.h"
 #include "base/cpu.h"
 #include "base/proc.h"
 #include "target/target.h"
 #include "worker/protocol.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct server {
     const ap_target_ops *ops;
@@ -74,11 +73,9 @@ int ap_worker_serve(int fd) {
             if (err) goto done;
             continue;
         }
-        char block[65536];
-        ssize_t n = read(fd, block, sizeof block);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) break; // the parent closed the channel: our work is over
-        ap_buf_append(&in, block, (size_t)n);
+        ap_channel_state state;
+        AP_TRY(ap_channel_read(fd, -1, &in, &state));
+        if (state == AP_CHANNEL_CLOSED) break; // the parent closed the channel: our work is over
     }
 done:
     ap_buf_free(&in);

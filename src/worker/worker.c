@@ -4,13 +4,8 @@
 #include "base/file.h"
 #include "worker/protocol.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_TIMEOUT_S 600u
 #define LOG_NOTES 8
@@ -73,55 +68,34 @@ static ap_err stop_for(ap_worker *w, ap_err e) {
     return add_log_tail(w, e);
 }
 
-static uint64_t resident_bytes(pid_t pid) {
-    char path[64];
-    unsigned long pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return 0;
-    if (fscanf(f, "%*u %lu", &pages) != 1) pages = 0;
-    fclose(f);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-// Waits for bytes. Watches the clock and, when there is a limit, the child's memory.
-static ap_err wait_readable(ap_worker *w, const char *op, uint64_t deadline_us) {
-    for (;;) {
-        struct pollfd p = {.fd = w->fd, .events = POLLIN};
-        int n = poll(&p, 1, POLL_MS);
-        if (n < 0 && errno != EINTR) return ap_err_errno(errno, 0, "waiting for the worker");
-        if (n > 0) return NULL;
-        if (w->memory_limit_bytes) {
-            uint64_t rss = resident_bytes(w->proc.pid);
-            if (rss > w->memory_limit_bytes)
-                return stop_for(
-                    w, ap_err_hint(ap_err_new(AP_ERR_WORKER_MEMORY,
-                                              "the worker for %s uses %llu MiB, the limit is %llu MiB",
-                                              w->name, (unsigned long long)(rss >> 20),
-                                              (unsigned long long)(w->memory_limit_bytes >> 20)),
-                                   "raise --memory, or use a smaller input"));
-        }
-        if (ap_now_us() > deadline_us)
-            return stop_for(w, ap_err_hint(ap_err_new(AP_ERR_WORKER_HANG,
-                                                      "the worker for %s did not answer '%s' within %u s",
-                                                      w->name, op, w->timeout_s),
-                                           "raise --timeout if the model is large"));
-    }
+// While nothing comes: is there still time, is there still memory?
+static ap_err check_limits(ap_worker *w, const char *op, uint64_t deadline_us) {
+    uint64_t rss = w->memory_limit_bytes ? ap_proc_resident_bytes(&w->proc) : 0;
+    if (rss > w->memory_limit_bytes)
+        return stop_for(w, ap_err_hint(ap_err_new(AP_ERR_WORKER_MEMORY,
+                                                  "the worker for %s uses %llu MiB, the limit is %llu MiB",
+                                                  w->name, (unsigned long long)(rss >> 20),
+                                                  (unsigned long long)(w->memory_limit_bytes >> 20)),
+                                       "raise --memory, or use a smaller input"));
+    if (ap_now_us() > deadline_us)
+        return stop_for(
+            w, ap_err_hint(ap_err_new(AP_ERR_WORKER_HANG, "the worker for %s did not answer '%s' within %u s",
+                                      w->name, op, w->timeout_s),
+                           "raise --timeout if the model is large"));
+    return NULL;
 }
 
 static ap_err read_reply(ap_worker *w, const char *op, json_t **reply) {
     uint64_t deadline = ap_now_us() + (uint64_t)w->timeout_s * 1000000u;
     for (;;) {
+        ap_channel_state state;
         ap_err err = ap_frame_take(&w->in, reply);
         if (err) return stop_for(w, err);
         if (*reply) return NULL;
-        err = wait_readable(w, op, deadline);
+        err = ap_channel_read(w->fd, POLL_MS, &w->in, &state);
+        if (!err && state == AP_CHANNEL_CLOSED) err = died(w, op);
+        if (!err && state == AP_CHANNEL_QUIET) err = check_limits(w, op, deadline);
         if (err) return err;
-        char block[65536];
-        ssize_t n = read(w->fd, block, sizeof block);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return died(w, op);
-        ap_buf_append(&w->in, block, (size_t)n);
     }
 }
 
@@ -131,7 +105,9 @@ static ap_err error_from_json(const json_t *j) {
                           ap_json_str(j, "message", "?"));
     const char *subject = ap_json_str(j, "subject", NULL), *hint = ap_json_str(j, "hint", NULL);
     if (subject) e = ap_err_subject(e, subject);
-    if (hint) e = ap_err_hint(e, "%s", hint);
+    // The hint that any error of its kind gets stays open: a better one may be known here.
+    const char *common = ap_code_hint(ap_err_code(e));
+    if (hint && !(common && strcmp(hint, common) == 0)) e = ap_err_hint(e, "%s", hint);
     const json_t *notes = json_object_get(j, "notes");
     for (size_t i = 0; i < json_array_size(notes); i++)
         e = ap_err_note(e, "%s", json_string_value(json_array_get(notes, i)));

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// channel: bytes between a parent and its worker, over a connected pair of stream sockets.
+#ifndef AP_BASE_CHANNEL_H
+#define AP_BASE_CHANNEL_H
+
+#include "base/mem.h"
+
+// Makes the pair; both ends close on exec.
+AP_MUST ap_err ap_channel_pair(int fds[2]);
+// Writes all of it. A dead peer is an error, never a SIGPIPE.
+AP_MUST ap_err ap_channel_write(int fd, const void *data, size_t bytes);
+
+typedef enum ap_channel_state { AP_CHANNEL_DATA, AP_CHANNEL_QUIET, AP_CHANNEL_CLOSED } ap_channel_state;
+// Waits up to timeout_ms (-1: for ever) and appends what has come to `in`. CLOSED: the peer is gone, nothing
+// more will come.
+AP_MUST ap_err ap_channel_read(int fd, int timeout_ms, ap_buf *in, ap_channel_state *state);
+void ap_fd_close(int *fd); // sets -1; -1 is fine
+
+#endif
