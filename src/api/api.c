@@ -35,7 +35,7 @@ const char *aipc_error_subject(const aipc_error *e) {
     return ap_err_get_subject(e);
 }
 const char *aipc_error_hint(const aipc_error *e) {
-    return ap_err_get_hint(e);
+    return ap_err_next(e);
 }
 size_t aipc_error_note_count(const aipc_error *e) {
     return ap_err_notes(e);

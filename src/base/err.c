@@ -225,3 +225,36 @@ ap_code ap_code_from_key(const char *key) {
     }
     return AP_ERR_INTERNAL;
 }
+
+// Errors whose next step depends on the place (a shape to add, a runtime to install) bring their own.
+const char *ap_code_hint(ap_code code) {
+    switch (code) {
+    case AP_ERR_INTERNAL: return "this is a bug in aipc: please report it with the command and this message";
+    case AP_ERR_NO_MEMORY: return "use smaller shapes, or a machine with more memory";
+    case AP_ERR_DISK_FULL: return "make room there, or work elsewhere: -o DIR, AIPC_CACHE, AIPC_DATA";
+    case AP_ERR_READ_ONLY: return "work where you may write: -o DIR, AIPC_CACHE, AIPC_DATA";
+    case AP_ERR_MODEL_PARSE: return "give a whole ONNX file: fetch or export the model again";
+    case AP_ERR_MODEL_INVALID: return "correct what wrote the model and export it again";
+    case AP_ERR_MODEL_CYCLE: return "no order of these nodes can run: correct what wrote the model";
+    case AP_ERR_MODEL_MISSING: return "export the model again with everything its nodes use";
+    case AP_ERR_MODEL_OP:
+        return "export the model with standard operators, or with the operator as a function inside it";
+    case AP_ERR_MODEL_EXTERNAL: return "put the model's data files beside it, as they were exported";
+    case AP_ERR_MODEL_DIMS: return "export the model again with the right shapes";
+    case AP_ERR_INPUT_NAME:
+    case AP_ERR_INPUT_SHAPE:
+    case AP_ERR_INPUT_DTYPE: return "`aipc inspect MODEL` lists the inputs with their shapes and types";
+    case AP_ERR_INPUT_FILE:
+        return "make the file again: it is damaged, or of another kind than its name says";
+    case AP_ERR_RUNTIME_LOAD:
+    case AP_ERR_WORKER_CRASH:
+    case AP_ERR_WORKER_GARBAGE:
+        return "`aipc doctor` tells whether the runtime itself works; the log has its last words";
+    default: return NULL;
+    }
+}
+
+const char *ap_err_next(const ap_error *e) {
+    if (!e) return NULL;
+    return e->hint ? e->hint : ap_code_hint(e->code);
+}

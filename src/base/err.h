@@ -124,6 +124,10 @@ const char *ap_code_name(ap_code code); // "MODEL_PARSE"
 const char *ap_code_text(ap_code code); // "not a readable ONNX model"
 const char *ap_code_key(ap_code code);  // knowledge key, "model-parse"
 int ap_code_exit(ap_code code);
+// What to do next about any error of this kind; NULL when only the place that found it can say.
+const char *ap_code_hint(ap_code code);
+// The error's own hint, else that of its code, else NULL. What users are shown.
+const char *ap_err_next(const ap_error *e);
 ap_code ap_code_from_key(const char *key); // AP_ERR_INTERNAL when unknown
 
 void ap_err_free(ap_err e); // NULL is fine

@@ -220,7 +220,7 @@ json_t *ap_json_from_err(const ap_error *e) {
     put(o, "message", ap_json_string(ap_err_message(e)));
     put(o, "stage", ap_json_string(ap_err_get_stage(e)));
     put(o, "subject", ap_json_string(ap_err_get_subject(e)));
-    put(o, "hint", ap_json_string(ap_err_get_hint(e)));
+    put(o, "hint", ap_json_string(ap_err_next(e)));
     for (size_t i = 0; i < ap_err_notes(e); i++) push(notes, ap_json_string(ap_err_get_note(e, i)));
     put(o, "notes", notes);
     put(o, "offset", has_offset ? json_integer((json_int_t)offset) : json_null());

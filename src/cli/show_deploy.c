@@ -22,6 +22,10 @@ static void put_stage(term_table *t, const json_t *stage, const char *target) {
 
 static void put_stages(const json_t *doc) {
     const json_t *stages = json_object_get(doc, "stages"), *targets = json_object_get(doc, "targets");
+    size_t rows = json_array_size(stages);
+    for (size_t i = 0; i < json_array_size(targets); i++)
+        rows += json_array_size(json_object_get(json_array_get(targets, i), "stages"));
+    if (rows == 0) return; /* it failed before a stage was through */
     term_table *t = table_new("STAGE|TARGET|VERDICT|>TIME|KEY METRIC");
     for (size_t i = 0; i < json_array_size(stages); i++) put_stage(t, json_array_get(stages, i), "-");
     for (size_t i = 0; i < json_array_size(targets); i++) {
@@ -30,6 +34,7 @@ static void put_stages(const json_t *doc) {
         for (size_t k = 0; k < json_array_size(own); k++) put_stage(t, json_array_get(own, k), name);
     }
     table_print(t, stdout);
+    (void)fputc('\n', stdout);
 }
 
 /* "htp:sm8650: gate sqnr_db of output0 is 12.3, needs >= 30" */
@@ -104,7 +109,6 @@ void show_deploy(const char *document, const char *out_dir) {
         if (text) term_warn(text);
     }
     put_stages(doc);
-    (void)fputc('\n', stdout);
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const json_t *target = json_array_get(targets, i);
         put_failed_gates(target);

@@ -54,10 +54,21 @@ static ap_err add_log_notes(ap_engine *e, ap_err err) {
     return err;
 }
 
+// Many messages begin with where in ONNX Runtime's source they come from: "/onnxruntime_src/….cc:12 type
+// f(types) text".
+static const char *skip_location(const char *message) {
+    const char *p = strncmp(message, "/onnxruntime_src/", 17) == 0 ? strchr(message, '(') : NULL;
+    for (int depth = 0; p && *p; p++) {
+        depth += *p == '(' ? 1 : *p == ')' ? -1 : 0;
+        if (depth == 0) return strncmp(p, ") ", 2) == 0 ? p + 2 : message;
+    }
+    return message;
+}
+
 ap_err ap_engine_err(ap_engine *e, OrtStatus *status, ap_code code, const char *doing) {
     if (!status) return NULL;
     const ap_ort_fns *f = &e->lib.fns;
-    ap_err err = ap_err_new(code, "%s: %.1500s", doing, f->GetErrorMessage(status));
+    ap_err err = ap_err_new(code, "%s: %.1500s", doing, skip_location(f->GetErrorMessage(status)));
     f->ReleaseStatus(status);
     return add_log_notes(e, err);
 }

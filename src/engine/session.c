@@ -73,6 +73,7 @@ static const struct {
     {"was not selected by that EP", AP_ERR_REFUSED},
     {"is not a registered function/op", AP_ERR_MODEL_OP},
     {"No Op registered for", AP_ERR_MODEL_OP},
+    {"No opset import for domain", AP_ERR_MODEL_OP},
     {"Could not find an implementation for", AP_ERR_MODEL_OP},
     {"Unrecognized attribute", AP_ERR_MODEL_INVALID},
     {"ShapeInferenceError", AP_ERR_MODEL_INVALID},

@@ -74,7 +74,7 @@ static ap_err make_random(const ap_input_job *j, ap_tensor *out, json_t *source,
     // backend.
     ap_err err = ap_tensor_alloc(j->dtype, j->dims, j->rank, out);
     if (!err) err = ap_tensor_random(out, j->seed, 0.0, ap_dtype_is_int(j->dtype) ? 4.0 : 1.0);
-    if (err) return ap_err_hint(err, "give it a file: --input %s=FILE", j->name);
+    if (err) return ap_err_subject(ap_err_context(err, "input '%s'", j->name), j->name);
     json_object_set_new(source, "kind", json_string("random"));
     json_object_set_new(source, "seed", json_integer((json_int_t)j->seed));
     char *text = NULL;
@@ -92,9 +92,9 @@ static ap_err make_random(const ap_input_job *j, ap_tensor *out, json_t *source,
 static ap_err check_finite(const ap_input_job *j, const ap_tensor *t) {
     int64_t at = ap_tensor_find_nonfinite(t);
     if (at < 0) return NULL;
-    return ap_err_hint(ap_err_subject(ap_err_new(AP_ERR_INPUT_NAN, "input '%s' holds %g at flat index %lld",
-                                                 j->name, ap_tensor_at(t, (size_t)at), (long long)at),
-                                      j->name),
+    ap_err err = ap_err_new(AP_ERR_INPUT_NAN, "input '%s': %s holds %g at flat index %lld", j->name,
+                            j->file ? j->file : "it", ap_tensor_at(t, (size_t)at), (long long)at);
+    return ap_err_hint(ap_err_subject(err, j->name),
                        "a golden run on NaN or Inf proves nothing; clean the input");
 }
 
@@ -128,12 +128,14 @@ static ap_err check_names(const ap_model *m, const char *const *list, size_t cou
                           const char *wants) {
     ap_arena a = {0};
     ap_err err = NULL;
-    for (size_t i = 0; i < count && !err; i++) {
+    for (size_t i = 0; i < count; i++) {
         char *name = NULL;
         const char *rest = NULL;
-        err = ap_request_split(list[i], flag, wants, &a, &name, &rest);
-        if (!err && !ap_request_is_input(m, name)) err = ap_request_unknown_input(m, name, flag);
+        AP_TRY(ap_request_split(list[i], flag, wants, &a, &name, &rest));
+        if (!ap_request_is_input(m, name)) AP_TRY(ap_request_unknown_input(m, name, flag));
+        if (ap_request_find(list, i, name)) AP_FAIL(AP_ERR_USAGE, "%s names input '%s' twice", flag, name);
     }
+done:
     ap_arena_release(&a);
     return err;
 }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_symbol(const ap_model *m, const char *name) {
+// The names of the inputs' symbolic dims, each once, in order.
+static void list_symbols(const ap_model *m, ap_map *names) {
     for (size_t i = 0; i < m->graph->input_count; i++) {
         ap_dtype t;
         int64_t dims[AP_MAX_RANK];
@@ -16,16 +17,32 @@ static bool is_symbol(const ap_model *m, const char *name) {
         size_t rank = 0;
         if (!ap_value_shape(m->graph->inputs[i], &t, dims, &rank, symbols)) continue;
         for (size_t d = 0; d < rank; d++)
-            if (symbols[d] && strcmp(symbols[d], name) == 0) return true;
+            if (symbols[d]) ap_map_add(names, symbols[d], NULL);
     }
-    return false;
+}
+
+static ap_err unknown_name(const ap_model *m, const ap_map *symbols, const char *name) {
+    size_t inputs = m->graph->input_count, n = inputs + symbols->count;
+    const char **names = ap_calloc(n + 1, sizeof *names);
+    ap_buf list = {0};
+    for (size_t i = 0; i < n; i++) {
+        names[i] = i < inputs ? m->graph->inputs[i]->name : symbols->entries[i - inputs].key;
+        ap_buf_printf(&list, "%s'%s'", i == inputs ? " and the symbols " : i ? ", " : "", names[i]);
+    }
+    const char *near = ap_nearest(name, names, n);
+    ap_err err = ap_err_new(AP_ERR_INPUT_NAME, "--shape: the model has no input '%s'; it has %s", name,
+                            ap_buf_str(&list));
+    if (near) err = ap_err_hint(err, "did you mean '%s'?", near);
+    ap_buf_free(&list);
+    free(names);
+    return err;
 }
 
 // "batch=1": one number for every dim of that name.
 static ap_err apply_symbol(ap_model *m, const char *name, const char *text) {
     int64_t dims[AP_MAX_RANK];
     size_t rank = 0;
-    ap_err err = ap_shape_parse(text, dims, &rank);
+    ap_err err = ap_err_context(ap_shape_parse(text, dims, &rank), "--shape %s=%s", name, text);
     if (!err && (rank != 1 || dims[0] < 1))
         err = ap_err_new(AP_ERR_INPUT_SHAPE, "symbol '%s' wants one positive number, not '%s'", name, text);
     return err ? err : ap_model_set_symbol(m, name, dims[0]);
@@ -37,21 +54,24 @@ static ap_err apply_shape_arg(ap_model *m, const char *arg) {
     const char *text = NULL;
     int64_t dims[AP_MAX_RANK];
     size_t rank = 0;
+    ap_map symbols = {0};
     ap_err err = NULL;
+    list_symbols(m, &symbols);
     AP_TRY(ap_request_split(arg, "--shape", "INPUT=1,3,224,224 or SYMBOL=1", &a, &name, &text));
     if (ap_request_is_input(m, name)) {
-        AP_TRY(ap_shape_parse(text, dims, &rank));
+        AP_TRY(ap_err_context(ap_shape_parse(text, dims, &rank), "--shape %s", arg));
         for (size_t i = 0; i < rank; i++)
             if (dims[i] < 1)
                 AP_FAIL(AP_ERR_INPUT_SHAPE, "--shape %s: dim %zu is %lld, sizes start at 1", arg, i,
                         (long long)dims[i]);
         AP_TRY(ap_model_set_input_shape(m, name, dims, rank));
-    } else if (is_symbol(m, name)) {
+    } else if (ap_map_has(&symbols, name)) {
         AP_TRY(apply_symbol(m, name, text));
     } else {
-        err = ap_request_unknown_input(m, name, "--shape");
+        err = unknown_name(m, &symbols, name);
     }
 done:
+    ap_map_free(&symbols);
     ap_arena_release(&a);
     return err;
 }

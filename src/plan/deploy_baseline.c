@@ -67,6 +67,8 @@ done:
     json_decref(result);
     json_decref(record);
     ap_arena_release(&a);
+    if (ap_err_code(err) == AP_ERR_MODEL_INVALID && d->o->shape_count)
+        err = ap_err_hint(err, "the sizes given with --shape may not fit each other, or the model");
     return ap_err_stage(err, "baseline");
 }
 

@@ -41,10 +41,16 @@ ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char
     return err;
 }
 
+// The stage a request belongs to, for its errors. The oracle serves several: its callers say which.
+static const char *stage_of(const char *op) {
+    if (strcmp(op, "load") == 0 || strcmp(op, "run") == 0) return "align";
+    return strcmp(op, "oracle") == 0 ? NULL : op;
+}
+
 ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args,
                       double *vendor_s, json_t **result) {
     ap_err err = ap_worker_call(w, op, args, result);
-    if (err) return ap_err_stage(err, op);
+    if (err) return ap_err_stage(err, stage_of(op));
     uint64_t us = (uint64_t)ap_json_int(*result, "vendor_us", 0);
     ap_ledger_add(&d->ledger, kind, us);
     if (vendor_s) *vendor_s += (double)us / 1e6;

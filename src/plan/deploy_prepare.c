@@ -83,6 +83,8 @@ static ap_err read_model(ap_deployment *d) {
     AP_TRY(ap_model_digest(d->model, d->digest));
     AP_TRY(ap_contract_shapes(d->model, &r, &d->shapes));
     AP_TRY(ap_model_verify(d->model));
+    if (d->model->graph->output_count == 0)
+        AP_FAIL(AP_ERR_MODEL_INVALID, "the graph has no output, so there is nothing to compute");
     AP_TRY(ap_model_stats(d->model, NULL, &d->stats));
     AP_TRY(ap_deploy_scratch(d, "inputs", &dir));
     AP_TRY(ap_contract_inputs(d->model, &r, dir, &inputs, &d->input_tensors, d->warnings));
