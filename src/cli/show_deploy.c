@@ -8,6 +8,7 @@
 enum { MAX_LINES = 10 }; /* of a list; the report has all */
 
 static void put_stage(term_table *t, const json_t *stage, const char *target) {
+    double seconds = 0;
     const char *verdict = doc_text(stage, "verdict", "-");
     table_row(t);
     table_cell(t, CLI_PLAIN, "%s", doc_text(stage, "stage", "-"));
@@ -15,6 +16,8 @@ static void put_stage(term_table *t, const json_t *stage, const char *target) {
     table_cell(t, style_of_verdict(verdict), "%s", verdict);
     if (doc_true(stage, "cached"))
         table_cell(t, CLI_DIM, "stored");
+    else if (doc_number(stage, "seconds", &seconds) && seconds <= 0)
+        table_cell(t, CLI_DIM, "-"); /* no work of its own */
     else
         table_cell_take(t, CLI_PLAIN, doc_format(stage, "seconds", fmt_seconds));
     table_cell(t, CLI_PLAIN, "%s", doc_text(stage, "key_metric", "-"));

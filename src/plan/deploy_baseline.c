@@ -87,12 +87,12 @@ static ap_err make_interface(ap_deployment *d) {
     }
     json_object_set(d->contract, "outputs", outputs);
     ap_buf metric = {0};
-    ap_buf_printf(&metric, "%zu input%s, %zu output%s", json_array_size(d->input_tensors),
+    ap_buf_printf(&metric, "contract of %zu input%s, %zu output%s", json_array_size(d->input_tensors),
                   json_array_size(d->input_tensors) == 1 ? "" : "s", json_array_size(outputs),
                   json_array_size(outputs) == 1 ? "" : "s");
     d->interface_stage = ap_stage_json("interface", NULL, NULL, 0, 0, 0, ap_buf_str(&metric),
                                        json_pack("{ss}", "baseline", d->baseline_key), NULL);
-    json_object_set_new(d->baseline_stage, "key_metric", ap_json_string(ap_buf_str(&metric)));
+    json_object_set_new(d->baseline_stage, "key_metric", ap_json_string("golden outputs kept"));
     ap_buf_free(&metric);
 done:
     json_decref(outputs);

@@ -111,15 +111,15 @@ json_t *ap_artifact_files(const ap_deploy_target *t) {
 }
 
 static json_t *stages_doc(const ap_deploy_target *t) {
-    json_t *list = json_array();
-    json_t *stages[] = {t->build_stage, t->align_stage, t->trace_stage, t->profile_stage};
+    json_t *list = json_array(), *quantize = NULL;
+    if (t->align_stage) {
+        quantize = ap_stage_json("quantize", t, NULL, 0, 0, 0, "not asked for", NULL, NULL);
+        json_object_set_new(quantize, "verdict", json_string("skipped"));
+    }
+    json_t *stages[] = {t->build_stage, t->align_stage, t->trace_stage, quantize, t->profile_stage};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
         if (stages[i]) json_array_append(list, stages[i]);
-    if (t->align_stage) {
-        json_t *q = ap_stage_json("quantize", t, NULL, 0, 0, 0, "float deployment", NULL, NULL);
-        json_object_set_new(q, "verdict", json_string("skipped"));
-        json_array_insert_new(list, 2, q);
-    }
+    json_decref(quantize);
     return list;
 }
 
