@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes the small models of the deploy tests: `make_nets DIR`. Each is named after what it is there for.
+#include "../unit/test_graph_build.h"
+
+#include "tensor/npy.h"
+
+static uint64_t random_state = 42;
+
+// In (-0.5, 0.5), the same on every machine.
+static float next_random(void) {
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (float)(random_state >> 40) / (float)(1u << 24) - 0.5f;
+}
+
+static Onnx__TensorProto *tensor_of(bench *b, const char *name, ap_dtype dtype, const char *shape) {
+    Onnx__TensorProto *t = tensor(b, name, dtype, shape);
+    PUSH(b, b->graph, initializer, t);
+    return t;
+}
+
+static void floats(bench *b, const char *name, const char *shape) {
+    Onnx__TensorProto *t = tensor_of(b, name, AP_F32, shape);
+    size_t n = 1;
+    for (size_t i = 0; i < t->n_dims; i++) n *= (size_t)t->dims[i];
+    float *data = ap_arena_alloc(&b->arena, n * sizeof *data + 1);
+    for (size_t i = 0; i < n; i++) data[i] = next_random();
+    set_raw(t, data, n * sizeof *data);
+}
+
+static void longs(bench *b, const char *name, const char *values) {
+    int64_t *data = ap_arena_alloc(&b->arena, MOST * sizeof *data);
+    size_t n = 0;
+    char *text = dup_text(b, values), *save = NULL, shape[16];
+    for (char *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save))
+        data[n++] = strtoll(p, NULL, 10);
+    snprintf(shape, sizeof shape, "%zu", n);
+    set_raw(tensor_of(b, name, AP_I64, shape), data, n * sizeof *data);
+}
+
+static void attr_ints(bench *b, Onnx__NodeProto *n, const char *name, const char *values) {
+    Onnx__AttributeProto *a = attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__INTS);
+    char *text = dup_text(b, values), *save = NULL;
+    for (char *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save))
+        PUSH(b, a, ints, strtoll(p, NULL, 10));
+}
+
+static void attr_text(bench *b, Onnx__NodeProto *n, const char *name, const char *value) {
+    Onnx__AttributeProto *a = attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__STRING);
+    a->has_s = 1;
+    a->s = (ProtobufCBinaryData){strlen(value), (uint8_t *)dup_text(b, value)};
+}
+
+static void start(bench *b, int64_t opset) {
+    fresh(b);
+    b->model->opset_import[0]->version = opset;
+    if (opset >= 21) b->model->ir_version = 10;
+}
+
+static void typed_input(bench *b, const char *name, ap_dtype dtype, const char *shape) {
+    Onnx__ValueInfoProto *v = info(b, name, NULL);
+    v->type = tensor_type(b, dtype, shape);
+    PUSH(b, b->graph, input, v);
+}
+static void typed_output(bench *b, const char *name, ap_dtype dtype, const char *shape) {
+    Onnx__ValueInfoProto *v = info(b, name, NULL);
+    v->type = tensor_type(b, dtype, shape);
+    PUSH(b, b->graph, output, v);
+}
+
+// A 3x3 convolution that keeps the size.
+static void conv(bench *b, const char *name, const char *in, const char *out, const char *weight_shape) {
+    char w[64], ins[128];
+    snprintf(w, sizeof w, "%s.w", name);
+    snprintf(ins, sizeof ins, "%s,%s", in, w);
+    floats(b, w, weight_shape);
+    Onnx__NodeProto *n = node(b, name, "Conv", ins, out);
+    attr_ints(b, n, "kernel_shape", "3,3");
+    attr_ints(b, n, "pads", "1,1,1,1");
+}
+
+static void conv_head(bench *b) {
+    input(b, "x", "1,3,9,9");
+    conv(b, "conv0", "x", "c0", "8,3,3,3");
+    node(b, "relu0", "Relu", "c0", "r0");
+}
+
+// ---- what works everywhere
+
+static void convnet(bench *b) {
+    start(b, 17);
+    conv_head(b);
+    conv(b, "conv1", "r0", "c1", "8,8,3,3");
+    node(b, "relu1", "Relu", "c1", "r1");
+    node(b, "gap", "GlobalAveragePool", "r1", "g");
+    node(b, "flat", "Flatten", "g", "f");
+    floats(b, "fc.w", "8,4");
+    node(b, "fc", "MatMul", "f,fc.w", "y");
+    output(b, "y", "1,4");
+    write_model(b, "convnet.onnx");
+}
+
+static void mlp_body(bench *b, const char *shape, const char *out_shape) {
+    input(b, "x", shape);
+    floats(b, "w0", "16,32");
+    floats(b, "b0", "32");
+    floats(b, "w1", "32,8");
+    node(b, "mm0", "MatMul", "x,w0", "h0");
+    node(b, "add0", "Add", "h0,b0", "h1");
+    node(b, "relu", "Relu", "h1", "h2");
+    node(b, "mm1", "MatMul", "h2,w1", "y");
+    output(b, "y", out_shape);
+}
+
+static void mlp(bench *b) {
+    start(b, 17);
+    mlp_body(b, "1,16", "1,8");
+    write_model(b, "mlp.onnx");
+    start(b, 17);
+    mlp_body(b, "batch,16", "batch,8");
+    write_model(b, "dynamic.onnx");
+}
+
+static void external(bench *b) {
+    ap_model *m = NULL;
+    char *plain = at(b, "mlp.onnx"), *path = at(b, "external/model.onnx");
+    must(ap_mkdirs(at(b, "external")));
+    must(ap_model_load(plain, &m));
+    must(
+        ap_model_save(m, path, &(ap_save_options){.external_name = "weights.bin", .external_min_bytes = 64}));
+    ap_model_free(m);
+}
+
+// ---- what a backend refuses, or accepts and gets wrong
+
+static void refused_net(bench *b) {
+    start(b, 17);
+    conv_head(b);
+    attr_int(b, node(b, "tri", "Trilu", "r0", "t"), "upper", 1);
+    node(b, "relu1", "Relu", "t", "r1");
+    attr_int(b, node(b, "hard", "Hardmax", "r1", "h"), "axis", 3);
+    node(b, "sig", "Sigmoid", "h", "y");
+    output(b, "y", "1,8,9,9");
+    write_model(b, "refused.onnx");
+}
+
+static void wrong_nets(bench *b) {
+    start(b, 17);
+    conv_head(b);
+    Onnx__NodeProto *pool = node(b, "pool", "AveragePool", "r0", "p");
+    attr_ints(b, pool, "kernel_shape", "2,2");
+    attr_ints(b, pool, "strides", "2,2");
+    attr_int(b, pool, "ceil_mode", 1);
+    conv(b, "conv1", "p", "c1", "8,8,3,3");
+    node(b, "relu1", "Relu", "c1", "y");
+    output(b, "y", "1,8,5,5");
+    write_model(b, "wrong-pool.onnx");
+
+    start(b, 17);
+    conv_head(b);
+    conv(b, "conv1", "r0", "c1", "8,8,3,3");
+    node(b, "relu1", "Relu", "c1", "r1");
+    static float twice[] = {1, 1, 2, 2};
+    set_raw(tensor_of(b, "scales", AP_F32, "4"), twice, sizeof twice);
+    Onnx__NodeProto *up = node(b, "up", "Resize", "r1,,scales", "u");
+    attr_text(b, up, "mode", "nearest");
+    attr_text(b, up, "nearest_mode", "ceil");
+    node(b, "sig", "Sigmoid", "u", "s");
+    node(b, "mul", "Mul", "u,s", "y");
+    output(b, "y", "1,8,18,18");
+    write_model(b, "wrong-resize.onnx");
+}
+
+// ---- interfaces
+
+static void interfaces(bench *b) {
+    start(b, 17);
+    input(b, "a", "6,4");
+    typed_input(b, "idx", AP_I64, "3");
+    floats(b, "w", "4,4");
+    node(b, "mm", "MatMul", "a,w", "m");
+    attr_int(b, node(b, "pick", "Gather", "m,idx", "picked"), "axis", 0);
+    node(b, "sig", "Sigmoid", "m", "all");
+    typed_output(b, "picked", AP_F32, "3,4");
+    typed_output(b, "all", AP_F32, "6,4");
+    write_model(b, "two-io.onnx");
+
+    start(b, 17);
+    input(b, "x", "4");
+    input(b, "s", "");
+    node(b, "mul", "Mul", "x,s", "scaled");
+    attr_int(b, node(b, "sum", "ReduceSum", "scaled", "y"), "keepdims", 0);
+    output(b, "y", "");
+    output(b, "scaled", "4");
+    write_model(b, "scalar.onnx");
+
+    start(b, 17);
+    input(b, "x", "0,4");
+    node(b, "relu", "Relu", "x", "y");
+    output(b, "y", "0,4");
+    write_model(b, "empty.onnx");
+
+    start(b, 17);
+    input(b, "image", "1,3,12,16");
+    conv(b, "conv0", "image", "y", "4,3,3,3");
+    output(b, "y", "1,4,12,16");
+    write_model(b, "picture.onnx");
+}
+
+// One graph in the spelling of each opset: what became an input, what changed its default.
+static void opset_net(bench *b, int64_t opset) {
+    char name[32];
+    start(b, opset);
+    conv_head(b);
+    Onnx__NodeProto *pad;
+    if (opset < 11) {
+        pad = node(b, "pad", "Pad", "r0", "p");
+        attr_ints(b, pad, "pads", "0,0,1,1,0,0,1,1");
+    } else {
+        longs(b, "pads", "0,0,1,1,0,0,1,1");
+        pad = node(b, "pad", "Pad", "r0,pads", "p");
+    }
+    for (int i = 0; i < 4; i++) floats(b, (const char *[]){"bn.s", "bn.b", "bn.m", "bn.v"}[i], "8");
+    Onnx__TensorProto *var = b->graph->initializer[b->graph->n_initializer - 1];
+    for (size_t i = 0; i < 8; i++) ((float *)(void *)var->raw_data.data)[i] += 1.0f;
+    node(b, "bn", "BatchNormalization", "p,bn.s,bn.b,bn.m,bn.v", "n");
+    if (opset < 13) {
+        attr_ints(b, node(b, "unsqueeze", "Unsqueeze", "n", "u"), "axes", "0");
+        attr_ints(b, node(b, "squeeze", "Squeeze", "u", "q"), "axes", "0");
+    } else {
+        longs(b, "zero", "0");
+        node(b, "unsqueeze", "Unsqueeze", "n,zero", "u");
+        node(b, "squeeze", "Squeeze", "u,zero", "q");
+    }
+    attr_int(b, node(b, "flat", "Flatten", "q", "f"), "axis", 1);
+    node(b, "soft", "Softmax", "f", "y");
+    output(b, "y", "1,968");
+    snprintf(name, sizeof name, "opset-%02d.onnx", (int)opset);
+    write_model(b, name);
+}
+
+// ---- inputs
+
+static void tensor_file(bench *b, const char *name, ap_dtype dtype, const int64_t *dims, size_t rank,
+                        double lo, double hi) {
+    ap_tensor t = {0};
+    must(ap_tensor_alloc(dtype, dims, rank, &t));
+    must(ap_tensor_random(&t, 7, lo, hi));
+    must(ap_npy_write(at(b, name), &t));
+    ap_tensor_free(&t);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) return 2;
+    bench b = {.dir = argv[1]};
+    must(ap_mkdirs(b.dir));
+    convnet(&b);
+    mlp(&b);
+    external(&b);
+    refused_net(&b);
+    wrong_nets(&b);
+    interfaces(&b);
+    static const int64_t opsets[] = {7, 9, 10, 11, 13, 15, 17, 18, 20, 22};
+    for (size_t i = 0; i < sizeof opsets / sizeof *opsets; i++) opset_net(&b, opsets[i]);
+    tensor_file(&b, "x9.npy", AP_F32, (const int64_t[]){1, 3, 9, 9}, 4, -1, 1);
+    tensor_file(&b, "x16.npy", AP_F32, (const int64_t[]){1, 16}, 2, -1, 1);
+    tensor_file(&b, "batch5.npy", AP_F32, (const int64_t[]){5, 16}, 2, -1, 1);
+    tensor_file(&b, "a.npy", AP_F32, (const int64_t[]){6, 4}, 2, -1, 1);
+    tensor_file(&b, "idx.npy", AP_I64, (const int64_t[]){3}, 1, 0, 6);
+    ap_arena_release(&b.arena);
+    return 0;
+}
