@@ -18,10 +18,12 @@ static ap_err refusal_error(const json_t *result) {
     return ap_err_hint(ap_err_stage(err, "build"), "the report lists every node and where it would run");
 }
 
+// A refusal keeps its placement among the details.
 static char *metric_of_build(const json_t *result, const char *target, ap_arena *a) {
-    size_t i, on = 0, total = json_array_size(json_object_get(result, "placement"));
-    json_t *n;
-    json_array_foreach(json_object_get(result, "placement"), i, n) on +=
+    const json_t *details = json_object_get(result, "details");
+    json_t *placement = json_object_get(details ? details : result, "placement"), *n;
+    size_t i, on = 0, total = json_array_size(placement);
+    json_array_foreach(placement, i, n) on +=
         strcmp(ap_json_str(n, "ep", ""), "CPUExecutionProvider") != 0 || strcmp(target, "cpu") == 0;
     return ap_arena_printf(a, "%zu/%zu nodes on target", on, total);
 }
