@@ -28,12 +28,18 @@ ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out) {
     return err;
 }
 
+// The stage a worker is started for, by its purpose; golden ones serve several.
+static const char *stage_of_purpose(const char *purpose) {
+    if (strcmp(purpose, "reload") == 0) return "align";
+    return strcmp(purpose, "build") == 0 ? "build" : NULL;
+}
+
 ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, const char *purpose, size_t slot,
                         ap_worker **out) {
     ap_arena a = {0};
     ap_worker_setup setup = {.cpu = slot, .timeout_s = d->o->timeout_s, .memory_mib = d->o->memory_mib};
     setup.log_path = ap_path_join(&a, d->logs, ap_arena_printf(&a, "%s-%s.log", target->folder, purpose));
-    ap_err err = ap_open_worker(d->ctx, target, &setup, out);
+    ap_err err = ap_err_stage(ap_open_worker(d->ctx, target, &setup, out), stage_of_purpose(purpose));
     if (!err)
         ap_ledger_add(&d->ledger, target->soc ? AP_TIME_VENDOR : AP_TIME_GOLDEN,
                       (uint64_t)ap_json_int(ap_worker_description(*out), "vendor_us", 0));

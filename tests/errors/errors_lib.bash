@@ -65,6 +65,8 @@ scratch_of() { ls -d /dev/shm/aipc-"$1"-* "${TMPDIR:-/tmp}"/aipc-"$1"-* 2>/dev/n
 #     EXIT
 #     what it says on stderr, to the next empty line
 # stdout must be empty, but for the table of a deployment that failed half-way. UPDATE=1 writes the file anew: read the difference.
+case_env=()         # more VAR=VALUE for every case
+case_sed=(-e '')    # more to make alike in what it says
 one_case() { # name, command line, expected -> $block is what came
     local env=() line=$2 got
     while [[ $line =~ ^([A-Z_]+=[^ ]*)\ (.*)$ ]]; do
@@ -73,10 +75,10 @@ one_case() { # name, command line, expected -> $block is what came
     done
     local args
     eval "args=($line)"
-    env ${env[@]+"${env[@]}"} "$aipc" "${args[@]}" >"$tmp/out" 2>"$tmp/err" </dev/null
+    env ${env[@]+"${env[@]}"} ${case_env[@]+"${case_env[@]}"} "$aipc" "${args[@]}" >"$tmp/out" 2>"$tmp/err" </dev/null
     code=$? out=$(<"$tmp/out")
     got=$(sed -e "s|$tmp|TMP|g; s|$data|DATA|g; s|$root|ROOT|g; s/process [0-9]\{2,\}/process PID/g; s/stage-[0-9]*-[0-9a-f]*/stage-ID/g" \
-        -e '/^ *$/d' "$tmp/err")
+        -e 's/ uses [0-9]* MiB/ uses N MiB/; s/ sent [0-9]* bytes/ sent N bytes/; /^ *$/d' "${case_sed[@]}" "$tmp/err")
     if [[ -n $out && $out != *"verdict: fail"* ]]; then got+=$'\n'"(stdout is not empty)"; fi
     block=$code${got:+$'\n'}$got
     if [[ ${UPDATE:-0} == 1 ]]; then ok "$1"; else same "$1" "$3" "$block"; fi

@@ -6,7 +6,8 @@
 models
 
 # The rooms that read models, with the sanitizers, in a folder below the build.
-san=$build/errors-san
+san=$build/san
+[[ -f $san/libaipc.a ]] || san=$build/errors-san
 if [[ -n $(san_flags "$build") ]]; then san=$build; else
     flock "$helpers/.lock" env -u MAKEFLAGS make -s -C "$root" -j2 BUILD="$san" ROOMS="base tensor graph" SAN=1 "$san/libaipc.a" \
         >"$tmp/make.log" 2>&1 || { tail -5 "$tmp/make.log" | not_ok "the sanitized library builds"; finish; }
