@@ -56,9 +56,9 @@ static ap_err take_out_dir(ap_deployment *d) {
     d->logs = ap_path_join(&d->arena, d->out_dir, "logs");
     char *scratch = NULL, *dir = NULL;
     ap_err err = NULL;
-    AP_TRY(ap_mkdirs(d->logs));
-    AP_TRY(ap_err_hint(ap_lock_take(ap_path_join(&d->arena, d->out_dir, ".lock"), &d->out_lock),
-                       "choose another folder with -o"));
+    err = ap_mkdirs(d->logs);
+    if (!err) err = ap_lock_take(ap_path_join(&d->arena, d->out_dir, ".lock"), &d->out_lock);
+    AP_TRY(ap_err_hint(err, "choose another folder with -o"));
     scratch = ap_path_scratch(&d->arena);
     AP_TRY(ap_mkdtemp(scratch, "aipc", &d->arena, &dir));
     d->scratch = dir;

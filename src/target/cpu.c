@@ -4,8 +4,12 @@
 #include "base/proc.h"
 #include "target/target.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+
+enum { FULL_BELOW_BYTES = 64 * 1024 };
 
 typedef struct cpu_state {
     ap_engine *engine;
@@ -105,12 +109,26 @@ static ap_err cpu_run(void *state, const json_t *args, json_t **result) {
     return ap_session_serve_run(s->session, args, result);
 }
 
+// ONNX Runtime does not look whether its profile could be written: one cut short is a full disk more often
+// than not.
+static ap_err explain_profile(ap_err err, const char *path) {
+    ap_arena a = {0};
+    struct statvfs disk;
+    const char *dir = ap_path_dir(&a, path);
+    if (err && statvfs(dir, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < FULL_BELOW_BYTES) {
+        ap_err_free(err);
+        err = ap_err_subject(ap_err_errno(ENOSPC, 1, "cannot write the profile into '%s'", dir), dir);
+    }
+    ap_arena_release(&a);
+    return err;
+}
+
 // ONNX Runtime's profile is a list of trace events; those of category Node with a duration are the layers.
 static ap_err read_profile(const char *path, json_t **layers) {
     json_t *events = NULL, *list = json_array(), *event;
     size_t i;
     ap_err err = NULL;
-    AP_TRY(ap_json_load(path, (size_t)256 << 20, AP_ERR_VENDOR, &events));
+    AP_TRY(explain_profile(ap_json_load(path, (size_t)256 << 20, AP_ERR_VENDOR, &events), path));
     json_array_foreach(events, i, event) {
         const char *name = ap_json_str(event, "name", "");
         const char *cut = strstr(name, "_kernel_time");
