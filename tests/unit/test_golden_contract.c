@@ -243,7 +243,7 @@ static void bad_inputs(void **state) {
     j = job(b, "x.txt");
     refuse_input(&j, AP_ERR_INPUT_FILE, "is no .npy, .pb, .raw, .bin, .jpg or .png file");
     j = job(b, "x.jpg");
-    refuse_input(&j, AP_ERR_INPUT_FILE, "x.jpg");
+    refuse_input(&j, AP_ERR_INPUT_FILE, "neither a jpg nor a png image");
     j = job(b, "text.npy");
     refuse_input(&j, AP_ERR_INPUT_FILE, "");
     j = job(b, "absent.npy");
