@@ -10,7 +10,7 @@
 
 BUILD ?= build
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
-ROOMS ?= base tensor graph engine target worker golden device report plan api cli
+ROOMS ?= base tensor graph engine target worker golden surgery device report plan api cli
 VERSION := $(shell cat VERSION)
 SOVERSION := 0
 PREFIX ?= /usr/local

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// lint: what can be said about a rule library as a whole, without a model.
+#ifndef AP_SURGERY_LINT_H
+#define AP_SURGERY_LINT_H
+
+#include "surgery/rule.h"
+
+// Adds problems: a rule whose replacement holds its own pattern's root operator with nothing that shrinks
+// (warning), two rules with the same pattern, conditions and class (error: never reached).
+void ap_rules_lint(const ap_rules *r, ap_rule_problems *out);
+
+#endif
