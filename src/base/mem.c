@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 void ap_oom(size_t bytes) {
     // Formatted on the stack and written raw: stdio may want memory that is not there.
@@ -211,4 +214,10 @@ void ap_buf_clear(ap_buf *b) {
 void ap_buf_free(ap_buf *b) {
     free(b->data);
     *b = (ap_buf){0};
+}
+
+void ap_mem_trim(void) {
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }

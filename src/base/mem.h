@@ -19,6 +19,8 @@ void *ap_realloc(void *p, size_t bytes);
 char *ap_strdup(const char *s); // NULL gives NULL
 char *ap_strndup(const char *s, size_t n);
 _Noreturn void ap_oom(size_t bytes);
+// Hands memory that was freed back to the system. Best effort; for moments after something big went away.
+void ap_mem_trim(void);
 
 // Arena: memory released all at once. Zero-initialised is valid and empty. Not thread-safe: one owner.
 typedef struct ap_arena {

@@ -189,10 +189,11 @@ void ap_job_main(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     AP_TRY(find_align(t));
     if (t->build && t->align && ap_deploy_is_htp(t)) goto done;
     AP_TRY(ap_deploy_worker(t->d, &t->id, "build", slot, &w));
-    if (t->build)
-        AP_TRY(load_build(t, w, NULL));
-    else
-        AP_TRY(run_build(t, w));
+    bool built = t->build != NULL;
+    if (!built) AP_TRY(run_build(t, w));
+    // What ships is the binary, so that is what runs. The session that compiled it would also keep the
+    // compiler's memory.
+    if (built || ap_deploy_is_htp(t)) AP_TRY(load_build(t, w, NULL));
     ap_deploy_step(t->d, "%s: built", t->id.text);
     if (!t->align) {
         ap_jobs_release(jobs, self); // the reload can begin

@@ -100,7 +100,7 @@ static ap_err target_tensors(ap_deploy_target *t, size_t slot, json_t *names, do
     ap_deployment *d = t->d;
     ap_worker *w = NULL;
     char *dir = NULL, *runs = NULL;
-    json_t *spec = ap_deploy_spec(d), *built = NULL, *result = NULL;
+    json_t *spec = ap_deploy_spec(d), *built = NULL, *loaded = NULL, *result = NULL;
     ap_err err = NULL;
     json_object_set(spec, "outputs", names);
     AP_TRY(ap_deploy_scratch(d, "traced", &dir));
@@ -111,6 +111,8 @@ static ap_err target_tensors(ap_deploy_target *t, size_t slot, json_t *names, do
                           vendor_s, &built));
     if (json_object_get(built, "refusal"))
         AP_FAIL(AP_ERR_REFUSED, "%s", ap_json_str(json_object_get(built, "refusal"), "message", "refused"));
+    // From the binary, as the plain runs, and without the compiler's memory beside it.
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", dir), vendor_s, &loaded));
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
                           json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", runs), vendor_s, &result));
     *out = json_incref(json_object_get(result, "outputs"));
@@ -118,6 +120,7 @@ done:
     ap_worker_stop(w, NULL);
     json_decref(spec);
     json_decref(built);
+    json_decref(loaded);
     json_decref(result);
     return err;
 }

@@ -294,8 +294,11 @@ static ap_err htp_load(void *state, const json_t *args, json_t **result) {
     htp_options eo = base_options(s);
     ap_session_options so = {.optimization = ORT_ENABLE_ALL, .no_fallback = true};
     uint64_t start = ap_now_us();
-    AP_TRY(open_model(s, ap_path_join(&a, dir, WRAPPER), NULL, 0, &eo, &so, &session));
+    // What a compiler leaves behind is most of a worker's memory: it goes before the new session comes.
     ap_session_close(s->session);
+    s->session = NULL;
+    ap_mem_trim();
+    AP_TRY(open_model(s, ap_path_join(&a, dir, WRAPPER), NULL, 0, &eo, &so, &session));
     s->session = session;
     *result = json_pack("{so,sO,sI}", "io", ap_session_io_json(session), "readback", readback, "vendor_us",
                         (json_int_t)(ap_now_us() - start));
