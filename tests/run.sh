@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the tests and counts them: tests/run.sh check|full|fuzz BUILD
+#   check  what `make check` does: everything, minutes
+#   full   the long lane: fuzzing for a minute each, valgrind, ThreadSanitizer, end-to-end scripts twice
+#   fuzz   the fuzz targets alone, a minute each
+# A test is a line `ok NAME` or `not ok NAME` (a cmocka case is one, too); `# skipped: why` behind it, or a line
+# `skipped: why` alone, is a skipped one. A step without such lines is one test: its exit code.
+# The whole output of each step is kept in BUILD/check/. The last line is "N passed, N failed".
+set -u
+cd "$(dirname "$0")/.." || exit 2
+lane=$1 build=$2
+root=$PWD
+jobs=$(nproc)
+out=$build/check
+rm -rf "$out"
+mkdir -p "$out/cache"
+case $build in /*) full_build=$build ;; *) full_build=$root/$build ;; esac
+
+unset MAKEFLAGS MFLAGS MAKELEVEL AIPC_PROGRAM NO_COLOR LD_LIBRARY_PATH BASH_ENV
+export ORT_DISABLE_TELEMETRY=1 CMOCKA_MESSAGE_OUTPUT=TAP
+# Where tests find things. Scripts may read AIPC_SAN: the program under test is built with that sanitizer.
+export AIPC=$full_build/aipc AIPC_BUILD=$full_build AIPC_SAN=
+export AIPC_DATA=${AIPC_DATA:-$root/.deps/data} AIPC_CACHE=$full_build/check/cache
+export LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1
+
+passed=0 failed=0 skipped=0 steps_failed=()
+
+# Adds up one step's log: prints "passed failed skipped" and after that what went wrong.
+count() { # log, exit code
+    awk -v code="$2" '
+        /^1\.\.[0-9]+/ { planned += substr($1, 4) }
+        /^(not )?ok / && /# *[Ss][Kk][Ii][Pp]/ { skip++; seen++; next }
+        /^skipped: / { skip++; next }
+        /^ok / { pass++; seen++; next }
+        /^not ok / { fail++; seen++ }
+        END {
+            if (code == 124 || code == 137) why = "took too long or was killed"
+            else if (code != 0 && !fail) why = "ended with exit code " code
+            else if (code == 0 && planned > seen) why = "planned " planned " cases, ran " seen
+            if (why != "") fail++
+            else if (!pass && !fail && !skip) pass++
+            print pass + 0, fail + 0, skip + 0, why
+        }' "$1"
+}
+
+# Takes the result of a finished step into the sums and prints its line.
+report() { # name, log, exit code, milliseconds
+    local name=$1 log=$2 code=$3 ms=$4 p f s why
+    read -r p f s why < <(count "$log" "$code")
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    local word=pass note=
+    if ((f)); then word=FAIL; elif ((!p)); then word=skip; fi
+    if ((s)); then note=", $s skipped"; fi
+    if ((f)); then note=", $f failed$note"; fi
+    printf '%s  %-42s %5.1f s  %d passed%s\n' $word "$name" "$((ms / 100))e-1" "$p" "$note"
+    # Not only that something was skipped, but what.
+    grep -hE '^skipped: |^(not )?ok .*# *[Ss][Kk][Ii][Pp]' "$log" | sed -E 's/^.*(skipped: .*)$/        \1/' | sort | uniq -c |
+        sed -E 's/^ *1 +/        /; s/^ *([0-9]+) +/        \1 x /' | cut -c1-150
+    ((f)) || return 0
+    steps_failed+=("$name")
+    # The failed lines with the explanation below them; when there is none, the end of the log.
+    if ! awk '/^not ok / && !/# *[Ss][Kk][Ii][Pp]/ { show = 1; n++ } /^ok / { show = 0 }
+              show && n <= 12 { print "        " substr($0, 1, 200) } END { exit !n }' "$log" | head -n 60 ||
+        [[ -n $why ]]; then
+        [[ -n $why ]] && echo "        $why; the end of $log:"
+        tail -n 25 "$log" | cut -c1-200 | sed 's/^/        /'
+    fi
+}
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+log_of() { echo "$out/$(tr -c 'a-zA-Z0-9\n' '_' <<<"$1").log"; }
+
+# step NAME LIMIT_S COMMAND...: returns the command's exit code
+step() {
+    local name=$1 limit=$2 log start code
+    shift 2
+    log=$(log_of "$name")
+    start=$(now_ms)
+    timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
+    code=$?
+    report "$name" "$log" $code $(($(now_ms) - start))
+    return $code
+}
+
+# The same for many commands, as many at once as there are cores: begin NAME LIMIT COMMAND..., then finish.
+begun=()
+begin() {
+    local name=$1 limit=$2 log
+    shift 2
+    log=$(log_of "$name")
+    while (($(jobs -rp | wc -l) >= jobs)); do wait -n; done
+    (
+        start=$(now_ms)
+        timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
+        echo "$? $(($(now_ms) - start))" >"$log.end"
+    ) &
+    begun+=("$name")
+}
+finish() {
+    local name log code ms
+    wait
+    for name in "${begun[@]}"; do
+        log=$(log_of "$name")
+        read -r code ms <"$log.end" || code=1 ms=0
+        report "$name" "$log" "$code" "$ms"
+    done
+    begun=()
+}
+
+build_all() { # name, make arguments: the variant must compile without a warning
+    local name=$1
+    shift
+    step "$name" 600 make --no-print-directory -j"$jobs" "$@"
+}
+
+unit() { # label, build folder, command in front
+    local t
+    for t in tests/unit/test_*.c; do
+        t=${t##*/}
+        begin "$1 ${t%.c}" 300 ${3:-} "$2/tests/${t%.c}"
+    done
+    finish
+}
+
+# The scripts share two cores with the vendor's threads, and some of them look at the clock: one at a time.
+scripts() { # label, folder
+    local t
+    for t in "tests/$2"/*.sh; do
+        [[ -f $t ]] || continue
+        t=${t##*/}
+        step "$1$2 ${t%.sh}" 300 bash "tests/$2/$t"
+    done
+}
+
+with_sanitizer() { # build folder, kind, command...
+    local folder=$1 kind=$2
+    shift 2
+    # Crashes on purpose must look like crashes; the sanitizer's own findings end with exit code 99.
+    local common=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_abort=0:exitcode=99:allocator_may_return_null=1
+    AIPC=$full_build/$folder/aipc AIPC_BUILD=$full_build/$folder AIPC_SAN=$kind AIPC_CACHE=$full_build/check/cache-$folder \
+        ASAN_OPTIONS=$common:detect_stack_use_after_return=1 TSAN_OPTIONS=$common "$@"
+}
+
+fuzz() { # seconds
+    local target name dir=$full_build/fuzz
+    build_all "fuzz targets build (clang)" BUILD="$build/fuzz" CC=clang FUZZ=1 fuzz-bins || return
+    mkdir -p "$dir/crashes"
+    for target in tests/fuzz/fuzz_*.c; do
+        name=${target##*/fuzz_}
+        name=${name%.c}
+        mkdir -p "$dir/corpus/$name"
+        begin "fuzz $name" $(($1 + 120)) "$dir/bin/fuzz_$name" -max_total_time="$1" -timeout=20 -rss_limit_mb=2048 \
+            -artifact_prefix="$dir/crashes/$name-" -print_final_stats=1 "$dir/corpus/$name" "tests/fuzz/corpus/$name"
+    done
+    finish
+}
+
+last_words() {
+    local s=
+    ((skipped)) && s=", $skipped skipped"
+    if ((failed)); then
+        echo
+        echo "failed: ${steps_failed[*]}"
+        echo "logs: $out"
+    fi
+    echo
+    echo "$passed passed, $failed failed$s"
+    ((failed == 0))
+    exit
+}
+trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
+
+if [[ $lane == fuzz ]]; then
+    fuzz 60
+    last_words
+fi
+
+step "source" 120 bash tests/source.sh
+build_all "builds with gcc" BUILD="$build" CC=gcc all unit-bins conformance-bin || last_words
+build_all "builds with clang" BUILD="$build/clang" CC=clang all unit-bins
+build_all "builds with sanitizers" BUILD="$build/san" CC=gcc SAN=1 all unit-bins
+step "vendor runtimes" 3600 sh tools/runtimes.sh "$AIPC" || echo "        tests that need them will fail"
+
+unit "unit" "$build/san"
+for set in e2e errors regress; do scripts "" "$set"; done
+for set in e2e errors regress; do with_sanitizer san address scripts "sanitized " "$set"; done
+step "conformance" 300 "$build/bin/conformance" "$AIPC_DATA" /usr/share/libonnx-testdata/data
+if [[ $lane == full ]]; then fuzz 60; else fuzz 4; fi
+
+if [[ $lane == full ]]; then
+    export AIPC_UNDER_VALGRIND=1
+    unit "valgrind" "$build" "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+    unset AIPC_UNDER_VALGRIND
+    build_all "builds with ThreadSanitizer" BUILD="$build/tsan" CC=gcc SAN=thread all unit-bins
+    unit "tsan" "$build/tsan"
+    with_sanitizer tsan thread scripts "threads " e2e
+    for set in e2e errors regress; do scripts "again " "$set"; done
+fi
+last_words
