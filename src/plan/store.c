@@ -82,7 +82,8 @@ ap_err ap_store_get(const ap_store *s, const char *key, ap_arena *a, char **dir,
     char *path = ap_path_join(a, s->objects, key);
     *dir = NULL;
     *record = NULL;
-    if (!ap_is_dir(path)) return NULL;
+    if (!ap_is_dir(path))
+        return ap_file_exists(path) ? ap_rmtree(path) : NULL; // a stray file would block the name
     ap_err err = read_record(path, a, record);
     if (!err) {
         *dir = path;
