@@ -61,6 +61,10 @@ check check-full fuzz:
 	@sh tools/setup.sh build check $(if $(filter check-full,$@),full)
 	@bash tests/run.sh $(@:check-%=%) $(BUILD)
 
+# A table of speed and memory, compared with a Python script; nothing is asserted.
+bench: all
+	@sh bench/run.sh $(BUILD)
+
 # ---- compiling
 
 # Changes when the compiler or its options do; everything compiled depends on it.
@@ -181,11 +185,12 @@ help:
 	@echo "make check        all tests, under 10 minutes"
 	@echo "make check-full   the long lane: more fuzzing, valgrind, ThreadSanitizer, everything twice"
 	@echo "make fuzz         every fuzz target for 60 seconds"
+	@echo "make bench        speed and memory against a Python script: a table in bench/results/"
 	@echo "make install      PREFIX=$(PREFIX) DESTDIR=; make uninstall takes it away again"
 	@echo "make format       clang-format; format-check and layers only look"
 	@echo "make clean        remove $(BUILD)"
 	@echo "variables: BUILD CC SAN=1 DEBUG=1 V=1"
 
-.PHONY: all run check check-full fuzz unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
+.PHONY: all run check check-full fuzz bench unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
     clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d
