@@ -21,45 +21,64 @@ typedef struct reducer {
     size_t order_count, tries, max_tries;
 } reducer;
 
+// A walk over nodes towards the inputs, breadth first, through bodies' captures too. Without `within` the
+// whole graph is its ground, else only the nodes marked there.
+typedef struct walk {
+    const bool *within;
+    bool *seen;
+    size_t *list; // node indices in the order met
+    size_t count;
+} walk;
+
+static void meet_node(walk *w, const ap_node *n) {
+    if (!n || w->seen[n->index] || (w->within && !w->within[n->index])) return;
+    w->seen[n->index] = true;
+    w->list[w->count++] = n->index;
+}
+
+static void meet_value(ap_value *v, void *user) {
+    meet_node(user, v->producer);
+}
+
+static void walk_back(const ap_graph *g, const ap_node *end, walk *w) {
+    meet_node(w, end);
+    for (size_t i = 0; i < w->count; i++) ap_node_reads(g->nodes[w->list[i]], meet_value, w);
+}
+
 // Nodes from which the tensor is made, breadth first: neighbours of the failure come first.
 static void back_slice(reducer *r, const ap_node *end) {
-    const ap_graph *g = r->m->graph;
-    bool *seen = ap_calloc(g->node_count + 1, sizeof *seen);
-    r->order[r->order_count++] = end->index;
-    seen[end->index] = true;
-    for (size_t i = 0; i < r->order_count; i++) {
-        const ap_node *n = g->nodes[r->order[i]];
-        for (size_t k = 0; k < n->input_count; k++) {
-            const ap_node *p = n->inputs[k] ? n->inputs[k]->producer : NULL;
-            if (!p || seen[p->index]) continue;
-            seen[p->index] = true;
-            r->order[r->order_count++] = p->index;
-        }
-    }
-    free(seen);
+    walk w = {.seen = ap_calloc(r->m->graph->node_count + 1, sizeof *w.seen), .list = r->order};
+    walk_back(r->m->graph, end, &w);
+    r->order_count = w.count;
+    free(w.seen);
 }
 
-static void add_input(ap_piece *p, const char *name) {
+typedef struct cut {
+    const reducer *r;
+    ap_piece *p;
+} cut;
+
+static void add_input(ap_value *v, void *user) {
+    cut *c = user;
+    ap_piece *p = c->p;
+    if (v->init || v->sparse || (v->producer && c->r->in[v->producer->index])) return;
     for (size_t i = 0; i < p->input_count; i++)
-        if (strcmp(p->inputs[i], name) == 0) return;
+        if (strcmp(p->inputs[i], v->name) == 0) return;
     p->inputs = ap_realloc(p->inputs, (p->input_count + 1) * sizeof *p->inputs);
-    p->inputs[p->input_count++] = name;
+    p->inputs[p->input_count++] = v->name;
 }
 
-// The piece made of the chosen nodes: its inputs are what they use and do not make.
+// The piece made of the chosen nodes: its inputs are what they read and do not make.
 static void make_piece(const reducer *r, ap_piece *p) {
     const ap_graph *g = r->m->graph;
+    cut c = {r, p};
     memset(p, 0, sizeof *p);
     p->outputs = ap_calloc(1, sizeof *p->outputs);
     p->outputs[p->output_count++] = r->tensor;
     for (size_t i = 0; i < g->node_count; i++) {
         if (!r->in[i]) continue;
         p->node_count++;
-        for (size_t k = 0; k < g->nodes[i]->input_count; k++) {
-            const ap_value *v = g->nodes[i]->inputs[k];
-            if (!v || v->init) continue;
-            if (!v->producer || !r->in[v->producer->index]) add_input(p, v->name);
-        }
+        ap_node_reads(g->nodes[i], add_input, &c);
     }
 }
 
@@ -115,24 +134,12 @@ static ap_err shrink(reducer *r, size_t count) {
 }
 
 // Nodes that lost the way to the tensor (their consumer was cut) carry nothing; drop them.
-static void drop_unreachable(reducer *r) {
-    const ap_graph *g = r->m->graph;
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (size_t i = 0; i < g->node_count; i++) {
-            if (!r->in[i]) continue;
-            bool used = false;
-            for (size_t k = 0; k < g->nodes[i]->output_count && !used; k++) {
-                const ap_value *v = g->nodes[i]->outputs[k];
-                if (!v) continue;
-                used = strcmp(v->name, r->tensor) == 0;
-                for (size_t u = 0; u < v->use_count && !used; u++) used = r->in[v->uses[u].node->index];
-            }
-            if (used) continue;
-            r->in[i] = false;
-            changed = true;
-        }
-    }
+static void drop_unreachable(reducer *r, const ap_node *end) {
+    size_t n = r->m->graph->node_count;
+    walk w = {.within = r->in, .seen = ap_calloc(n + 1, sizeof *w.seen), .list = r->order};
+    walk_back(r->m->graph, end, &w);
+    memcpy(r->in, w.seen, n * sizeof *r->in);
+    free(w.seen);
 }
 
 ap_err ap_reduce(const ap_model *m, const char *tensor, const ap_reduce_question *q, ap_piece *out,
@@ -147,7 +154,7 @@ ap_err ap_reduce(const ap_model *m, const char *tensor, const ap_reduce_question
     back_slice(&r, v->producer);
     AP_TRY(grow(&r, &count));
     AP_TRY(shrink(&r, count));
-    drop_unreachable(&r);
+    drop_unreachable(&r, v->producer);
     make_piece(&r, out);
     if (tries) *tries = r.tries;
 done:

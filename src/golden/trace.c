@@ -29,7 +29,7 @@ void ap_trace_candidates(const ap_model *m, const char ***names, size_t *count) 
             ap_value *v = node->outputs[k];
             if (!v) continue;
             ap_map_set(&data, v->name, v);
-            if (v->use_count == 0 && !v->is_output) continue;
+            if (v->use_count == 0 && !v->is_output && !v->used_by_subgraph) continue;
             if (n == cap) {
                 cap = cap ? cap * 2 : 64;
                 list = ap_realloc(list, cap * sizeof *list);

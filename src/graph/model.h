@@ -130,6 +130,8 @@ ap_value *ap_graph_value(const ap_graph *g, const char *name); // NULL when abse
 ap_node *ap_graph_node(const ap_graph *g, const char *name);   // NULL when absent
 const Onnx__AttributeProto *ap_node_attr(const ap_node *n, const char *name);
 int64_t ap_node_attr_int(const ap_node *n, const char *name, int64_t fallback);
+// Every value of n's graph that the node reads: its inputs, then what its bodies capture. Repeats included.
+void ap_node_reads(const ap_node *n, void (*each)(ap_value *v, void *user), void *user);
 // Declared type and shape of a value: dims[i] = -1 for a symbolic or unknown one, whose name (or NULL) goes
 // to symbols[i] when `symbols` is given. False when there is no tensor type with a shape.
 bool ap_value_shape(const ap_value *v, ap_dtype *dtype, int64_t dims[AP_MAX_RANK], size_t *rank,

@@ -16,8 +16,6 @@ ap_model *ap_model_new(void);
 // Nodes `n` must come after, in its own graph: makers of its inputs and of what its bodies capture. Calls
 // `each` for every such node, repeats included.
 void ap_node_needs(const ap_node *n, void (*each)(ap_node *maker, void *user), void *user);
-// Every value of n's graph that the node reads: inputs, then captured ones.
-void ap_node_reads(const ap_node *n, void (*each)(ap_value *v, void *user), void *user);
 // Brings nodes into a stable topological order. *changed tells whether they moved. Error MODEL_CYCLE.
 AP_MUST ap_err ap_graph_order(ap_graph *g, bool *changed);
 
