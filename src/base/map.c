@@ -122,6 +122,37 @@ void ap_map_set_index(ap_map *m, const char *key, size_t index) {
     ap_map_set(m, key, (void *)(uintptr_t)(index + 1));
 }
 
+static size_t slot_of_entry(const ap_map *m, size_t entry) {
+    size_t mask = m->slot_count - 1, i = (size_t)m->entries[entry].hash & mask;
+    while (m->slots[i] != (uint32_t)(entry + 1)) i = (i + 1) & mask;
+    return i;
+}
+
+// Empties a slot and moves up those behind it that linear probing would no longer reach.
+static void clear_slot(ap_map *m, size_t hole) {
+    size_t mask = m->slot_count - 1;
+    for (size_t i = (hole + 1) & mask; m->slots[i]; i = (i + 1) & mask) {
+        size_t home = (size_t)m->entries[m->slots[i] - 1].hash & mask;
+        if (((i - home) & mask) < ((i - hole) & mask)) continue;
+        m->slots[hole] = m->slots[i];
+        hole = i;
+    }
+    m->slots[hole] = 0;
+}
+
+bool ap_map_remove(ap_map *m, const char *key) {
+    const ap_map_entry *e = find(m, key);
+    if (!e) return false;
+    size_t at = (size_t)(e - m->entries), last = m->count - 1;
+    clear_slot(m, slot_of_entry(m, at));
+    if (at != last) {
+        m->slots[slot_of_entry(m, last)] = (uint32_t)(at + 1);
+        m->entries[at] = m->entries[last];
+    }
+    m->count--;
+    return true;
+}
+
 void ap_map_free(ap_map *m) {
     free(m->slots);
     free(m->entries);

@@ -13,8 +13,8 @@ typedef struct ap_map_entry {
     uint64_t hash;
 } ap_map_entry;
 
-// Zero-initialised is valid and empty. Iterate with for (size_t i = 0; i < m.count; i++) m.entries[i]
-// (there is no removal, so every entry below count is live).
+// Zero-initialised is valid and empty. Iterate with for (size_t i = 0; i < m.count; i++) m.entries[i];
+// every entry below count is live.
 typedef struct ap_map {
     ap_map_entry *entries;
     size_t count, cap;
@@ -33,6 +33,9 @@ bool ap_map_add(ap_map *m, const char *key, void *value);
 // Number variants, for name → index maps. -1 when absent.
 int64_t ap_map_get_index(const ap_map *m, const char *key);
 void ap_map_set_index(ap_map *m, const char *key, size_t index);
+// Takes an entry out; the last entry moves to its place. False (and nothing changed) when it is not there.
+// Key texts stay valid until ap_map_free.
+bool ap_map_remove(ap_map *m, const char *key);
 void ap_map_free(ap_map *m);
 
 #endif

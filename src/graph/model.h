@@ -73,6 +73,11 @@ struct ap_graph {
     ap_map by_name;               // node name → ap_node *
     ap_value **inputs, **outputs; // graph inputs that need feeding (initializers left out), outputs in order
     size_t input_count, output_count;
+    // Room in lists of the message that nodes.c made: valid while the list is still that one.
+    struct ap_list_room {
+        const void *list;
+        size_t cap;
+    } init_room, info_room;
 };
 
 struct ap_model {

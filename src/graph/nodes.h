@@ -70,11 +70,13 @@ AP_MUST ap_err ap_node_set_input(ap_graph *g, ap_node *n, size_t i, ap_value *v)
 // Everyone who used `from` uses `to`: nodes, graph outputs, bodies that capture it. Where the *name* of
 // `from` is seen from outside (graph output, captured), the two values swap names, so interface and bodies
 // stay as they are; where that is not possible (`to` is an input, an initializer or an output itself) an
-// Identity node makes the name, standing in front of `before`'s place = behind the maker of `to`. Uses in
+// Identity node, standing right behind the maker of `to`, makes the name. Uses in
 // `except` (may be NULL) are left alone. Types are not compared: the caller has.
 AP_MUST ap_err ap_graph_replace_value(ap_graph *g, ap_value *from, ap_value *to, const ap_node *except);
 // Error MODEL_INVALID (subject: the value) when an output of it is still used, captured or a graph output.
 AP_MUST ap_err ap_graph_remove_node(ap_graph *g, ap_node *n);
+// Removes a constant nobody uses. Error MODEL_INVALID as above, or when it is a graph input too.
+AP_MUST ap_err ap_graph_remove_initializer(ap_graph *g, ap_value *v);
 // Removes nodes none of whose outputs is needed, backwards until there are none, then initializers nobody
 // uses (those that are also graph inputs stay), then value_info of values that are gone. Bodies are left
 // alone. Returns how many nodes went.
