@@ -243,7 +243,7 @@ const char *ap_code_hint(ap_code code) {
     case AP_ERR_MODEL_DIMS: return "export the model again with the right shapes";
     case AP_ERR_INPUT_NAME:
     case AP_ERR_INPUT_SHAPE:
-    case AP_ERR_INPUT_DTYPE: return "`aipc inspect MODEL` lists the inputs with their shapes and types";
+    case AP_ERR_INPUT_DTYPE: return "`aipc inspect` lists a model's inputs with their shapes and types";
     case AP_ERR_INPUT_FILE:
         return "make the file again: it is damaged, or of another kind than its name says";
     case AP_ERR_RUNTIME_LOAD:

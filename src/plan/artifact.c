@@ -30,7 +30,9 @@ static ap_err find_manifest(aipc_artifact *a, const char *dir, const char **fold
         AP_FAIL(AP_ERR_NOT_FOUND,
                 "%s holds no " AP_MANIFEST ": it is no artifact, or its deployment did not finish", dir);
     AP_TRY(ap_file_read(path, MAX_MANIFEST, &text));
-    AP_TRY(ap_manifest_parse(ap_buf_str(&text), text.len, &a->manifest));
+    err = ap_manifest_parse(ap_buf_str(&text), text.len, &a->manifest);
+    AP_TRY(ap_err_hint(ap_err_context(err, "%s", dir),
+                       "deploy again, with this aipc; the manifest was changed or cut short"));
 done:
     ap_buf_free(&text);
     return ap_err_hint(ap_err_subject(err, dir), "run aipc deploy first");
@@ -54,20 +56,23 @@ static ap_err choose_target(aipc_artifact *a, const char *want, const char *fold
     return err;
 }
 
+ap_err ap_artifact_check_file(const char *path, const char *sha256) {
+    ap_digest h;
+    ap_err err = ap_sha256_file(path, &h);
+    if (!err && strcmp(h.hex, sha256) != 0)
+        err = ap_err_new(AP_ERR_CORRUPT, "%s has sha256 %s, the manifest says %s", path, h.hex, sha256);
+    return ap_err_hint(ap_err_subject(err, path),
+                       "deploy again; the file was changed after it passed its gates");
+}
+
 static ap_err check_files(aipc_artifact *a) {
     char *dir = ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""));
     size_t i;
     json_t *f;
     json_array_foreach(json_object_get(a->target, "files"), i, f) {
         char *path = ap_path_join(&a->arena, dir, ap_json_str(f, "file", ""));
-        ap_digest h;
-        ap_err err = ap_sha256_file(path, &h);
-        if (!err && strcmp(h.hex, ap_json_str(f, "sha256", "")) != 0)
-            err = ap_err_new(AP_ERR_CORRUPT, "%s has sha256 %s, the manifest says %s", path, h.hex,
-                             ap_json_str(f, "sha256", ""));
-        if (err)
-            return ap_err_hint(ap_err_subject(err, path),
-                               "deploy again; the file was changed after it passed its gates");
+        ap_err err = ap_artifact_check_file(path, ap_json_str(f, "sha256", ""));
+        if (err) return err;
     }
     return NULL;
 }
@@ -138,7 +143,7 @@ ap_err ap_artifact_open(aipc_context *c, const char *dir, const char *target, ai
     a = NULL;
 done:
     ap_artifact_close(a);
-    return err;
+    return ap_err_subject(err, dir);
 }
 
 void ap_artifact_close(aipc_artifact *a) {

@@ -24,6 +24,16 @@ static ap_err contract_job(const aipc_artifact *a, size_t index, const char *con
     return NULL;
 }
 
+static ap_err unknown_input(const aipc_artifact *a, const char *name) {
+    ap_buf list = {0};
+    for (size_t i = 0; i < a->input_count; i++)
+        ap_buf_printf(&list, "%s'%s'", i ? ", " : "", a->inputs[i].name);
+    ap_err err = ap_err_new(AP_ERR_INPUT_NAME, "the artifact has no input '%s'", name);
+    err = ap_err_hint(err, "its inputs are %s", ap_buf_str(&list));
+    ap_buf_free(&list);
+    return err;
+}
+
 static ap_err given_inputs(const aipc_artifact *a, const char *const *inputs, size_t count,
                            json_t **tensors) {
     ap_arena arena = {0};
@@ -35,7 +45,7 @@ static ap_err given_inputs(const aipc_artifact *a, const char *const *inputs, si
         bool known = false;
         AP_TRY(ap_request_split(inputs[i], "--input", "NAME=FILE", &arena, &name, &rest));
         for (size_t k = 0; k < a->input_count; k++) known = known || strcmp(a->inputs[k].name, name) == 0;
-        if (!known) AP_FAIL(AP_ERR_INPUT_NAME, "the artifact has no input '%s'", name);
+        if (!known) AP_TRY(unknown_input(a, name));
     }
     for (size_t i = 0; i < a->input_count; i++) {
         ap_input_job j;
@@ -52,12 +62,19 @@ done:
 }
 
 // The golden sample that was deployed with it.
-static json_t *golden_inputs(const aipc_artifact *a) {
+static ap_err golden_inputs(const aipc_artifact *a, json_t **tensors) {
     ap_arena arena = {0};
-    json_t *list = json_deep_copy(json_object_get(json_object_get(a->manifest, "golden"), "inputs"));
+    json_t *list = json_deep_copy(json_object_get(json_object_get(a->manifest, "golden"), "inputs")), *t;
+    size_t i;
+    ap_err err = NULL;
     ap_tensors_to_paths(list, ap_path_join(&arena, a->dir, "golden"));
+    json_array_foreach(list, i, t)
+        AP_TRY(ap_artifact_check_file(ap_json_str(t, "file", ""), ap_json_str(t, "sha256", "")));
+    *tensors = json_incref(list);
+done:
+    json_decref(list);
     ap_arena_release(&arena);
-    return list;
+    return err;
 }
 
 // A file name from a tensor's name: what is unusual in file names becomes '_', and a number keeps two such
@@ -101,7 +118,7 @@ ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *targe
     if (count > 0)
         AP_TRY(given_inputs(a, inputs, count, &tensors));
     else
-        tensors = golden_inputs(a);
+        AP_TRY(golden_inputs(a, &tensors));
     uint64_t start = ap_now_us();
     AP_TRY(ap_artifact_run_refs(a, tensors, &result));
     double seconds = (double)(ap_now_us() - start) / 1e6;
@@ -151,7 +168,7 @@ ap_err ap_artifact_profile(aipc_context *c, const char *dir, const char *target,
     AP_TRY(ap_artifact_open(c, dir, chosen, &running));
     ap_artifact_close(a);
     a = running;
-    tensors = golden_inputs(a);
+    AP_TRY(golden_inputs(a, &tensors));
     AP_TRY(ap_worker_call(a->worker, "profile", json_pack("{sO,ss}", "inputs", tensors, "dir", a->scratch),
                           &result));
     *document =

@@ -21,6 +21,8 @@ struct aipc_artifact {
 // Reads and checks the manifest and chooses the target; starts nothing.
 AP_MUST ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const char *target,
                                          aipc_artifact **out);
+// Error CORRUPT with both hashes when the file is not the one that was deployed.
+AP_MUST ap_err ap_artifact_check_file(const char *path, const char *sha256);
 // A run request on TENSOR refs; result {outputs, vendor_us}, files in a fresh folder of the scratch.
 AP_MUST ap_err ap_artifact_run_refs(aipc_artifact *a, const json_t *inputs, json_t **result);
 

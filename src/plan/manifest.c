@@ -16,8 +16,12 @@ static ap_err check_tensor(const json_t *t, const char *what) {
     if (!ap_json_str(t, "name", NULL) || dtype == AP_DTYPE_NONE || !json_is_array(list) || rank > AP_MAX_RANK)
         return ap_err_new(AP_ERR_CORRUPT, AP_MANIFEST ": a tensor of its %s is malformed", what);
     for (size_t i = 0; i < rank; i++) dims[i] = json_integer_value(json_array_get(list, i));
-    return ap_err_context(ap_shape_bytes(dtype, dims, rank, &bytes), AP_MANIFEST ": '%s'",
-                          ap_json_str(t, "name", ""));
+    ap_err bad = ap_shape_bytes(dtype, dims, rank, &bytes), err = NULL;
+    if (bad)
+        err = ap_err_new(AP_ERR_CORRUPT, AP_MANIFEST ": '%s': %s", ap_json_str(t, "name", ""),
+                         ap_err_message(bad));
+    ap_err_free(bad);
+    return err;
 }
 
 static ap_err check_tensors(const json_t *owner, const char *key, bool with_file) {
@@ -45,7 +49,10 @@ static ap_err check_target(const json_t *t) {
     if (!plain_name(dir)) AP_FAIL(AP_ERR_CORRUPT, AP_MANIFEST ": target folder '%s' lies outside", dir);
     json_array_foreach(files, i, f) {
         const char *sha = ap_json_str(f, "sha256", "");
-        if (!plain_name(ap_json_str(f, "file", NULL)) || ap_json_int(f, "bytes", -1) < 0 || strlen(sha) != 64)
+        if (!plain_name(ap_json_str(f, "file", NULL)))
+            AP_FAIL(AP_ERR_CORRUPT, AP_MANIFEST ": file %zu of target %s, '%s', lies outside", i, text,
+                    ap_json_str(f, "file", ""));
+        if (ap_json_int(f, "bytes", -1) < 0 || strlen(sha) != 64)
             AP_FAIL(AP_ERR_CORRUPT, AP_MANIFEST ": file %zu of target %s is malformed", i, text);
     }
 done:
