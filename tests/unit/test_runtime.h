@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where tests find the vendor libraries: $AIPC_DATA, else .deps/data below the folder they run in.
+#ifndef AP_TEST_RUNTIME_H
+#define AP_TEST_RUNTIME_H
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static inline const char *test_data_dir(void) {
+    const char *dir = getenv("AIPC_DATA");
+    return dir && *dir ? dir : ".deps/data";
+}
+
+// First file DATA/runtimes/NAME-VERSION/FILE into `out`; returns whether there is one.
+static inline int test_runtime_file(const char *name, const char *file, char out[4096]) {
+    char pattern[4096];
+    glob_t found = {0};
+    snprintf(pattern, sizeof pattern, "%s/runtimes/%s-[0-9]*/%s", test_data_dir(), name, file);
+    int there = glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0;
+    if (there) snprintf(out, 4096, "%s", found.gl_pathv[0]);
+    globfree(&found);
+    return there;
+}
+
+// For main(): says why and returns 0, a skipped program.
+static inline int test_skipped(const char *name) {
+    printf("skipped: runtime not installed (%s in %s)\n", name, test_data_dir());
+    return 0;
+}
+
+#endif
