@@ -67,21 +67,27 @@ static json_t *float_names(const json_t *tensors) {
     return list;
 }
 
-static ap_err golden_tensors(ap_deploy_target *t, size_t slot, double *golden_s, json_t **out) {
+// A folder for tensors below `work`.
+static ap_err tensor_dir(ap_arena *a, const char *work, const char *name, char **dir) {
+    *dir = ap_path_join(a, work, name);
+    return ap_mkdirs(*dir);
+}
+
+static ap_err golden_tensors(ap_deploy_target *t, const char *work, double *golden_s, json_t **out) {
     const ap_target_id cpu = ap_cpu_target();
     ap_deployment *d = t->d;
+    ap_arena a = {0};
     const char **names = NULL;
     size_t count = 0;
     ap_worker *w = NULL;
     char *dir = NULL;
     json_t *wanted = json_array(), *result = NULL;
     ap_err err = NULL;
-    (void)slot;
     choose(d->model, &names, &count);
     for (size_t i = 0; i < count; i++) json_array_append_new(wanted, ap_json_string(names[i]));
     for (size_t i = 0; i < d->model->graph->output_count; i++)
         json_array_append_new(wanted, ap_json_string(d->model->graph->outputs[i]->name));
-    AP_TRY(ap_deploy_scratch(d, "golden", &dir));
+    AP_TRY(tensor_dir(&a, work, "golden", &dir));
     AP_TRY(ap_deploy_worker(d, &cpu, "trace", AP_ANY_CPU, &w));
     json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
                              "tensors", wanted, "dir", dir);
@@ -92,19 +98,21 @@ done:
     free(names);
     json_decref(wanted);
     json_decref(result);
+    ap_arena_release(&a);
     return err;
 }
 
-static ap_err target_tensors(ap_deploy_target *t, size_t slot, json_t *names, double *vendor_s,
-                             json_t **out) {
+static ap_err target_tensors(ap_deploy_target *t, size_t slot, const char *work, json_t *names,
+                             double *vendor_s, json_t **out) {
     ap_deployment *d = t->d;
+    ap_arena a = {0};
     ap_worker *w = NULL;
     char *dir = NULL, *runs = NULL;
     json_t *spec = ap_deploy_spec(d), *built = NULL, *loaded = NULL, *result = NULL;
     ap_err err = NULL;
     json_object_set(spec, "outputs", names);
-    AP_TRY(ap_deploy_scratch(d, "traced", &dir));
-    AP_TRY(ap_deploy_scratch(d, "traced-run", &runs));
+    AP_TRY(tensor_dir(&a, work, "built", &dir));
+    AP_TRY(tensor_dir(&a, work, "target", &runs));
     AP_TRY(ap_deploy_worker(d, &t->id, "trace", slot, &w));
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build",
                           json_pack("{sO,ss,ss}", "model", spec, "dir", dir, "precision", t->precision),
@@ -122,6 +130,7 @@ done:
     json_decref(built);
     json_decref(loaded);
     json_decref(result);
+    ap_arena_release(&a);
     return err;
 }
 
@@ -154,11 +163,16 @@ static ap_err make_trace(ap_deploy_target *t, size_t slot, const char *key) {
     double golden_s = 0, vendor_s = 0;
     uint64_t start = ap_now_us();
     ap_err err = NULL;
-    AP_TRY(golden_tensors(t, slot, &golden_s, &golden));
+    // Every tensor of a model twice: in the store's folder, on a disk. Scratch is memory, and small in
+    // containers.
+    AP_TRY(ap_store_begin(&d->store, &a, &work));
+    AP_TRY(golden_tensors(t, work, &golden_s, &golden));
     names = float_names(golden);
-    AP_TRY(target_tensors(t, slot, names, &vendor_s, &target));
+    AP_TRY(target_tensors(t, slot, work, names, &vendor_s, &target));
     AP_TRY(ap_trace_compare(d->model, golden, target, &list));
     AP_TRY(output_hashes(d, target, &hashes));
+    ap_store_discard(work);
+    work = NULL;
     t->trace = json_pack("{sO,sO}", "list", list, "output_sha256", hashes);
     ap_buf metric = {0};
     ap_buf_printf(&metric, "%zu tensors compared", json_array_size(list));
