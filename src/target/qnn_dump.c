@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define TENSOR_STATIC 4
@@ -69,7 +70,9 @@ static ap_err count_macs(const dump *d, const json_t *node, int64_t *macs) {
     ap_err err = NULL;
     *macs = 0;
     bool transposed = strncmp(op, "TransposeConv", 13) == 0;
-    bool conv = strncmp(op, "Conv", 4) == 0 || strcmp(op, "DepthWiseConv2d") == 0;
+    // Conv2d, Conv3d; not Convert
+    bool conv = (strncmp(op, "Conv", 4) == 0 && isdigit((unsigned char)op[4])) ||
+                strncmp(op, "DepthWiseConv", 13) == 0;
     bool matmul = strcmp(op, "MatMul") == 0 || strcmp(op, "FullyConnected") == 0;
     if (!conv && !transposed && !matmul) return NULL;
     AP_TRY(dims_of(d, tensor_at(node, "input_names", 0), in, &r_in, &n_in));
