@@ -6,6 +6,8 @@
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static inline const char *test_data_dir(void) {
     const char *dir = getenv("AIPC_DATA");
@@ -27,6 +29,22 @@ static inline int test_runtime_file(const char *name, const char *file, char out
 static inline int test_skipped(const char *name) {
     printf("skipped: runtime not installed (%s in %s)\n", name, test_data_dir());
     return 0;
+}
+
+// The aipc program of this build: $AIPC, else beside the folder of the tests.
+static inline int test_program(char out[4096]) {
+    const char *named = getenv("AIPC");
+    char self[2048];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (named && *named) {
+        snprintf(out, 4096, "%s", named);
+    } else {
+        if (n <= 0) return 0;
+        self[n] = '\0';
+        for (int i = 0; i < 2; i++) *strrchr(self, '/') = '\0';
+        snprintf(out, 4096, "%s/aipc", self);
+    }
+    return access(out, X_OK) == 0;
 }
 
 #endif
