@@ -5,6 +5,7 @@
 // numbers, not speed, and does not check the SoC. soc_model decides the numerics, so it is always passed.
 #include "base/proc.h"
 #include "target/cost.h"
+#include "target/probe.h"
 #include "target/qnn_system.h"
 #include "target/refusals.h"
 #include "target/soc.h"
@@ -21,6 +22,7 @@
 typedef struct htp_state {
     ap_engine *engine;
     ap_session *session; // current model
+    ap_session *warm;    // keeps the backend set up between probes; NULL until the first one
     const ap_soc *soc;
     ap_arena arena;
     const char *backend, *system;
@@ -31,6 +33,7 @@ static void htp_close(void *state) {
     htp_state *s = state;
     if (!s) return;
     ap_session_close(s->session);
+    ap_session_close(s->warm);
     ap_engine_close(s->engine);
     ap_arena_release(&s->arena);
     free(s);
@@ -46,6 +49,9 @@ static ap_err htp_open(const json_t *config, void **state) {
     AP_TRY(ap_json_get_int(config, "soc_model", "worker config", AP_ERR_INTERNAL, &soc));
     s->soc = ap_soc_by_model(soc);
     if (!s->soc) AP_FAIL(AP_ERR_SOC_UNKNOWN, "no SoC with soc_model %lld", (long long)soc);
+    char *real = NULL; // ONNX Runtime takes a relative path for one beside itself
+    AP_TRY(ap_path_real(dir, &s->arena, &real));
+    dir = real;
     s->backend = ap_path_join(&s->arena, dir, "libQnnHtp.so");
     s->system = ap_path_join(&s->arena, dir, "libQnnSystem.so");
     snprintf(s->soc_model, sizeof s->soc_model, "%d", s->soc->soc_model);
@@ -314,6 +320,14 @@ static ap_err htp_run(void *state, const json_t *args, json_t **result) {
     return ap_session_serve_run(s->session, args, result);
 }
 
+static ap_err htp_probe(void *state, const json_t *args, json_t **result) {
+    htp_state *s = state;
+    htp_options eo = base_options(s);
+    ap_probe_backend b = {.ep = EP, .options = eo.list, .option_count = eo.count};
+    ap_err err = s->warm ? NULL : ap_probe_keep_warm(s->engine, &b, &s->warm);
+    return err ? err : ap_engine_serve_probe(s->engine, &b, args, result);
+}
+
 // No profile: the emulator's cycle counts are host time, and host time is not what the device takes.
 const ap_target_ops ap_target_htp = {
     .kind = "htp",
@@ -325,4 +339,5 @@ const ap_target_ops ap_target_htp = {
     .run = htp_run,
     .profile = NULL,
     .oracle = NULL,
+    .probe = htp_probe,
 };
