@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 void ap_fd_close(int *fd) {
@@ -17,6 +19,23 @@ ap_err ap_channel_pair(int fds[2]) {
         return ap_err_errno(errno, 0, "cannot make a channel");
     fds[0] = pair[0];
     fds[1] = pair[1];
+    return NULL;
+}
+
+static void *watch(void *fd_number) {
+    struct pollfd p = {.fd = (int)(intptr_t)fd_number, .events = POLLRDHUP};
+    while (poll(&p, 1, -1) < 0 && errno == EINTR) {
+    }
+    struct timespec grace = {.tv_nsec = 500000000};
+    nanosleep(&grace, NULL);
+    _exit(AP_EXIT_CANCELLED);
+}
+
+ap_err ap_channel_end_with_peer(int fd) {
+    pthread_t thread;
+    int e = pthread_create(&thread, NULL, watch, (void *)(intptr_t)fd);
+    if (e) return ap_err_errno(e, 0, "cannot start a thread");
+    pthread_detach(thread);
     return NULL;
 }
 

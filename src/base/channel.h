@@ -14,6 +14,9 @@ typedef enum ap_channel_state { AP_CHANNEL_DATA, AP_CHANNEL_QUIET, AP_CHANNEL_CL
 // Waits up to timeout_ms (-1: for ever) and appends what has come to `in`. CLOSED: the peer is gone, nothing
 // more will come.
 AP_MUST ap_err ap_channel_read(int fd, int timeout_ms, ap_buf *in, ap_channel_state *state);
+// Ends this process soon after the peer of `fd` is gone, whatever its threads are doing then: a library that
+// computes for an hour does not look at channels. Half a second is left for an orderly end.
+AP_MUST ap_err ap_channel_end_with_peer(int fd);
 void ap_fd_close(int *fd); // sets -1; -1 is fine
 
 #endif

@@ -30,13 +30,15 @@ typedef struct ap_exit {
 } ap_exit;
 
 typedef struct ap_proc_options {
-    const char *const *argv;     // NULL-ended; argv[0] is searched on PATH
-    const char *const *env_add;  // "KEY=value" strings put over the parent's environment; NULL-ended or NULL
-    const char *cwd;             // NULL: the parent's
-    const char *stdout_path;     // file to write to; NULL: /dev/null
-    const char *stderr_path;     // file to write to; NULL: /dev/null; may equal stdout_path
-    int channel_fd;              // > 0: passed to the child as fd 3; 0 or -1: none
-    bool capture_stdout;         // run only: collect stdout
+    const char *const *argv;    // NULL-ended; argv[0] is searched on PATH
+    const char *const *env_add; // "KEY=value" strings put over the parent's environment; NULL-ended or NULL
+    const char *cwd;            // NULL: the parent's
+    const char *stdout_path;    // file to write to; NULL: /dev/null
+    const char *stderr_path;    // file to write to; NULL: /dev/null; may equal stdout_path
+    int channel_fd;             // > 0: passed to the child as fd 3; 0 or -1: none
+    bool keep;           // not killed when the thread that starts it ends (others are, and with it when the
+                         // process dies): it watches its channel, see ap_channel_end_with_peer
+    bool capture_stdout; // run only: collect stdout
     uint64_t memory_limit_bytes; // 0: none. Address-space headroom limit (RLIMIT_AS)
     uint64_t deadline_ms;        // run only; 0: none
 } ap_proc_options;

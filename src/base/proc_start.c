@@ -31,6 +31,7 @@ typedef struct launch {
     int report;                // a step that fails writes {step, errno} here; closed by exec
     pid_t parent;
     uint64_t memory_limit_bytes;
+    bool keep;
 } launch;
 
 typedef enum step { STEP_SETUP, STEP_CWD, STEP_LIMIT, STEP_EXEC } step;
@@ -85,8 +86,8 @@ static bool place_fds(launch *l) {
 static _Noreturn void child(launch l) {
     setpgid(0, 0);
     // Fires when the *thread* that forked ends, not the process: start children from a thread that outlives
-    // them. A parent that died before this line is found by its number.
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // them, or keep them. A parent that died before this line is found by its number.
+    if (!l.keep) prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != l.parent) _exit(126);
     if (!place_fds(&l)) fail(&l, STEP_SETUP);
     if (l.cwd && chdir(l.cwd)) fail(&l, STEP_CWD);
@@ -247,6 +248,7 @@ ap_err ap_proc_spawn(const ap_proc_options *o, int *read_end, ap_proc *out) {
     l.cwd = o->cwd;
     l.parent = getpid();
     l.memory_limit_bytes = o->memory_limit_bytes;
+    l.keep = o->keep;
     AP_TRY(open_streams(o, read_end ? &output : NULL, &l));
     AP_TRY(launch_child(&l, o, out));
     if (read_end) {

@@ -64,6 +64,7 @@ int ap_worker_serve(int fd) {
     server s = {0};
     ap_buf in = {0};
     ap_err err = NULL;
+    AP_TRY(ap_channel_end_with_peer(fd));
     for (;;) {
         json_t *request = NULL;
         AP_TRY(ap_frame_take(&in, &request));

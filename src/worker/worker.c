@@ -158,7 +158,8 @@ ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out) {
                           .env_add = env,
                           .stdout_path = o->log_path,
                           .stderr_path = o->log_path,
-                          .channel_fd = fds[1]};
+                          .channel_fd = fds[1],
+                          .keep = true}; // whoever opened an artifact may end before it is run
     AP_TRY(ap_proc_start(&po, &w->proc));
     w->fd = fds[0];
     fds[0] = -1;
