@@ -33,7 +33,8 @@ int main(int argc, char **argv) {
     aipc_tensor *inputs = calloc(ins + 1, sizeof *inputs), *outputs = calloc(outs + 1, sizeof *outputs);
     if (!inputs || !outputs) return 1;
     for (size_t i = 0; i < ins; i++) {
-        inputs[i] = *aipc_artifact_input(artifact, i); // name, dtype, shape and size; the data is ours to give
+        inputs[i] =
+            *aipc_artifact_input(artifact, i); // name, dtype, shape and size; the data is ours to give
         inputs[i].data = calloc(1, inputs[i].bytes + 1);
         print_tensor("input", aipc_artifact_input(artifact, i));
     }

@@ -22,7 +22,7 @@ export ORT_DISABLE_TELEMETRY=1 CMOCKA_MESSAGE_OUTPUT=TAP
 # Where tests find things. Scripts may read AIPC_SAN: the program under test is built with that sanitizer.
 export AIPC=$full_build/aipc AIPC_BUILD=$full_build AIPC_SAN=
 export AIPC_DATA=${AIPC_DATA:-$root/.deps/data} AIPC_CACHE=$full_build/check/cache
-export LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1
+export LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=allocator_may_return_null=1
 
 passed=0 failed=0 skipped=0 steps_failed=()
 
@@ -31,10 +31,11 @@ count() { # log, exit code
     awk -v code="$2" '
         /^1\.\.[0-9]+/ { planned += substr($1, 4) }
         /^(not )?ok / && /# *[Ss][Kk][Ii][Pp]/ { skip++; seen++; next }
-        /^skipped: / { skip++; next }
+        /^skipped: / { alone++; next }
         /^ok / { pass++; seen++; next }
         /^not ok / { fail++; seen++ }
         END {
+            if (!planned) skip += alone # else cmocka counts the case itself
             if (code == 124 || code == 137) why = "took too long or was killed"
             else if (code != 0 && !fail) why = "ended with exit code " code
             else if (code == 0 && planned > seen) why = "planned " planned " cases, ran " seen
@@ -66,6 +67,15 @@ report() { # name, log, exit code, milliseconds
         [[ -n $why ]] && echo "        $why; the end of $log:"
         tail -n 25 "$log" | cut -c1-200 | sed 's/^/        /'
     fi
+}
+
+# Sums cross from a subshell in a file.
+sums_out() { echo "$passed $failed $skipped ${steps_failed[*]}" >"$out/sums"; }
+sums_in() {
+    local names
+    read -r passed failed skipped names <"$out/sums"
+    steps_failed=()
+    if [[ -n $names ]]; then steps_failed=("$names"); fi
 }
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
@@ -129,17 +139,32 @@ scripts() { # label, folder
     for t in "tests/$2"/*.sh; do
         [[ -f $t ]] || continue
         t=${t##*/}
-        step "$1$2 ${t%.sh}" 300 bash "tests/$2/$t"
+        ${3:-step} "$1$2 ${t%.sh}" 300 bash "tests/$2/$t"
     done
 }
 
-with_sanitizer() { # build folder, kind, command...
-    local folder=$1 kind=$2
-    shift 2
-    # Crashes on purpose must look like crashes; the sanitizer's own findings end with exit code 99.
+# The same with a sanitized program, two at a time. What the sanitizer says goes to files: tests compare texts, and a
+# finding in a worker must not pass for one of the crashes that tests make on purpose.
+sanitized() { # label, build folder, kind, sets of scripts
+    local label=$1 folder=$2 kind=$3 set dir notes=$full_build/check/$2-findings
+    shift 3
+    mkdir -p "$notes"
+    # Crashes made on purpose must look like crashes.
     local common=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_abort=0:exitcode=99:allocator_may_return_null=1
-    AIPC=$full_build/$folder/aipc AIPC_BUILD=$full_build/$folder AIPC_SAN=$kind AIPC_CACHE=$full_build/check/cache-$folder \
-        ASAN_OPTIONS=$common:detect_stack_use_after_return=1 TSAN_OPTIONS=$common "$@"
+    (
+        export AIPC=$full_build/$folder/aipc AIPC_BUILD=$full_build/$folder AIPC_SAN=$kind
+        export ASAN_OPTIONS=$common:detect_stack_use_after_return=1:log_path=$notes/asan TSAN_OPTIONS=$common:log_path=$notes/tsan
+        export UBSAN_OPTIONS=print_stacktrace=1:log_path=$notes/ubsan
+        # The sanitizer's dlopen() is the caller then: libraries of a folder no longer find each other by $ORIGIN.
+        for dir in "$AIPC_DATA"/runtimes/onnxruntime-qnn-*/; do export LD_LIBRARY_PATH=$dir; done
+        for set in "$@"; do scripts "$label " "$set" begin; done
+        finish
+        sums_out
+    )
+    sums_in
+    step "$label: no findings" 60 bash -c '
+        files=$(grep -rlE "ERROR: |WARNING: Thread|runtime error:" "$1")
+        if [[ -n $files ]]; then cat $files; exit 1; fi' _ "$notes"
 }
 
 fuzz() { # seconds
@@ -184,7 +209,7 @@ step "vendor runtimes" 3600 sh tools/runtimes.sh "$AIPC" || echo "        tests 
 
 unit "unit" "$build/san"
 for set in e2e errors regress; do scripts "" "$set"; done
-for set in e2e errors regress; do with_sanitizer san address scripts "sanitized " "$set"; done
+sanitized sanitized san address e2e errors regress
 step "conformance" 300 "$build/bin/conformance" "$AIPC_DATA" /usr/share/libonnx-testdata/data
 if [[ $lane == full ]]; then fuzz 60; else fuzz 4; fi
 
@@ -194,7 +219,7 @@ if [[ $lane == full ]]; then
     unset AIPC_UNDER_VALGRIND
     build_all "builds with ThreadSanitizer" BUILD="$build/tsan" CC=gcc SAN=thread all unit-bins
     unit "tsan" "$build/tsan"
-    with_sanitizer tsan thread scripts "threads " e2e
+    sanitized threads tsan thread e2e
     for set in e2e errors regress; do scripts "again " "$set"; done
 fi
 last_words

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The official ONNX operator tests against our reader and writer:
 //   conformance DATA_DIR TESTS_DIR [all]
-// DATA_DIR is aipc's data folder, with onnxruntime; TESTS_DIR has a folder for each category of tests. With `all` it
-// also lists what ONNX Runtime itself does not pass.
+// DATA_DIR is aipc's data folder, with onnxruntime; TESTS_DIR has a folder for each category of tests. With
+// `all` it also lists what ONNX Runtime itself does not pass.
 //
-// Each model is loaded and saved, which must give the same bytes; then ONNX Runtime runs the file as it is, the model
-// written anew by us, and the model extracted by us at its outputs. What ONNX Runtime passes on the original it must
-// pass on ours. ONNX Runtime may crash, so models run in children that share one table of results; a child that dies
-// marks its model and is replaced.
+// Each model is loaded and saved, which must give the same bytes; then ONNX Runtime runs the file as it is,
+// the model written anew by us, and the model extracted by us at its outputs. What ONNX Runtime passes on the
+// original it must pass on ours. ONNX Runtime may crash, so models run in children that share one table of
+// results; a child that dies marks its model and is replaced.
 #include "base/map.h"
 #include "base/proc.h"
 #include "device/runtime.h"
@@ -66,7 +66,8 @@ static bool close_enough(const ap_tensor *want, const ap_tensor *have, char why[
     return true;
 }
 
-static ap_err load_tensors(bench *b, const char *set, const char *kind, size_t count, ap_tensor *out, size_t *got) {
+static ap_err load_tensors(bench *b, const char *set, const char *kind, size_t count, ap_tensor *out,
+                           size_t *got) {
     ap_err err = NULL;
     for (*got = 0; *got < count; ++*got) {
         const char *path = ap_path_join(&b->arena, set, ap_arena_printf(&b->arena, "%s_%zu.pb", kind, *got));
@@ -84,7 +85,8 @@ static void as_declared(ap_tensor *list, size_t count, const ap_io *io) {
 }
 
 // Adds the bytes of the outputs to `bits`, to compare runs with each other.
-static outcome judge(const ap_run_result *r, const ap_tensor *want, size_t count, ap_buf *bits, char why[TEXT]) {
+static outcome judge(const ap_run_result *r, const ap_tensor *want, size_t count, ap_buf *bits,
+                     char why[TEXT]) {
     for (size_t i = 0; i < r->count; i++) ap_buf_append(bits, r->tensors[i].t.data, r->tensors[i].t.bytes);
     for (size_t i = 0; i < count; i++)
         if (!close_enough(&want[i], &r->tensors[i].t, why)) return WRONG;
@@ -128,17 +130,19 @@ static bool all_tensors(const ap_io *io, size_t count, char why[TEXT]) {
 static outcome run_model(bench *b, const test *t, const ap_buf *bytes, ap_buf *bits, char why[TEXT]) {
     const ap_session_options options = {.threads = 1, .external_dir = bytes ? t->dir : NULL};
     ap_session *s = NULL;
-    ap_err err = ap_session_open(b->engine, ap_path_join(&b->arena, t->dir, "model.onnx"), bytes ? bytes->data : NULL,
-                                 bytes ? bytes->len : 0, &options, &s);
+    ap_err err = ap_session_open(b->engine, ap_path_join(&b->arena, t->dir, "model.onnx"),
+                                 bytes ? bytes->data : NULL, bytes ? bytes->len : 0, &options, &s);
     if (err) {
         keep(why, "load", err);
         return NO_LOAD;
     }
     outcome how = PASS;
-    if (!all_tensors(s->inputs, s->input_count, why) || !all_tensors(s->outputs, s->output_count, why)) how = NO_TENSOR;
+    if (!all_tensors(s->inputs, s->input_count, why) || !all_tensors(s->outputs, s->output_count, why))
+        how = NO_TENSOR;
     size_t sets = 0;
     for (; how == PASS && sets < SETS_MAX; sets++) {
-        const char *set = ap_path_join(&b->arena, t->dir, ap_arena_printf(&b->arena, "test_data_set_%zu", sets));
+        const char *set =
+            ap_path_join(&b->arena, t->dir, ap_arena_printf(&b->arena, "test_data_set_%zu", sets));
         if (!ap_is_dir(set)) break;
         how = run_set(b, s, set, bits, why);
     }
@@ -153,7 +157,8 @@ static outcome run_model(bench *b, const test *t, const ap_buf *bytes, ap_buf *b
 // ---- ours
 
 static bool save_is_exact(bench *b, const ap_model *m, const char *path, char why[TEXT]) {
-    const char *copy = ap_path_join(&b->arena, b->scratch, ap_arena_printf(&b->arena, "%d.onnx", (int)getpid()));
+    const char *copy =
+        ap_path_join(&b->arena, b->scratch, ap_arena_printf(&b->arena, "%d.onnx", (int)getpid()));
     ap_filemap first = {0}, second = {0};
     bool same = false;
     ap_err err = NULL;
@@ -277,7 +282,8 @@ static bool run_all(const test *tests, size_t count, result *results, const char
         if (k == CHILDREN) continue;
         pids[k] = 0;
         running--;
-        while (next[k] < count && results[next[k]].original != RUNNING && results[next[k]].original != NOT_RUN)
+        while (next[k] < count && results[next[k]].original != RUNNING &&
+               results[next[k]].original != NOT_RUN)
             next[k] += CHILDREN;
         if (next[k] >= count) continue;
         if (results[next[k]].original == NOT_RUN) return false; // died before its first model
@@ -308,7 +314,8 @@ static test *list_tests(const char *root, ap_arena *a, size_t *count) {
 }
 
 typedef struct sums {
-    size_t models, same_bytes, original, written, extracted, same_bits, strings, sequences, no_data, refused, wrong, bad;
+    size_t models, same_bytes, original, written, extracted, same_bits, strings, sequences, no_data, refused,
+        wrong, bad;
 } sums;
 
 static void add(sums *s, const test *t, const result *r, bool all) {
@@ -328,7 +335,8 @@ static void add(sums *s, const test *t, const result *r, bool all) {
     }
     s->refused += r->original == NO_LOAD;
     s->wrong += r->original == WRONG || r->original == FAILED;
-    // Ours must do what the original does; where the original does not get far, being read and written is enough.
+    // Ours must do what the original does; where the original does not get far, being read and written is
+    // enough.
     bool differs = (r->original == PASS || r->original == NO_TENSOR) &&
                    (r->written != r->original || r->extracted != r->original);
     if (all && r->original != PASS) printf("# original %s/%s: %s\n", t->category, t->name, r->why);
@@ -338,11 +346,13 @@ static void add(sums *s, const test *t, const result *r, bool all) {
 }
 
 static void print(const char *category, const sums *s) {
-    printf("%s conformance %s: of %zu models %zu are saved with the same bytes; ONNX Runtime passes %zu as they are, "
+    printf("%s conformance %s: of %zu models %zu are saved with the same bytes; ONNX Runtime passes %zu as "
+           "they are, "
            "%zu written by aipc (%zu with the same bits), %zu extracted by aipc\n",
-           s->bad ? "not ok" : "ok", category, s->models, s->same_bytes, s->original, s->written, s->same_bits,
-           s->extracted);
-    printf("  # read and written only: %zu strings, %zu sequences, maps or optionals, %zu without data; ONNX Runtime "
+           s->bad ? "not ok" : "ok", category, s->models, s->same_bytes, s->original, s->written,
+           s->same_bits, s->extracted);
+    printf("  # read and written only: %zu strings, %zu sequences, maps or optionals, %zu without data; ONNX "
+           "Runtime "
            "does not load %zu and fails %zu of the originals; differences: %zu\n",
            s->strings, s->sequences, s->no_data, s->refused, s->wrong, s->bad);
 }
@@ -361,7 +371,8 @@ int main(int argc, char **argv) {
     bool ran = false;
     ap_err err = NULL;
     setenv("ORT_DISABLE_TELEMETRY", "1", 1);
-    result *results = mmap(NULL, count * sizeof *results, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    result *results =
+        mmap(NULL, count * sizeof *results, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (results == MAP_FAILED) return 2;
     AP_TRY(ap_runtime_find(argv[1], "onnxruntime", &rt));
     AP_TRY(ap_mkdtemp(ap_path_scratch(&a), "aipc-conformance", &a, &scratch));

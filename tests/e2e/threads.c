@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One artifact used by several threads at once: each has an input of its own and must get that input's result every
-// time.  threads ARTIFACT
+// One artifact used by several threads at once: each has an input of its own and must get that input's result
+// every time.  threads ARTIFACT
 #include <aipc/aipc.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker sends, hostile and in pieces: messages, an error, or a wait for more; the same however it is cut.
+// What a worker sends, hostile and in pieces: messages, an error, or a wait for more; the same however it is
+// cut.
 #include "worker/protocol.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A record of the journal from hostile text: a CORRUPT error, or a record whose files all lie in its own folder.
+// A record of the journal from hostile text: a CORRUPT error, or a record whose files all lie in its own
+// folder.
 #include "plan/store.h"
 
 #include <stdlib.h>
@@ -18,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     json_array_foreach(json_object_get(record, "files"), i, f) {
         const char *name = ap_json_str(f, "file", "");
-        if (!*name || strchr(name, '/') || strcmp(name, "..") == 0 || ap_json_int(f, "bytes", -1) < 0) abort();
+        if (!*name || strchr(name, '/') || strcmp(name, "..") == 0 || ap_json_int(f, "bytes", -1) < 0)
+            abort();
     }
     // What is done to the lists of tensors of a record, whatever they hold.
     json_t *tensors = json_object_get(record, "outputs");
