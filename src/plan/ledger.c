@@ -20,6 +20,7 @@ void ap_ledger_release(ap_ledger *l) {
 
 void ap_ledger_add(ap_ledger *l, ap_time_kind kind, uint64_t us) {
     uint64_t now = ap_now_us();
+    if (us > now - l->start_us) us = now - l->start_us; // a worker's claim: nothing took longer than the run
     pthread_mutex_lock(&l->lock);
     if (l->count == l->cap) {
         l->cap = l->cap ? l->cap * 2 : 16;
