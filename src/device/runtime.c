@@ -90,6 +90,10 @@ ap_err ap_runtime_find_in(const ap_runtime_table *t, const char *data_dir, const
     }
     AP_TRY(check_record(&rt.arena, s, rt.dir));
     AP_TRY(check_sizes(&rt.arena, s, rt.dir));
+    // ONNX Runtime seeks a relative plugin path beside its own library.
+    char *real = NULL;
+    AP_TRY(ap_path_real(rt.dir, &rt.arena, &real));
+    rt.dir = real;
     rt.name = ap_arena_strdup(&rt.arena, s->name);
     rt.version = ap_arena_strdup(&rt.arena, s->version);
     rt.sha256 = ap_arena_strdup(&rt.arena, s->wheel_sha256);

@@ -16,7 +16,7 @@
 // An installed runtime. Strings live in `arena`; release with ap_runtime_release.
 typedef struct ap_runtime {
     const char *name, *version;
-    const char *dir;    // absolute when the data folder is
+    const char *dir;    // absolute
     const char *sha256; // of the wheel it came from
     const char *licence;
     ap_arena arena;

@@ -49,16 +49,19 @@ static void fault(void) {
     if (wants("memory")) eat_memory();
     if (wants("garbage") && write(3, garbage, sizeof garbage) < 0) _exit(42);
     if (wants("stdout"))
-        for (int i = 0; i < 1000; i++) printf("AIPC{\"ok\":true,\"result\":{}} \001\377 garbage on stdout, line %d\n", i);
+        for (int i = 0; i < 1000; i++)
+            printf("AIPC{\"ok\":true,\"result\":{}} \001\377 garbage on stdout, line %d\n", i);
     fflush(stdout);
     while (wants("hang")) sleep(1000);
 }
 
-// The session's and the run's arguments do not matter: they are handed on as they came, six words and four on the stack.
+// The session's and the run's arguments do not matter: they are handed on as they came, six words and four on
+// the stack.
 typedef void *(*any_fn)(void *, void *, void *, void *, void *, void *, void *, void *, void *, void *);
 static any_fn real_call[ENTRIES];
 #define WRAP(position)                                                                                       \
-    static void *wrap_##position(void *a, void *b, void *c, void *d, void *e, void *f, void *g, void *h, void *i, void *j) { \
+    static void *wrap_##position(void *a, void *b, void *c, void *d, void *e, void *f, void *g, void *h,     \
+                                 void *i, void *j) {                                                         \
         fault();                                                                                             \
         return real_call[position](a, b, c, d, e, f, g, h, i, j);                                            \
     }
@@ -85,7 +88,9 @@ static const void *get_api(uint32_t version) {
     return table;
 }
 
-static const char *get_version(void) { return real.get_version(); }
+static const char *get_version(void) {
+    return real.get_version();
+}
 
 const base_table *OrtGetApiBase(void);
 const base_table *OrtGetApiBase(void) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the models of the error tests: `make_models DIR`. One good model, and copies of it with one thing wrong each.
+// Writes the models of the error tests: `make_models DIR`. One good model, and copies of it with one thing
+// wrong each.
 //
-// They are made from the graph room's own messages, without its checks: what they hold could come from anywhere.
+// They are made from the graph room's own messages, without its checks: what they hold could come from
+// anywhere.
 #include "base/file.h"
 #include "base/hash.h"
 #include "onnx_subset.pb-c.h"
@@ -52,7 +54,8 @@ static void write_file(const char *name, const void *data, size_t bytes) {
     if (e) die(e);
 }
 
-static Onnx__NodeProto *add_node(net *n, const char *op, const char *name, const char *in0, const char *in1, const char *out) {
+static Onnx__NodeProto *add_node(net *n, const char *op, const char *name, const char *in0, const char *in1,
+                                 const char *out) {
     size_t i = n->graph.n_node++;
     Onnx__NodeProto *p = n->node_list[i] = &n->node[i];
     onnx__node_proto__init(p);
@@ -66,7 +69,8 @@ static Onnx__NodeProto *add_node(net *n, const char *op, const char *name, const
     return p;
 }
 
-static Onnx__TensorProto *add_init(net *n, const char *name, const void *data, size_t bytes, int64_t d0, int64_t d1) {
+static Onnx__TensorProto *add_init(net *n, const char *name, const void *data, size_t bytes, int64_t d0,
+                                   int64_t d1) {
     size_t i = n->graph.n_initializer++;
     Onnx__TensorProto *t = n->init_list[i] = &n->init[i];
     onnx__tensor_proto__init(t);
@@ -109,11 +113,14 @@ static void add_io(net *n, bool input, const char *name, const char *const dims[
             d->dim_param = (char *)(uintptr_t)dims[i];
         }
     }
-    if (input) n->in_list[n->graph.n_input++] = &io->info;
-    else n->out_list[n->graph.n_output++] = &io->info;
+    if (input)
+        n->in_list[n->graph.n_input++] = &io->info;
+    else
+        n->out_list[n->graph.n_output++] = &io->info;
 }
 #define IO(n, input, name, ...)                                                                              \
-    add_io(n, input, name, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+    add_io(n, input, name, (const char *const[]){__VA_ARGS__},                                               \
+           sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static void add_opset(net *n, const char *domain, int64_t version) {
     size_t i = n->model.n_opset_import++;
@@ -132,7 +139,7 @@ static void start(net *n) {
     n->model.ir_version = 8;
     n->model.graph = &n->graph;
     n->model.opset_import = n->opset_list;
-    n->graph.name = (char *)(uintptr_t)"g";
+    n->graph.name = (char *)(uintptr_t) "g";
     n->graph.node = n->node_list;
     n->graph.initializer = n->init_list;
     n->graph.input = n->in_list;
@@ -194,7 +201,7 @@ static void external_models(void) {
     external("ext_dotdot.onnx", "../secret.bin", NULL);
     external("ext_dotdot_inside.onnx", "sub/../weights.bin", NULL);
     external("ext_absolute.onnx", "/etc/passwd", NULL);
-    external("ext_link.onnx", "link.bin", NULL);      // the script makes the link
+    external("ext_link.onnx", "link.bin", NULL); // the script makes the link
     external("ext_link_dir.onnx", "away/weights.bin", NULL);
     external("ext_missing.onnx", "nowhere.bin", NULL);
     external("ext_folder.onnx", "sub", NULL);
@@ -228,22 +235,22 @@ static void dim_models(void) {
 
 static void graph_models(void) {
     net *n = good();
-    n->node_in[0][0] = (char *)(uintptr_t)"y";
+    n->node_in[0][0] = (char *)(uintptr_t) "y";
     save(n, "cycle.onnx");
     n = good();
-    n->node_in[1][1] = (char *)(uintptr_t)"sum";
+    n->node_in[1][1] = (char *)(uintptr_t) "sum";
     save(n, "cycle_self.onnx");
     n = good();
     n->graph.n_initializer = 1;
     save(n, "missing_initializer.onnx");
     n = good();
-    n->node_out[1][0] = (char *)(uintptr_t)"xw";
+    n->node_out[1][0] = (char *)(uintptr_t) "xw";
     save(n, "two_makers.onnx");
     n = good();
-    n->node[2].op_type = (char *)(uintptr_t)"Frobnicate";
+    n->node[2].op_type = (char *)(uintptr_t) "Frobnicate";
     save(n, "unknown_op.onnx");
     n = good();
-    n->node[2].domain = (char *)(uintptr_t)"com.acme";
+    n->node[2].domain = (char *)(uintptr_t) "com.acme";
     save(n, "unknown_domain.onnx");
     add_opset(n, "com.acme", 1);
     save(n, "unknown_domain_imported.onnx");
@@ -272,7 +279,8 @@ static void symbolic_models(void) {
 static void npy(const char *name, const char *descr, const char *shape, const void *data, size_t bytes) {
     char all[256 + 64] = "\x93NUMPY\x01";
     char head[128];
-    int n = snprintf(head, sizeof head, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, shape);
+    int n =
+        snprintf(head, sizeof head, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, shape);
     memset(all + 10, ' ', 118);
     memcpy(all + 10, head, (size_t)n);
     all[7] = 0;

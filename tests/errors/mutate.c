@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damages a model in every way a disk or a line can: `mutate MODEL [SAMPLES]`.
 //
-// Cut short at every byte, each bit of every byte flipped, each byte set to 0x00, 0x7f, 0x80, 0xff. With SAMPLES only that many
-// positions, spread evenly. A model that does not load must say so as an error of the model family with a message; one that
-// loads must verify, pack and count. Runs in one process under the sanitizers: a bad read ends the test.
+// Cut short at every byte, each bit of every byte flipped, each byte set to 0x00, 0x7f, 0x80, 0xff. With
+// SAMPLES only that many positions, spread evenly. A model that does not load must say so as an error of the
+// model family with a message; one that loads must verify, pack and count. Runs in one process under the
+// sanitizers: a bad read ends the test.
 #include "base/file.h"
 #include "graph/inspect.h"
 #include "graph/model.h"
@@ -72,9 +73,10 @@ int main(int argc, char **argv) {
     const char *dir = ap_path_dir(&a, argv[1]);
     size_t samples = argc > 2 ? (size_t)strtoull(argv[2], NULL, 10) : file.len;
     if (samples > file.len) samples = file.len;
-    for (size_t i = 0; i < samples; i++) damage((uint8_t *)file.data, file.len, dir, (size_t)((unsigned __int128)file.len * i / samples));
-    printf("%s mutate %s: %zu positions of %zu, %zu models refused, %zu loaded\n", failures ? "not ok" : "ok", ap_path_base(argv[1]),
-           samples, file.len, refused, loaded);
+    for (size_t i = 0; i < samples; i++)
+        damage((uint8_t *)file.data, file.len, dir, (size_t)((unsigned __int128)file.len * i / samples));
+    printf("%s mutate %s: %zu positions of %zu, %zu models refused, %zu loaded\n", failures ? "not ok" : "ok",
+           ap_path_base(argv[1]), samples, file.len, refused, loaded);
     ap_buf_free(&file);
     ap_arena_release(&a);
     return failures ? 1 : 0;

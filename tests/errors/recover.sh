@@ -56,6 +56,26 @@ for ((round = 1; round <= ${ROUNDS:-10}; round++)); do
     same "killed after $ms ms: nothing unfinished in the folder" "" "$(find killed -name '*.new' -o -name '*.old' -o -name '.*.tmp')"
 done
 
+# The same while the NPU's compiler works; its processes hold two vendor libraries.
+if [[ -d $data/runtimes/onnxruntime-qnn-2.7.0 ]]; then
+    run deploy -q -i x=m/x.npy -t htp:sm8650 -o npu m/good.onnx
+    same "an undisturbed run for an NPU" "0|" "$code|$err"
+    npu=$(cd npu && tr -d ' \n' <manifest.json | grep -o '"gates":\[[^]]*\]' && sha256sum golden/*)
+    for ms in 100 250 400; do
+        rm -rf "$AIPC_CACHE" npu-killed
+        "$aipc" deploy -q -i x=m/x.npy -t htp:sm8650 -o npu-killed m/good.onnx >/dev/null 2>&1 &
+        pid=$!
+        sleep "0.$ms"
+        kill -9 "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+        same "NPU, killed after $ms ms: its workers go, too" "" "$(gone)"
+        run deploy -q -i x=m/x.npy -t htp:sm8650 -o npu-killed m/good.onnx
+        same "NPU, killed after $ms ms: run again" "0|" "$code|$err"
+        same "NPU, killed after $ms ms: the same gates" "$npu" \
+            "$(cd npu-killed && tr -d ' \n' <manifest.json | grep -o '"gates":\[[^]]*\]' && sha256sum golden/*)"
+    done
+fi
+
 # A worker is killed, not aipc: that is a crash, and it says so.
 rm -rf "$AIPC_CACHE"
 "$aipc" deploy -q "${yolo[@]}" -o worker >/dev/null 2>"$tmp/err" &

@@ -26,4 +26,15 @@ answers "a golden sample that was changed is found (it ran)" 7 corrupt run good 
 cp good/manifest.json whole.json
 tr -d '\n' <whole.json | sed 's|"dims": *\[ *1, *4|"dims": [4611686018427387904, 4|' >good/manifest.json
 answers "a manifest whose dims overflow is damaged (bad model, 3)" 7 corrupt run good -o o
+
+# Relative folders (the NPU's plugin was sought beside ONNX Runtime; 6).
+if [[ -d $data/runtimes/onnxruntime-qnn-2.7.0 ]]; then
+    ln -s "$data" data
+    AIPC_DATA=data AIPC_CACHE=cache run deploy -q -i x=m/x.npy -t cpu -t htp:sm8650 -o npu m/good.onnx
+    same "relative AIPC_DATA and AIPC_CACHE" "0|" "$code|$err"
+    AIPC_DATA=data AIPC_CACHE=cache run run npu -t htp:sm8650 -o o
+    same "relative AIPC_DATA, run" "0|" "$code|$err"
+else
+    echo "ok relative AIPC_DATA # skipped: no onnxruntime-qnn in $data"
+fi
 finish

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An artifact opened by a thread that ends before it is used: `open_in_thread DIR INPUT`. The worker must not end with the thread.
+// An artifact opened by a thread that ends before it is used: `open_in_thread DIR INPUT`. The worker must not
+// end with the thread.
 #include "aipc/aipc.h"
 
 #include <pthread.h>
@@ -28,7 +29,8 @@ int main(int argc, char **argv) {
     usleep(300000);
     float x[4] = {1, 2, 3, 4};
     int64_t dims[2] = {1, 4};
-    aipc_tensor in = {.name = "x", .dtype = "float32", .rank = 2, .dims = dims, .data = x, .bytes = sizeof x}, out;
+    aipc_tensor in = {.name = "x", .dtype = "float32", .rank = 2, .dims = dims, .data = x, .bytes = sizeof x},
+                out;
     memset(&out, 0, sizeof out);
     if (fail("run after the thread has ended", aipc_artifact_run(artifact, &in, 1, &out))) return 1;
     printf("ok run after the thread that opened it has ended: %zu bytes\n", out.bytes);
