@@ -26,7 +26,7 @@ SAN_NAMES := $(if $(filter thread,$(SAN)),thread,$(if $(SAN)$(FUZZ),address,))
 SANFLAGS := $(if $(SAN_NAMES),-fsanitize=$(SAN_NAMES) -fno-omit-frame-pointer) \
     $(if $(filter address,$(SAN_NAMES)),-fsanitize=undefined -fno-sanitize-recover=undefined) \
     $(if $(FUZZ),-fsanitize=fuzzer-no-link)
-DEPS_PKGS := libprotobuf-c jansson libcrypto libzip libjpeg libpng
+DEPS_PKGS := libprotobuf-c jansson libcrypto libzip libjpeg libpng sqlite3
 # Asked once, and only when something is compiled.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(DEPS_PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(DEPS_PKGS)) -lm -ldl -lpthread)$(PKG_LIBS)
@@ -88,11 +88,11 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: src/graph/%.proto
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS) -std=c17 -fPIC -fvisibility=hidden $(OPT) $(SANFLAGS) -w -c $< -o $@
 
-# data/*.json goes into the library as bytes: one program, nothing looked up in a share folder (src/base/data.h).
-$(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(wildcard data/*.json)
+# data/*.json and rules/*.rule go into the library as bytes: one program, nothing looked up in a share folder (src/base/data.h).
+$(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(wildcard data/*.json rules/*.rule)
 	@mkdir -p $(@D)
-	@echo "  GEN   data/*.json"
-	$(Q)sh tools/embed_data.sh $(wildcard data/*.json) > $@
+	@echo "  GEN   data/*.json rules/*.rule"
+	$(Q)sh tools/embed_data.sh $(wildcard data/*.json rules/*.rule) > $@
 
 $(BUILD)/libaipc.a: $(LIB_OBJ)
 	@rm -f $@

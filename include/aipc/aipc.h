@@ -144,6 +144,26 @@ AIPC_API aipc_error *aipc_compare(const char *a, const char *b, char **document)
 AIPC_API aipc_error *aipc_targets(char **document);
 AIPC_API aipc_error *aipc_doctor(aipc_context *c, char **document);
 
+/* ---- asking a target ---- */
+typedef struct aipc_probe_options {
+    size_t size;            /* sizeof(aipc_probe_options) */
+    const char *target;     /* "htp:sm8650" */
+    const char *const *ops; /* operators of the built-in table of variants */
+    size_t op_count;
+    bool all;                  /* the whole table; ops are then ignored */
+    const char *model;         /* or: every node of this model */
+    const char *const *shapes; /* of the model, as for deploy */
+    size_t shape_count;
+    const char *csv, *html; /* files to write; NULL: none */
+    bool fresh;             /* neither read nor keep stored answers */
+    unsigned timeout_s;     /* per vendor call; 0: 60 */
+    unsigned threads;       /* 0: one a processor */
+    unsigned batch;         /* most probes a graph; 0: 48 */
+} aipc_probe_options;
+/* Asks the backend itself: small graphs are compiled, run twice and compared with the CPU. What the backend
+ * does wrong is a verdict in the document, not an error. */
+AIPC_API aipc_error *aipc_probe(aipc_context *c, const aipc_probe_options *o, char **document);
+
 /* ---- vendor runtimes ---- */
 AIPC_API aipc_error *aipc_runtime_list(aipc_context *c, char **document);
 AIPC_API aipc_error *aipc_runtime_install(aipc_context *c, const char *name, char **document);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_deploy,  &cli_inspect, &cli_compare, &cli_run,        &cli_profile, &cli_doctor,
+    &cli_deploy,  &cli_inspect, &cli_compare, &cli_run,        &cli_profile, &cli_probe, &cli_doctor,
     &cli_runtime, &cli_targets, &cli_help,    &cli_completion, &cli_worker,  NULL,
 };
 

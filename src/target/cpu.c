@@ -2,6 +2,7 @@
 // Target cpu: ONNX Runtime's own CPU provider, all optimizations on. The artifact is the model with its
 // shapes set. It is also where the oracle lives.
 #include "base/proc.h"
+#include "target/probe.h"
 #include "target/target.h"
 
 #include <errno.h>
@@ -187,6 +188,11 @@ static ap_err cpu_oracle(void *state, const json_t *args, json_t **result) {
     return ap_engine_serve_oracle(((cpu_state *)state)->engine, args, result);
 }
 
+static ap_err cpu_probe(void *state, const json_t *args, json_t **result) {
+    cpu_state *s = state;
+    return ap_engine_serve_probe(s->engine, &(ap_probe_backend){0}, args, result);
+}
+
 const ap_target_ops ap_target_cpu = {
     .kind = "cpu",
     .open = cpu_open,
@@ -197,4 +203,5 @@ const ap_target_ops ap_target_cpu = {
     .run = cpu_run,
     .profile = cpu_profile,
     .oracle = cpu_oracle,
+    .probe = cpu_probe,
 };

@@ -17,6 +17,8 @@
 //   profile {inputs: [TENSOR], dir}              → {unit, what, layers: [{name, op, value}]} or null
 //   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes, shapes_only} →
 //   {outputs: [TENSOR], chunks, vendor_us}
+//   probe   {file, sets: [[TENSOR]], repeats, reference, dir} → {placement, fallen: [piece],
+//   refused: [{node, op, reason}], outputs: [[TENSOR + stable]] (a set each), stage: open|run, error | null, open_us, vendor_us}; target/probe.h
 // TENSOR  {name, dtype, dims, file}
 // SPEC    {file, symbols: {name: size}, shapes: {input: dims}, extract: {inputs: [{name, dtype, dims}],
 // outputs: [name]}, outputs: [name]}
@@ -38,6 +40,7 @@ typedef struct ap_target_ops {
     ap_err (*run)(void *state, const json_t *args, json_t **result);
     ap_err (*profile)(void *state, const json_t *args, json_t **result);
     ap_err (*oracle)(void *state, const json_t *args, json_t **result);
+    ap_err (*probe)(void *state, const json_t *args, json_t **result);
 } ap_target_ops;
 
 extern const ap_target_ops ap_target_cpu;

@@ -39,11 +39,8 @@ static ap_err dispatch(server *s, const char *op, const json_t *args, json_t **r
     const struct {
         const char *op;
         ap_err (*call)(void *, const json_t *, json_t **);
-    } table[] = {{"build", s->ops->build},
-                 {"load", s->ops->load},
-                 {"run", s->ops->run},
-                 {"profile", s->ops->profile},
-                 {"oracle", s->ops->oracle}};
+    } table[] = {{"build", s->ops->build},     {"load", s->ops->load},     {"run", s->ops->run},
+                 {"profile", s->ops->profile}, {"oracle", s->ops->oracle}, {"probe", s->ops->probe}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (table[i].call && strcmp(table[i].op, op) == 0) return table[i].call(s->state, args, result);
     return ap_err_new(AP_ERR_INTERNAL, "target %s has no request '%s'", s->ops->kind, op);
