@@ -171,6 +171,9 @@ static ap_err write_input(const aipc_artifact *a, size_t index, const aipc_tenso
     if (strcmp(given->dtype ? given->dtype : "", want->dtype) != 0)
         AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is %s, the contract wants %s", want->name,
                 given->dtype ? given->dtype : "nothing", want->dtype);
+    if ((!given->data && given->bytes > 0) || (!given->dims && given->rank > 0))
+        AP_FAIL(AP_ERR_INPUT_SHAPE, "input '%s' has no %s", want->name,
+                given->dims || !given->rank ? "data" : "dims");
     if (given->bytes != want->bytes || !ap_shape_equal(given->dims, given->rank, want->dims, want->rank)) {
         ap_buf have = {0}, need = {0};
         ap_shape_format(given->dims, given->rank < AP_MAX_RANK ? given->rank : AP_MAX_RANK, &have);

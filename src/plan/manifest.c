@@ -15,7 +15,10 @@ static ap_err check_tensor(const json_t *t, const char *what) {
     ap_dtype dtype = ap_dtype_from_name(ap_json_str(t, "dtype", ""));
     if (!ap_json_str(t, "name", NULL) || dtype == AP_DTYPE_NONE || !json_is_array(list) || rank > AP_MAX_RANK)
         return ap_err_new(AP_ERR_CORRUPT, AP_MANIFEST ": a tensor of its %s is malformed", what);
-    for (size_t i = 0; i < rank; i++) dims[i] = json_integer_value(json_array_get(list, i));
+    for (size_t i = 0; i < rank; i++) { // what is no integer is no size: -1 is refused below
+        const json_t *d = json_array_get(list, i);
+        dims[i] = json_is_integer(d) ? json_integer_value(d) : -1;
+    }
     ap_err bad = ap_shape_bytes(dtype, dims, rank, &bytes), err = NULL;
     if (bad)
         err = ap_err_new(AP_ERR_CORRUPT, AP_MANIFEST ": '%s': %s", ap_json_str(t, "name", ""),
