@@ -25,7 +25,7 @@ typedef struct htp_state {
     ap_session *warm;    // keeps the backend set up between probes; NULL until the first one
     const ap_soc *soc;
     ap_arena arena;
-    const char *backend, *system;
+    const char *backend, *system, *ir;
     char soc_model[16], arch[16];
 } htp_state;
 
@@ -54,6 +54,7 @@ static ap_err htp_open(const json_t *config, void **state) {
     dir = real;
     s->backend = ap_path_join(&s->arena, dir, "libQnnHtp.so");
     s->system = ap_path_join(&s->arena, dir, "libQnnSystem.so");
+    s->ir = ap_path_join(&s->arena, dir, "libQnnIr.so");
     snprintf(s->soc_model, sizeof s->soc_model, "%d", s->soc->soc_model);
     snprintf(s->arch, sizeof s->arch, "%d", s->soc->htp_version);
     AP_TRY(ap_engine_open(ort, &s->engine));
@@ -169,6 +170,7 @@ static ap_err write_dlc(htp_state *s, const ap_model *m, const ap_buf *bytes, co
     char *tmp = ap_path_join(&a, dir, "dlc");
     htp_options eo = base_options(s);
     put(&eo, "dump_qnn_ir_dlc", "1");
+    put(&eo, "qnn_ir_backend_path", s->ir); // else looked for by name, which depends on who opens libraries
     put(&eo, "dump_qnn_ir_dlc_dir", tmp);
     ap_session_options so = {.optimization = ORT_ENABLE_ALL, .no_fallback = true, .external_dir = m->dir};
     ap_err err = NULL;

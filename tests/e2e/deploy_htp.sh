@@ -11,7 +11,7 @@ asks "$tmp/conv/report.json" "htp report" <<'PY'
 tools := [x["name"] for x in d["tools"]] == ["onnxruntime", "onnxruntime-qnn"]
 soc := t["soc"]["soc_model"] == 57 and t["soc"]["htp_version"] == 75 and t["soc"]["name"] == "SM8650" and t["soc"]["fp16"] is True
 precision := t["precision"] == "fp16"
-stages := [s["stage"] for s in t["stages"]] == ["build", "align", "quantize", "trace", "profile"]
+stages := [s["stage"] for s in t["stages"]] == ["build", "align", "trace", "quantize", "profile"]
 every node is on the target := t["placement"]["share"] == 1.0 and all(n["where"] == "htp:sm8650" for n in t["placement"]["nodes"])
 node names are the model's := {"conv0", "relu0", "conv1", "gap", "fc"} <= {n["name"] for n in t["placement"]["nodes"]}
 facts := {g["metric"]: g["verdict"] for g in t["gates"] if g["output"] is None} == dict.fromkeys(["runs_bit_equal","reload_bit_equal","share_on_target","soc_readback","contract"], "pass")
