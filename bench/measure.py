@@ -184,7 +184,7 @@ def main():
         graph_room(b)
     finally:
         shutil.rmtree(b.tmp, ignore_errors=True)
-    text = table(b)
+    text = table(b).replace(ROOT + os.sep, "")  # no path of one machine
     out = os.path.join(ROOT, "bench/results", datetime.date.today().isoformat() + ".md")
     with open(out, "w") as f:
         f.write(text)
