@@ -7,13 +7,15 @@
 #include "target/qnn_dump.h"
 #include "target/refusals.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_DUMP_BYTES ((size_t)512 << 20)
 
 typedef struct cost_model {
-    double matrix_macs_per_ms, dram_bytes_per_ms, vector_bytes_per_ms, layer_overhead_ms,
-        inference_overhead_ms, vtcm_bytes;
+    double matrix_macs_per_ms, dram_bytes_per_ms, vector_bytes_per_ms, nonlinear_bytes_per_ms;
+    double on_chip_bytes, layer_overhead_ms, inference_overhead_ms;
+    double version_rate; // what this version of the HTP reaches of the rest; 1 where nothing was measured
 } cost_model;
 
 static ap_err load_model(const ap_soc *soc, cost_model *m) {
@@ -23,35 +25,89 @@ static ap_err load_model(const ap_soc *soc, cost_model *m) {
     ap_err err = text ? ap_json_parse(text, len, "cost.json", AP_ERR_INTERNAL, &j)
                       : ap_err_new(AP_ERR_INTERNAL, "cost.json is missing");
     if (err) return err;
-    // Tera-operations count a multiply and an add: two operations are one MAC. 1 Tera/s = 1e9 a millisecond.
-    m->matrix_macs_per_ms = soc->fp16_tflops.value * 1e9 / 2.0 * ap_json_num(j, "matrix_efficiency", 0.4);
+    char version[16];
+    snprintf(version, sizeof version, "%d", soc->htp_version);
+    double rate = ap_json_num(json_object_get(j, "rate_of_htp_version"), version, 1);
+    double gflops =
+        soc->fp16_tflops.value * 1e3 * rate; // the units share a clock: all rates go with this one
+    m->version_rate = rate;
+    // Two operations are one MAC; 1 Giga a second = 1e6 a millisecond.
+    m->matrix_macs_per_ms = gflops * 1e6 / 2.0 * ap_json_num(j, "matrix_efficiency", 1);
     m->dram_bytes_per_ms = soc->dram_gbps.value * 1e6;
-    m->vector_bytes_per_ms = ap_json_num(j, "vector_gbps", 400) * 1e6;
-    m->vtcm_bytes = (double)soc->vtcm_mib * 1048576.0 * ap_json_num(j, "vtcm_share_for_activations", 0.5);
-    m->layer_overhead_ms = ap_json_num(j, "layer_overhead_us", 1) / 1e3;
-    m->inference_overhead_ms = ap_json_num(j, "inference_overhead_us", 150) / 1e3;
+    m->vector_bytes_per_ms = gflops * 1e6 * ap_json_num(j, "vector_bytes_per_flop", 0.15);
+    m->nonlinear_bytes_per_ms = gflops * 1e6 * ap_json_num(j, "nonlinear_bytes_per_flop", 0.004);
+    m->on_chip_bytes = (double)soc->vtcm_mib * 1048576.0 * ap_json_num(j, "on_chip_vtcm_multiple", 2);
+    m->layer_overhead_ms = ap_json_num(j, "layer_overhead_us", 1) / 1e3 / rate;
+    m->inference_overhead_ms = ap_json_num(j, "inference_overhead_us", 300) / 1e3 / rate;
     json_decref(j);
     return NULL;
 }
 
+static bool is_one_of(const char *op, const char *const *list) {
+    for (; *list; list++)
+        if (strcmp(op, *list) == 0) return true;
+    return false;
+}
+
+// Folded into the op before it: no time of its own.
+static bool is_folded(const char *op) {
+    static const char *const ops[] = {"Relu", "Relu1", "Relu6", "ReluMinMax", NULL};
+    return is_one_of(op, ops);
+}
+
+// Several vector instructions an element: exponentials, divisions, roots, two passes over a row.
+static bool is_nonlinear(const char *op) {
+    static const char *const ops[] = {"Softmax",
+                                      "LogSoftmax",
+                                      "Gelu",
+                                      "LayerNorm",
+                                      "RmsNorm",
+                                      "InstanceNorm",
+                                      "GroupNorm",
+                                      "Sigmoid",
+                                      "Tanh",
+                                      "ElementWiseNeuron",
+                                      "ElementWiseExp",
+                                      "ElementWiseLog",
+                                      "ElementWisePower",
+                                      "ElementWiseSin",
+                                      "ElementWiseCos",
+                                      "HardSwish",
+                                      "ElementWiseDivide",
+                                      "L2Norm",
+                                      NULL};
+    return is_one_of(op, ops);
+}
+
+static double over(double work, double rate) {
+    return rate > 0 ? work / rate : 0;
+}
+
+// Milliseconds of a layer and what bounds it.
+static double layer_ms(const ap_qnn_layer *l, const cost_model *m, const char **bound) {
+    double activations = (double)l->activation_bytes, weights = (double)l->weight_bytes, dram = weights;
+    if (activations > m->on_chip_bytes) dram += activations;
+    double compute = over((double)l->macs, m->matrix_macs_per_ms), memory = over(dram, m->dram_bytes_per_ms);
+    double vector =
+        over(activations + weights, is_nonlinear(l->op) ? m->nonlinear_bytes_per_ms : m->vector_bytes_per_ms);
+    double slow = memory > vector ? memory : vector, ms = compute > slow ? compute : slow;
+    *bound = compute >= slow ? "compute" : "memory";
+    if (is_folded(l->op)) {
+        *bound = "overhead";
+        return 0;
+    }
+    if (ms < m->layer_overhead_ms) *bound = "overhead";
+    return ms + m->layer_overhead_ms;
+}
+
 static json_t *layer_json(const ap_qnn_layer *l, const cost_model *m) {
-    double touched = (double)l->activation_bytes + (double)l->weight_bytes;
-    double dram = (double)l->weight_bytes;
-    if ((double)l->activation_bytes > m->vtcm_bytes)
-        dram += (double)l->activation_bytes; // does not stay on chip
-    double compute = m->matrix_macs_per_ms > 0 ? (double)l->macs / m->matrix_macs_per_ms : 0;
-    double memory = m->dram_bytes_per_ms > 0 ? dram / m->dram_bytes_per_ms : 0;
-    double vector = m->vector_bytes_per_ms > 0 ? touched / m->vector_bytes_per_ms : 0;
-    double slow = memory > vector ? memory : vector;
-    const char *bound = compute >= slow ? "compute" : "memory";
-    double ms = compute >= slow ? compute : slow;
-    if (ms < m->layer_overhead_ms) bound = "overhead";
+    const char *bound = "";
+    double ms = layer_ms(l, m, &bound);
     char name[1024];
     ap_refusals_plain_name(l->name, name, sizeof name);
     return json_pack("{so,so,sI,sI,sI,sf,ss}", "name", ap_json_string(name), "op", ap_json_string(l->op),
                      "macs", (json_int_t)l->macs, "weight_bytes", (json_int_t)l->weight_bytes,
-                     "activation_bytes", (json_int_t)l->activation_bytes, "ms", ms + m->layer_overhead_ms,
-                     "bound", bound);
+                     "activation_bytes", (json_int_t)l->activation_bytes, "ms", ms, "bound", bound);
 }
 
 ap_err ap_cost_layers(const json_t *dump, const ap_soc *soc, json_t *layers) {
@@ -80,18 +136,25 @@ static void add_assumption(json_t *list, const char *what, double value, const c
 static json_t *assumptions(const ap_soc *soc, const cost_model *m) {
     json_t *list = json_array();
     add_assumption(list, "matrix units, fp16:", soc->fp16_tflops.value, "TFLOP/s", &soc->fp16_tflops);
-    add_assumption(list,
-                   "of which reached:", 100.0 * m->matrix_macs_per_ms / (soc->fp16_tflops.value * 1e9 / 2.0),
-                   "% (assumed)", NULL);
+    add_assumption(
+        list, "of which reached:", 100.0 * over(m->matrix_macs_per_ms, soc->fp16_tflops.value * 1e9 / 2.0),
+        "% (fitted)", NULL);
     add_assumption(list, "DRAM:", soc->dram_gbps.value, "GB/s", &soc->dram_gbps);
-    add_assumption(list, "vector units, bytes touched:", m->vector_bytes_per_ms / 1e6, "GB/s (assumed)",
-                   NULL);
-    add_assumption(list, "activations of a layer stay on chip up to", m->vtcm_bytes / 1048576.0,
-                   "MiB (half of VTCM, assumed)", NULL);
-    add_assumption(list, "overhead per layer", m->layer_overhead_ms * 1e3, "us (assumed)", NULL);
-    add_assumption(list, "overhead per inference", m->inference_overhead_ms * 1e3, "us (assumed)", NULL);
+    add_assumption(list, "moving and simple arithmetic, bytes touched:", m->vector_bytes_per_ms / 1e6,
+                   "GB/s (fitted)", NULL);
+    add_assumption(list, "softmax, norms and other nonlinear ops:", m->nonlinear_bytes_per_ms / 1e6,
+                   "GB/s (fitted)", NULL);
+    add_assumption(list, "a layer's activations stay on chip up to", m->on_chip_bytes / 1048576.0,
+                   "MiB (assumed)", NULL);
+    add_assumption(list, "overhead per layer", m->layer_overhead_ms * 1e3, "us (fitted)", NULL);
+    add_assumption(list, "overhead per inference", m->inference_overhead_ms * 1e3, "us (fitted)", NULL);
+    if (m->version_rate < 1 || m->version_rate > 1)
+        add_assumption(list, "all rates of this HTP version times", m->version_rate, "(fitted, one SoC)",
+                       NULL);
     json_array_append_new(
-        list, json_string("float tensors count 2 bytes an element; nothing overlaps between layers"));
+        list, json_string("fitted: to published latencies of eight float models, see docs/cost.md"));
+    json_array_append_new(list, json_string("float tensors count 2 bytes an element; Relu and clipping are "
+                                            "folded into the op before; nothing overlaps between layers"));
     return list;
 }
 

@@ -4,9 +4,9 @@
 // The emulator's cycle counts are host time, so nothing measured here can say how fast a device is. What is
 // known is the graph: multiply-accumulates, weight bytes and activation bytes of every layer. The model
 // (Williams, Waterman & Patterson 2009, "Roofline") takes per layer
-//   ms = max(MACs / matrix rate, DRAM bytes / DRAM bandwidth, touched bytes / vector bandwidth) + overhead
-// with the rates of the SoC table and the assumptions of data/cost.json. Every figure that is assumed is
-// listed.
+//   ms = max(MACs / matrix rate, DRAM bytes / DRAM bandwidth, touched bytes / vector rate) + overhead
+// with the rates of the SoC table and the figures of data/cost.json, which were fitted to published latencies
+// (docs/cost.md). Every figure that is assumed or fitted is listed.
 #ifndef AP_TARGET_COST_H
 #define AP_TARGET_COST_H
 
