@@ -164,6 +164,33 @@ typedef struct aipc_probe_options {
  * does wrong is a verdict in the document, not an error. */
 AIPC_API aipc_error *aipc_probe(aipc_context *c, const aipc_probe_options *o, char **document);
 
+/* ---- surgery ---- */
+typedef struct aipc_surgery_options {
+    size_t size; /* sizeof(aipc_surgery_options) */
+    const char *model;
+    const char *const *shapes; /* shapes, inputs, recipes as for deploy */
+    size_t shape_count;
+    const char *const *inputs;
+    size_t input_count;
+    const char *const *recipes;
+    size_t recipe_count;
+    const char *const *fixed; /* "INPUT=16000": the input is a switch that will always have this value */
+    size_t fixed_count;
+    const char *const *skip; /* names of passes that are not wanted */
+    size_t skip_count;
+    uint64_t seed;    /* of random inputs; 0: 1 */
+    const char *plan; /* plan.json to write; NULL: none */
+    const char *save; /* the model after surgery; NULL: not written */
+} aipc_surgery_options;
+/* Freezes shapes, folds constants, takes away what does nothing; every pass judged by the numbers. `document`
+ * is the plan. */
+AIPC_API aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *o, char **document);
+/* Runs a recorded plan again: the same bits, or an error that names what no longer holds. */
+AIPC_API aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan, const char *out,
+                                char **document);
+/* Two models side by side. */
+AIPC_API aipc_error *aipc_diff(const char *a, const char *b, char **document);
+
 /* ---- vendor runtimes ---- */
 AIPC_API aipc_error *aipc_runtime_list(aipc_context *c, char **document);
 AIPC_API aipc_error *aipc_runtime_install(aipc_context *c, const char *name, char **document);

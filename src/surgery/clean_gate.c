@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "surgery/clean_gate.h"
+
+#include "surgery/clean.h"
+#include "tensor/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct collect {
+    const ap_graph *g;
+    ap_tensor *list;
+} collect;
+
+static ap_err keep(void *user, const char *name, const ap_tensor *t) {
+    collect *c = user;
+    for (size_t i = 0; i < c->g->output_count; i++) {
+        if (strcmp(c->g->outputs[i]->name, name) != 0) continue;
+        ap_tensor_free(&c->list[i]);
+        return ap_dtype_bits(t->dtype) ? ap_tensor_clone(t, &c->list[i]) : NULL;
+    }
+    return NULL;
+}
+
+ap_err ap_outputs_run(const ap_surgery_oracle *o, ap_model *m, ap_outputs *out) {
+    ap_outputs all = {.sets = o->sets, .per_set = m->graph->output_count};
+    ap_err err = NULL;
+    all.list = ap_calloc(all.sets * all.per_set + 1, sizeof *all.list);
+    for (size_t i = 0; i < all.sets; i++) {
+        collect c = {m->graph, all.list + i * all.per_set};
+        AP_TRY(o->run(o->user, m, i, NULL, 0, false, keep, &c));
+    }
+    ap_outputs_free(out);
+    *out = all;
+    return NULL;
+done:
+    ap_outputs_free(&all);
+    return err;
+}
+
+void ap_outputs_free(ap_outputs *o) {
+    for (size_t i = 0; o->list && i < o->sets * o->per_set; i++) ap_tensor_free(&o->list[i]);
+    free(o->list);
+    *o = (ap_outputs){0};
+}
+
+typedef struct worst {
+    size_t unjudged;
+    bool bit_equal, close;
+    double sqnr_db, max_abs;
+} worst;
+
+static bool same_bits(const ap_tensor *a, const ap_tensor *b) {
+    return a->dtype == b->dtype && ap_shape_equal(a->dims, a->rank, b->dims, b->rank) &&
+           a->bytes == b->bytes && (!a->bytes || !memcmp(a->data, b->data, a->bytes));
+}
+
+static ap_err judge_one(const ap_tensor *want, const ap_tensor *have, worst *w) {
+    ap_metrics m;
+    if (!want->dtype && !have->dtype) {
+        w->unjudged++;
+        return NULL;
+    }
+    if (same_bits(want, have)) return NULL;
+    w->bit_equal = false;
+    if (want->dtype != have->dtype || !ap_shape_equal(want->dims, want->rank, have->dims, have->rank)) {
+        w->close = false;
+        w->sqnr_db = -INFINITY;
+        return NULL;
+    }
+    ap_err err = ap_metrics_compare(want, have, &m);
+    if (err) return err;
+    if (m.sqnr_db < w->sqnr_db) w->sqnr_db = m.sqnr_db;
+    if (m.max_abs > w->max_abs) w->max_abs = m.max_abs;
+    if (!ap_dtype_is_float(want->dtype) || m.nonfinite_mismatch || !(m.sqnr_db >= AP_CLEAN_ROUNDING_DB))
+        w->close = false;
+    return NULL;
+}
+
+ap_err ap_outputs_judge(const ap_outputs *want, const ap_outputs *have, ap_exactness e, json_t **gate,
+                        bool *passed) {
+    worst w = {.bit_equal = true, .close = true, .sqnr_db = INFINITY};
+    if (want->sets != have->sets || want->per_set != have->per_set)
+        return ap_err_new(AP_ERR_INTERNAL, "outputs of two models with different interfaces are compared");
+    for (size_t i = 0; i < want->sets * want->per_set; i++) {
+        ap_err err = judge_one(&want->list[i], &have->list[i], &w);
+        if (err) return err;
+    }
+    *passed = e == AP_EXACT ? w.bit_equal : w.close;
+    *gate = json_pack("{sI,sI,sI,sb,so,so,so,sb}", "sets", (json_int_t)want->sets, "outputs",
+                      (json_int_t)want->per_set, "unjudged", (json_int_t)w.unjudged, "bit_equal", w.bit_equal,
+                      "sqnr_db", ap_json_real(w.sqnr_db), "max_abs", ap_json_real(w.max_abs), "threshold_db",
+                      ap_json_real(e == AP_EXACT ? INFINITY : AP_CLEAN_ROUNDING_DB), "passed", *passed);
+    return NULL;
+}
+
+static void add_list(ap_sha256 *h, Onnx__ValueInfoProto *const *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = onnx__value_info_proto__get_packed_size(list[i]);
+        uint8_t *packed = ap_alloc(bytes);
+        onnx__value_info_proto__pack(list[i], packed);
+        ap_sha256_add(h, &bytes, sizeof bytes);
+        ap_sha256_add(h, packed, bytes);
+        free(packed);
+    }
+}
+
+ap_digest ap_interface_digest(const ap_model *m) {
+    const Onnx__GraphProto *g = m->proto->graph;
+    ap_sha256 h;
+    ap_sha256_init(&h);
+    ap_sha256_add(&h, &g->n_input, sizeof g->n_input);
+    add_list(&h, g->input, g->n_input);
+    add_list(&h, g->output, g->n_output);
+    return ap_sha256_finish(&h);
+}
