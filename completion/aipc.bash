@@ -10,7 +10,7 @@ _aipc_targets() {
     return 0
 }
 _aipc() {
-    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy inspect compare run profile doctor runtime targets help completion"
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
@@ -100,6 +100,62 @@ _aipc() {
             return
         fi
         _aipc_folders "$cur"
+        ;;
+    probe)
+        case $prev in
+        --shape) _aipc_nothing "$cur"; return ;;
+        --csv) _aipc_files "$cur"; return ;;
+        --html) _aipc_files "$cur"; return ;;
+        --timeout) _aipc_nothing "$cur"; return ;;
+        --threads) _aipc_nothing "$cur"; return ;;
+        --batch) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --all --shape --csv --html --fresh --timeout --threads --batch --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_targets "$cur"
+        ;;
+    surgery)
+        case $prev in
+        --output|-o) _aipc_files "$cur"; return ;;
+        --save) _aipc_files "$cur"; return ;;
+        --shape) _aipc_nothing "$cur"; return ;;
+        --fix) _aipc_nothing "$cur"; return ;;
+        --input) _aipc_files "$cur"; return ;;
+        --recipe) _aipc_nothing "$cur"; return ;;
+        --skip) _aipc_nothing "$cur"; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    apply)
+        case $prev in
+        --output|-o) _aipc_files "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    diff)
+        case $prev in
+        --context) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --context --all --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
         ;;
     doctor)
         case $prev in

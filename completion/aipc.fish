@@ -6,7 +6,7 @@ function __aipc_name_file
         echo $name$file
     end
 end
-set -g __aipc_commands deploy inspect compare run profile doctor runtime targets help completion
+set -g __aipc_commands deploy inspect compare run profile probe surgery apply diff doctor runtime targets help completion
 complete -c aipc -f
 complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
 complete -c aipc -n 'true' -l json -d 'print one JSON document'
@@ -47,6 +47,36 @@ complete -c aipc -f -n __fish_use_subcommand -a profile -d 'show where an artifa
 complete -c aipc -n '__fish_seen_subcommand_from profile' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'which target of the artifact (default the first)'
 complete -c aipc -n '__fish_seen_subcommand_from profile' -l top -s n -r -f -d 'only the N slowest layers, slowest first (default all, in graph order)'
 complete -c aipc -n '__fish_seen_subcommand_from profile' -F
+complete -c aipc -f -n __fish_use_subcommand -a probe -d 'ask a target which operators it takes, and whether it computes them right'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l all -d 'every operator and variant of the table'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l shape -r -f -d 'fixes a model\'s input shape (images=1,3,320,320) or a symbol (batch=1)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l csv -r -F -d 'also write the answers as CSV'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l html -r -F -d 'also write the support matrix as a page'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l fresh -d 'ask again what is known from before; the answers are not kept'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l timeout -r -f -d 'seconds after which a probe counts as hung (60)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l threads -r -f -d 'workers at once (one a processor)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l batch -r -f -d 'most probes in one graph (48)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -f
+complete -c aipc -n '__fish_seen_subcommand_from probe' -F
+complete -c aipc -f -n __fish_use_subcommand -a surgery -d 'freeze shapes, fold constants and clean a model; record every step'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l output -s o -r -F -d 'write the recorded steps here, for aipc apply'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l save -r -F -d 'write the model after surgery here'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l shape -r -f -d 'size of an input (images=1,3,320,320) or of a symbol (batch=1); repeatable'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l fix -r -f -d 'an input that is a switch and will always have this value (sr=16000); repeatable'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l input -r -f -a '(__aipc_name_file)' -d 'example data the gates run on (.npy, .pb, .raw, .jpg, .png); random without; repeatable'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l recipe -r -f -d 'how a picture becomes the tensor of an input; repeatable'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l skip -r -f -d 'leave a pass out; repeatable'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l seed -r -f -d 'of random inputs'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -F
+complete -c aipc -f -n __fish_use_subcommand -a apply -d 'run a recorded plan on its model again'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l output -s o -r -F -d 'where the model goes (required)'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -F
+complete -c aipc -n '__fish_seen_subcommand_from apply' -F
+complete -c aipc -f -n __fish_use_subcommand -a diff -d 'show two graphs side by side'
+complete -c aipc -n '__fish_seen_subcommand_from diff' -l context -r -f -d 'equal nodes shown around a difference (default 0)'
+complete -c aipc -n '__fish_seen_subcommand_from diff' -l all -d 'show equal nodes, too'
+complete -c aipc -n '__fish_seen_subcommand_from diff' -F
+complete -c aipc -n '__fish_seen_subcommand_from diff' -F
 complete -c aipc -f -n __fish_use_subcommand -a doctor -d 'check what is installed and which targets work here'
 complete -c aipc -f -n __fish_use_subcommand -a runtime -d 'list, install or remove vendor runtimes'
 complete -c aipc -n '__fish_seen_subcommand_from runtime' -f -a 'list install remove'
