@@ -104,7 +104,29 @@ static void join_opsets(const ap_probe_batch *b, ap_arena *a, Onnx__ModelProto *
     ap_map_free(&seen);
 }
 
-static ap_err write_model(const ap_probe_batch *b, const char *path) {
+// Gives the outputs the types the oracle found, where both value sets agree: a real model declares them, and
+// backends ask for them.
+static void declare_outputs(Onnx__GraphProto *g, const json_t *oracle, ap_arena *a) {
+    const json_t *sets = json_object_get(oracle, "outputs");
+    ap_map first = {0}, second = {0};
+    size_t i;
+    json_t *t;
+    json_array_foreach(json_array_get(sets, 0), i, t) ap_map_set(&first, ap_json_str(t, "name", ""), t);
+    json_array_foreach(json_array_get(sets, 1), i, t) ap_map_set(&second, ap_json_str(t, "name", ""), t);
+    for (i = 0; i < g->n_output; i++) {
+        const json_t *x = ap_map_get(&first, g->output[i]->name),
+                     *y = ap_map_get(&second, g->output[i]->name);
+        ap_value_type type;
+        if (!x || !json_equal(json_object_get(x, "dims"), json_object_get(y, "dims"))) continue;
+        ap_err err = ap_probe_make_type(x, &type); // no tensor: left open
+        if (!err) g->output[i] = ap_probe_make_value_info(a, g->output[i]->name, &type);
+        ap_err_free(err);
+    }
+    ap_map_free(&first);
+    ap_map_free(&second);
+}
+
+static ap_err write_model(const ap_probe_batch *b, const char *path, const json_t *oracle) {
     joiner j = {0};
     Onnx__ModelProto m;
     Onnx__GraphProto g;
@@ -121,6 +143,7 @@ static ap_err write_model(const ap_probe_batch *b, const char *path) {
     g.input = ap_arena_calloc(&j.arena, n.inputs + 1, sizeof *g.input);
     g.output = ap_arena_calloc(&j.arena, n.outputs + 1, sizeof *g.output);
     for (j.probe = 0; j.probe < b->count; j.probe++) append(&g, join_graph(&j, b->list[j.probe]->graph));
+    if (oracle) declare_outputs(&g, oracle, &j.arena);
     g.name = ap_arena_strdup(&j.arena, "probes");
     m.graph = &g;
     m.has_ir_version = 1;
@@ -170,7 +193,7 @@ done:
 ap_err ap_probe_batch_write(const ap_probe_batch *b, const char *dir, json_t **sets) {
     ap_arena a = {0};
     json_t *all = json_array();
-    ap_err err = write_model(b, ap_path_join(&a, dir, "model.onnx"));
+    ap_err err = write_model(b, ap_path_join(&a, dir, "oracle.onnx"), NULL);
     for (size_t s = 0; !err && s < AP_PROBE_SETS; s++) {
         json_t *list = json_array();
         json_array_append_new(all, list);
@@ -181,6 +204,13 @@ ap_err ap_probe_batch_write(const ap_probe_batch *b, const char *dir, json_t **s
         json_decref(all);
     else
         *sets = all;
+    return err;
+}
+
+ap_err ap_probe_batch_declare(const ap_probe_batch *b, const char *dir, const json_t *oracle) {
+    ap_arena a = {0};
+    ap_err err = write_model(b, ap_path_join(&a, dir, "target.onnx"), oracle);
+    ap_arena_release(&a);
     return err;
 }
 

@@ -6,7 +6,7 @@
 #include "surgery/probe.h"
 
 #define AP_PROBE_SETS 2    // value sets
-#define AP_PROBE_REPEATS 2 // runs of each
+#define AP_PROBE_REPEATS 2 // runs of the first one
 #define AP_PROBE_TOLERANCE 0.01
 #define AP_PROBE_INEXACT 0.02 // above: wrong
 
@@ -51,8 +51,10 @@ typedef struct ap_probe_batch {
     ap_probe **list; // probe i has the prefix "pI/" in all its names
     size_t count;
 } ap_probe_batch;
-// Writes model.onnx and the value sets into `dir`; *sets: [[TENSOR…], [TENSOR…]].
+// Writes oracle.onnx and the value sets into `dir`; *sets: [[TENSOR…], [TENSOR…]].
 AP_MUST ap_err ap_probe_batch_write(const ap_probe_batch *b, const char *dir, json_t **sets);
+// Writes target.onnx: the same with the outputs' types as the oracle found them.
+AP_MUST ap_err ap_probe_batch_declare(const ap_probe_batch *b, const char *dir, const json_t *oracle);
 // The probe a name of the batch's graph belongs to: its index, or SIZE_MAX.
 size_t ap_probe_batch_owner(const ap_probe_batch *b, const char *name);
 // The index of the one probe that `text` (an error message) names, or SIZE_MAX when it names none or several.
@@ -61,6 +63,7 @@ size_t ap_probe_batch_named(const ap_probe_batch *b, const char *text);
 // ---- judging (probe_judge.c)
 // Gives every probe of the batch its verdict from the target's answer and the oracle's. Reasons are kept in
 // `arena`.
+// A probe that is left without a verdict (UNASKED) has to be asked alone: what its node became has no name.
 AP_MUST ap_err ap_probe_judge(const ap_probe_batch *b, const json_t *target, const json_t *oracle,
                               const json_t *sets, double tolerance, ap_arena *arena);
 // Verdict with a reason (copied, cleaned of our prefixes).

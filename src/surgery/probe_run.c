@@ -68,7 +68,8 @@ static ap_err call(lane *l, bool oracle, const char *dir, json_t *sets, json_t *
     char *out = ap_path_join(&a, dir, oracle ? "oracle" : "target");
     if (!err)
         err = ap_worker_call(oracle ? l->oracle : l->target, "probe",
-                             json_pack("{ss,ss,sO,si,sb}", "file", ap_path_join(&a, dir, "model.onnx"), "dir",
+                             json_pack("{ss,ss,sO,si,sb}", "file",
+                                       ap_path_join(&a, dir, oracle ? "oracle.onnx" : "target.onnx"), "dir",
                                        out, "sets", sets, "repeats", oracle ? 1 : AP_PROBE_REPEATS,
                                        "reference", oracle),
                              result);
@@ -97,6 +98,7 @@ static ap_err ask(lane *l, const ap_probe_batch *b, const char *dir, outcome *o)
         o->unfit = ap_err_new(AP_ERR_MODEL_INVALID, "%s", ap_json_str(failed, "message", "?"));
         return NULL;
     }
+    AP_TRY(ap_probe_batch_declare(b, dir, o->oracle));
     err = call(l, false, dir, o->sets, &o->target);
     if (is_death(err)) {
         o->died = err;
@@ -183,6 +185,14 @@ static ap_err settle_many(lane *l, const ap_probe_batch *b, const outcome *o) {
     return suspect != SIZE_MAX ? do_apart(l, b, suspect) : split(l, b);
 }
 
+// Probes the judge left open, one by one.
+static ap_err do_open(lane *l, const ap_probe_batch *b) {
+    ap_err err = NULL;
+    for (size_t i = 0; i < b->count && !err; i++)
+        if (b->list[i]->verdict == AP_PROBE_UNASKED) err = do_part(l, b, i, 1);
+    return err;
+}
+
 static ap_err do_batch(lane *l, const ap_probe_batch *b) {
     ap_arena a = {0};
     outcome o = {0};
@@ -203,6 +213,7 @@ static ap_err do_batch(lane *l, const ap_probe_batch *b) {
     else
         err = b->count == 1 ? settle_one(l, b, &o) : settle_many(l, b, &o);
 done:
+    if (!err && b->count > 1) err = do_open(l, b);
     outcome_release(&o);
     ap_err_free(ap_rmtree(dir));
     ap_arena_release(&a);

@@ -17,8 +17,9 @@
 //   profile {inputs: [TENSOR], dir}              → {unit, what, layers: [{name, op, value}]} or null
 //   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes, shapes_only} →
 //   {outputs: [TENSOR], chunks, vendor_us}
-//   probe   {file, sets: [[TENSOR]], repeats, reference, dir} → {placement, fallen: [piece],
-//   refused: [{node, op, reason}], outputs: [[TENSOR + stable]] (a set each), stage: open|run, error | null, open_us, vendor_us}; target/probe.h
+//   probe   {file, sets: [[TENSOR]], repeats (of set 0), reference, dir} → {placement, fallen: [piece],
+//   refused: [{node, op, reason}], outputs: [[TENSOR + stable]] (a set each), stage: open|run, error | null,
+//   open_us, vendor_us}; target/probe.h
 // TENSOR  {name, dtype, dims, file}
 // SPEC    {file, symbols: {name: size}, shapes: {input: dims}, extract: {inputs: [{name, dtype, dims}],
 // outputs: [name]}, outputs: [name]}
