@@ -33,13 +33,15 @@ static ap_err bits_equal(const json_t *a, const json_t *b, bool *equal) {
     return NULL;
 }
 
-static ap_err hash_outputs(const json_t *tensors, json_t **out) {
-    json_t *all = json_object(), *t;
-    size_t i;
+ap_err ap_deploy_hashes(const json_t *tensors, size_t count, json_t **out) {
+    json_t *all = json_object();
     ap_err err = NULL;
-    json_array_foreach((json_t *)(uintptr_t)tensors, i, t) {
+    for (size_t i = 0; i < count && i < json_array_size(tensors); i++) {
+        const json_t *t = json_array_get(tensors, i);
+        const char *file = ap_json_str(t, "file", NULL);
         ap_tensor x = {0};
-        AP_TRY(ap_npy_map(ap_json_str(t, "file", ""), &x));
+        if (!file) continue;
+        AP_TRY(ap_npy_map(file, &x));
         ap_digest h = ap_sha256_of(x.data, x.bytes);
         ap_tensor_free(&x);
         json_object_set_new(all, ap_json_str(t, "name", ""), json_string(h.hex));
@@ -121,13 +123,13 @@ static ap_err make_align(ap_deploy_target *t) {
     AP_TRY(bits_equal(t->runs[0], t->runs[1], &runs));
     AP_TRY(bits_equal(t->runs[0], t->reload, &reload));
     AP_TRY(measure(d->golden, t->runs[0], &metrics));
-    AP_TRY(hash_outputs(t->runs[0], &hashes));
+    AP_TRY(ap_deploy_hashes(t->runs[0], SIZE_MAX, &hashes));
     t->align = json_pack("{sb,sb,sO,sO}", "runs_equal", runs, "reload_equal", reload, "metrics", metrics,
                          "output_sha256", hashes);
     double seconds = t->align_seconds + (double)(ap_now_us() - start) / 1e6;
-    t->align_stage =
-        ap_stage_json("align", t, t->align_key, seconds, t->align_vendor_s, 0, NULL,
-                      json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key), NULL);
+    t->align_stage = ap_stage_json("align", t, t->align_key, seconds, t->align_vendor_s, 0, NULL,
+                                   json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key),
+                                   json_incref(hashes));
     AP_TRY(commit_align(t));
 done:
     json_decref(metrics);

@@ -38,11 +38,24 @@ static void adopt(ap_deployment *d, const json_t *record, const char *dir) {
     d->baseline_stage = json_incref(json_object_get(record, "stage"));
 }
 
+// What went in, hashed: the model, its shapes, each input's elements.
+static json_t *inputs_json(const ap_deployment *d) {
+    json_t *all = json_pack("{ss,sO}", "model", d->digest, "shapes", d->shapes), *in;
+    size_t i;
+    json_array_foreach(json_object_get(d->contract, "inputs"), i, in) {
+        ap_buf name = {0};
+        ap_buf_printf(&name, "input %s", ap_json_str(in, "name", "?"));
+        json_object_set(all, ap_buf_str(&name), json_object_get(in, "data_sha256"));
+        ap_buf_free(&name);
+    }
+    return all;
+}
+
 static ap_err run_golden(ap_deployment *d) {
     const ap_target_id cpu = ap_cpu_target();
     ap_arena a = {0};
     ap_worker *w = NULL;
-    json_t *result = NULL, *record = NULL;
+    json_t *result = NULL, *record = NULL, *hashes = NULL;
     char *work = NULL;
     double golden_s = 0;
     uint64_t start = ap_now_us();
@@ -53,9 +66,10 @@ static ap_err run_golden(ap_deployment *d) {
                              "tensors", wanted(d), "dir", work);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, &golden_s, &result));
     json_t *outputs = json_object_get(result, "outputs");
+    AP_TRY(ap_deploy_hashes(outputs, d->model->graph->output_count, &hashes));
     ap_tensors_to_names(outputs);
     json_t *stage = ap_stage_json("baseline", NULL, d->baseline_key, (double)(ap_now_us() - start) / 1e6, 0,
-                                  golden_s, NULL, json_pack("{ss}", "model", d->digest), NULL);
+                                  golden_s, NULL, inputs_json(d), json_incref(hashes));
     record = json_pack("{so,sO}", "stage", stage, "outputs", outputs);
     char *dir = NULL;
     AP_TRY(ap_store_commit(&d->store, d->baseline_key, work, record, &a, &dir));
@@ -66,6 +80,7 @@ done:
     ap_store_discard(work);
     json_decref(result);
     json_decref(record);
+    json_decref(hashes);
     ap_arena_release(&a);
     if (ap_err_code(err) == AP_ERR_MODEL_INVALID && d->o->shape_count)
         err = ap_err_hint(err, "the sizes given with --shape may not fit each other, or the model");

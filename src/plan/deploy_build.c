@@ -28,8 +28,8 @@ static char *metric_of_build(const json_t *result, const char *target, ap_arena 
     return ap_arena_printf(a, "%zu/%zu nodes on target", on, total);
 }
 
-// Size and hash of what was built, for the manifest.
-static ap_err hash_files(const char *dir, json_t *files) {
+// Size and hash of what was built, for the manifest and the journal.
+static ap_err hash_files(const char *dir, json_t *files, json_t *stage) {
     ap_arena a = {0};
     json_t *f;
     size_t i;
@@ -42,6 +42,8 @@ static ap_err hash_files(const char *dir, json_t *files) {
         AP_TRY(ap_sha256_file(path, &h));
         json_object_set_new(f, "bytes", json_integer((json_int_t)bytes));
         json_object_set_new(f, "sha256", json_string(h.hex));
+        json_object_set_new(json_object_get(stage, "outputs"), ap_json_str(f, "file", ""),
+                            json_string(h.hex));
     }
 done:
     ap_arena_release(&a);
@@ -70,7 +72,7 @@ static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
         json_object_set_new(stage, "verdict", json_string("fail"));
         goto done;
     }
-    AP_TRY(hash_files(work, json_object_get(result, "files")));
+    AP_TRY(hash_files(work, json_object_get(result, "files"), stage));
     record = json_pack("{sO,sO}", "stage", stage, "result", result);
     AP_TRY(ap_store_commit(&d->store, t->build_key, work, record, &a, &dir));
     work = NULL;
