@@ -21,6 +21,8 @@ contract outputs := d["contract"]["outputs"] == [{"name": "y", "dtype": "float32
 shared stages := [s["stage"] for s in d["stages"]] == ["baseline", "interface"]
 stages of a target := [s["stage"] for s in t["stages"]] == ["build", "align", "quantize", "profile"]
 fields of a stage := all(set(s) >= {"stage","target","verdict","cached","key","seconds","time","key_metric","inputs","outputs"} for s in d["stages"] + t["stages"])
+baseline says what went in := d["stages"][0]["inputs"]["model"] == d["model"]["sha256"] and d["stages"][0]["inputs"]["input x"] == d["contract"]["inputs"][0]["data_sha256"]
+and what came out := len(d["stages"][0]["outputs"]["y"]) == 64 and t["stages"][0]["outputs"]["model.onnx"] == t["artifact"]["files"][0]["sha256"] and len(t["stages"][1]["outputs"]["y"]) == 64
 quantize is skipped := t["stages"][2]["verdict"] == "skipped"
 target := t["target"] == "cpu" and t["verdict"] == "pass" and t["precision"] == "fp32" and t["soc"] is None
 gates := {g["metric"] for g in t["gates"] if g["output"] == "y"} >= {"cosine","sqnr_db","rel_to_max","nonfinite_mismatch","argmax_agree","top5_agree","max_abs","max_rel","nan_test","inf_test"}

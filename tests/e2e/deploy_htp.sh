@@ -76,6 +76,11 @@ mkdir "$tmp/moved" && cp -r "$tmp/external/htp-sm8650" "$tmp/external/manifest.j
 run run "$tmp/moved" -o "$tmp/moved-ran"
 same "an artifact needs nothing but its folder" 0 "$code"
 
+# ---- runtimes in a folder given relative to here
+mkdir "$tmp/here" && ln -s "$data" "$tmp/here/data" && cd "$tmp/here" || exit 1
+AIPC_DATA=data deploy 0 relative mlp.onnx --target htp:sm8650 --fresh
+cd "$root" || exit 1
+
 # ---- what cannot be
 deploy 11 old convnet.onnx --target htp:sm8350 --input "x=$nets/x9.npy"
 has "no fp16: said" "$err" "SM8350 (HTP v68) cannot run float models: it has no fp16"
