@@ -100,7 +100,8 @@ json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *
                       double vendor_s, double golden_s, const char *key_metric, json_t *inputs,
                       json_t *outputs); // steals inputs and outputs
 
-// {name: sha256 of its elements} of the first `count` tensors of a TENSOR list; what is no tensor is left out.
+// {name: sha256 of its elements} of the first `count` tensors of a TENSOR list; what is no tensor is left
+// out.
 AP_MUST ap_err ap_deploy_hashes(const json_t *tensors, size_t count, json_t **out);
 
 // The jobs.
