@@ -13,7 +13,7 @@ mkdir -p "$AIPC_WHEELS"
 cd "$tmp" || exit 1
 
 cc_flags() { pkg-config --cflags libprotobuf-c jansson; }
-cc_libs() { pkg-config --libs libprotobuf-c jansson libcrypto libzip libjpeg libpng; }
+cc_libs() { pkg-config --libs libprotobuf-c jansson libcrypto libzip libjpeg libpng sqlite3; }
 # A sanitized library wants sanitized helpers.
 san_flags() { if nm -a "$1/libaipc.a" 2>/dev/null | grep -q -m1 __asan_init; then echo "-fsanitize=address -fsanitize=undefined"; fi; }
 

@@ -8,7 +8,8 @@ real=$(ls "$data"/runtimes/sample-yolov8n-*/320n.onnx)
 photo=$(ls "$data"/runtimes/sample-photos-*/bus.jpg)
 yolo=("$real" --shape images=1,3,320,320 -i images="$photo")
 RANDOM=${SEED:-4711}
-if [[ ${AIPC_SAN:-} ]]; then ROUNDS=${ROUNDS:-3}; fi # five times slower
+npu_ms=(100 250 400) at_once=("" "--fresh")
+if [[ ${AIPC_SAN:-} ]]; then ROUNDS=${ROUNDS:-3} npu_ms=(400) at_once=("--fresh"); fi # five times slower
 
 # What a deployment is worth: the shipped files, the golden outputs, every gate's value.
 worth() { # OUT
@@ -61,7 +62,7 @@ if [[ -d $data/runtimes/onnxruntime-qnn-2.7.0 ]]; then
     run deploy -q -i x=m/x.npy -t htp:sm8650 -o npu m/good.onnx
     same "an undisturbed run for an NPU" "0|" "$code|$err"
     npu=$(cd npu && tr -d ' \n' <manifest.json | grep -o '"gates":\[[^]]*\]' && sha256sum golden/*)
-    for ms in 100 250 400; do
+    for ms in "${npu_ms[@]}"; do
         rm -rf "$AIPC_CACHE" npu-killed
         "$aipc" deploy -q -i x=m/x.npy -t htp:sm8650 -o npu-killed m/good.onnx >/dev/null 2>&1 &
         pid=$!
@@ -128,7 +129,7 @@ for object in "${objects[@]}"; do
 done
 
 # Two and four at once, a cold store, folders of their own.
-for options in "" "--fresh"; do
+for options in "${at_once[@]}"; do
     rm -rf "$AIPC_CACHE" at-once-*
     pids=()
     for i in 1 2 3 4; do

@@ -17,7 +17,9 @@ static void *open_it(void *dir) {
 
 static int fail(const char *what, aipc_error *e) {
     if (e) printf("not ok %s: %s\n", what, aipc_error_message(e));
-    return e != NULL;
+    const int failed = e != NULL;
+    aipc_error_free(e);
+    return failed;
 }
 
 int main(int argc, char **argv) {
