@@ -28,8 +28,10 @@ static char *gate_text(const json_t *step) {
     const json_t *gate = json_object_get(step, "gate");
     if (!gate) return cli_text("%s", doc_text(json_object_get(step, "error"), "message", "could not run"));
     if (doc_true(gate, "bit_equal")) return cli_text("bit-equal");
-    char *db = doc_format(gate, "sqnr_db", fmt_number), *text = cli_text("%s dB", db);
+    char *db = doc_format(gate, "sqnr_db", fmt_number), *abs = doc_format(gate, "max_abs", fmt_number);
+    char *text = cli_text("%s dB, max abs %s", db, abs);
     free(db);
+    free(abs);
     return text;
 }
 

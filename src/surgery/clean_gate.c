@@ -73,8 +73,8 @@ static ap_err judge_one(const ap_tensor *want, const ap_tensor *have, worst *w) 
     if (err) return err;
     if (m.sqnr_db < w->sqnr_db) w->sqnr_db = m.sqnr_db;
     if (m.max_abs > w->max_abs) w->max_abs = m.max_abs;
-    if (!ap_dtype_is_float(want->dtype) || m.nonfinite_mismatch || !(m.sqnr_db >= AP_CLEAN_ROUNDING_DB))
-        w->close = false;
+    bool near = m.sqnr_db >= AP_CLEAN_ROUNDING_DB || m.max_abs <= AP_CLEAN_ROUNDING_ABS;
+    if (!ap_dtype_is_float(want->dtype) || m.nonfinite_mismatch || !near) w->close = false;
     return NULL;
 }
 
@@ -88,10 +88,11 @@ ap_err ap_outputs_judge(const ap_outputs *want, const ap_outputs *have, ap_exact
         if (err) return err;
     }
     *passed = e == AP_EXACT ? w.bit_equal : w.close;
-    *gate = json_pack("{sI,sI,sI,sb,so,so,so,sb}", "sets", (json_int_t)want->sets, "outputs",
+    *gate = json_pack("{sI,sI,sI,sb,so,so,so,so,sb}", "sets", (json_int_t)want->sets, "outputs",
                       (json_int_t)want->per_set, "unjudged", (json_int_t)w.unjudged, "bit_equal", w.bit_equal,
                       "sqnr_db", ap_json_real(w.sqnr_db), "max_abs", ap_json_real(w.max_abs), "threshold_db",
-                      ap_json_real(e == AP_EXACT ? INFINITY : AP_CLEAN_ROUNDING_DB), "passed", *passed);
+                      ap_json_real(e == AP_EXACT ? INFINITY : AP_CLEAN_ROUNDING_DB), "threshold_abs",
+                      ap_json_real(e == AP_EXACT ? 0 : AP_CLEAN_ROUNDING_ABS), "passed", *passed);
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The passes `constants` and `shapes`. Which values are constant is proven (fold_flow.h); what they are is
-// read off the oracle. Only values that something else needs are kept: the chain behind them dies.
+// The passes `constants`, `shapes` and `weights`. Which values are constant is proven (fold_flow.h); what
+// they are is read off the oracle. Only values that something else needs are kept: the chain behind them
+// dies.
 #include "surgery/fold.h"
 
 #include "graph/inline.h"
@@ -81,6 +82,7 @@ typedef struct fold {
     ap_flow flow;
     ap_types types;
     unsigned allowed;   // flow bits a constant may have
+    bool exact;         // leave out what makes a kernel compute in another order
     size_t max_bytes;   // of one tensor
     size_t room;        // bytes the model may still grow by
     ap_map demanded;    // names a node that stays, a body or the interface needs
@@ -108,6 +110,17 @@ static bool is_settled(const ap_node *n) {
     return !strcmp(n->op, "Identity") && n->inputs[0] && n->inputs[0]->kind == AP_VALUE_INITIALIZER;
 }
 
+// Weights of recurrent layers: ONNX Runtime packs them once they are constant, and then sums in another
+// order.
+static bool is_packed(const ap_value *v) {
+    for (size_t i = 0; i < v->use_count; i++) {
+        const ap_node *n = v->uses[i].node;
+        if ((ap_node_is(n, "LSTM") || ap_node_is(n, "GRU") || ap_node_is(n, "RNN")) && v->uses[i].input > 0)
+            return true;
+    }
+    return false;
+}
+
 static bool affordable(fold *f, const ap_value *v, size_t *bytes) {
     const ap_value_type *t = ap_types_get(&f->types, v);
     if (!t || !ap_dtype_bits(t->dtype)) return false; // sequences, strings
@@ -127,11 +140,12 @@ static bool can_replace(fold *f, const ap_node *n) {
         if (!v) continue;
         if (!is_constant(f, v)) return false;
         if (!ap_map_has(&f->demanded, v->name)) continue;
+        if (f->exact && is_packed(v) && !ap_node_is(n, "Constant")) return false;
         if (!affordable(f, v, &bytes)) return false;
         sum += bytes;
     }
     // What only moves from a Constant node costs nothing.
-    if (!*n->domain && !strcmp(n->op, "Constant")) sum = 0;
+    if (ap_node_is(n, "Constant")) sum = 0;
     if (sum > f->room) return false;
     f->room -= sum;
     return true;
@@ -207,8 +221,9 @@ done:
     return err;
 }
 
-static ap_err run_fold(ap_model *m, const ap_pass_context *c, unsigned allowed, ap_pass_result *r) {
-    fold f = {.m = m, .c = c, .allowed = allowed};
+static ap_err run_fold(ap_model *m, const ap_pass_context *c, unsigned allowed, bool exact,
+                       ap_pass_result *r) {
+    fold f = {.m = m, .c = c, .allowed = allowed, .exact = exact};
     ap_err err = NULL;
     f.max_bytes = (size_t)ap_pass_param(c, "max_tensor_bytes", AP_FOLD_TENSOR_BYTES);
     f.room = (size_t)ap_pass_param(c, "max_growth_bytes", AP_FOLD_GROWTH_BYTES);
@@ -237,9 +252,15 @@ done:
 }
 
 ap_err ap_pass_constants(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
-    return run_fold(m, c, 0, r);
+    return run_fold(m, c, 0, true, r);
 }
 
 ap_err ap_pass_shapes(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
-    return run_fold(m, c, AP_FLOW_INPUT_SHAPE, r);
+    return run_fold(m, c, AP_FLOW_INPUT_SHAPE, true, r);
+}
+
+// What the exact passes had to leave. The constants have the same bits; what reads them may round
+// differently.
+ap_err ap_pass_weights(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
+    return run_fold(m, c, AP_FLOW_INPUT_SHAPE, false, r);
 }

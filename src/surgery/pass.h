@@ -81,6 +81,7 @@ ap_err ap_pass_noop(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_transpose(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_reshape(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_merge(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
+ap_err ap_pass_weights(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_batchnorm(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 
 #endif
