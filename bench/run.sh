@@ -15,7 +15,7 @@ mkdir -p "$build/bench" bench/results
 cc=${CC:-cc}
 flags="-std=c17 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow"
 $cc $flags bench/pss.c -o "$build/bench/pss"
-libs="libprotobuf-c jansson libcrypto libzip libjpeg libpng"
+libs="libprotobuf-c jansson libcrypto libzip libjpeg libpng sqlite3"
 $cc $flags -Isrc -Iinclude -I"$build/gen" $(pkg-config --cflags $libs) bench/bigmodel.c "$build/libaipc.a" \
     $(pkg-config --libs $libs) -lm -ldl -lpthread -o "$build/bench/bigmodel"
 exec python3 bench/measure.py --build "$build" --pairs "$pairs"

@@ -28,7 +28,7 @@ make_nets() {
         # shellcheck disable=SC2046
         "${CC:-gcc}" -std=c17 -O1 -g -D_GNU_SOURCE $(san_flags) -I"$root/src" -I"$root/include" -I"$build/gen" \
             $(pkg-config --cflags libprotobuf-c jansson) "$root/tests/e2e/make_nets.c" "$build/libaipc.a" -lcmocka \
-            $(pkg-config --libs libprotobuf-c jansson libcrypto libzip libjpeg libpng) -lm -ldl -lpthread -o "$program" &&
+            $(pkg-config --libs libprotobuf-c jansson libcrypto libzip libjpeg libpng sqlite3) -lm -ldl -lpthread -o "$program" &&
             "$program" "$nets" && touch "$nets/done"
     ) 9>"$build/tests/e2e/.lock" || { echo "not ok the models are made"; exit 1; }
 }
