@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stage 3 and the vendor half of stage 4: build for the target, run twice, reload in a fresh process and run
 // again.
-#include "base/hash.h"
 #include "plan/deploy.h"
 
 #include <string.h>
@@ -28,32 +27,23 @@ static char *metric_of_build(const json_t *result, const char *target, ap_arena 
     return ap_arena_printf(a, "%zu/%zu nodes on target", on, total);
 }
 
-// Size and hash of what was built, for the manifest and the journal.
-static ap_err hash_files(const char *dir, json_t *files, json_t *stage) {
-    ap_arena a = {0};
-    json_t *f;
-    size_t i;
-    ap_err err = NULL;
-    json_array_foreach(files, i, f) {
-        const char *path = ap_path_join(&a, dir, ap_json_str(f, "file", ""));
-        uint64_t bytes = 0;
-        ap_digest h;
-        AP_TRY(ap_file_size(path, &bytes));
-        AP_TRY(ap_sha256_file(path, &h));
-        json_object_set_new(f, "bytes", json_integer((json_int_t)bytes));
-        json_object_set_new(f, "sha256", json_string(h.hex));
-        json_object_set_new(json_object_get(stage, "outputs"), ap_json_str(f, "file", ""),
-                            json_string(h.hex));
+// Gives what was built its size and hash, for the manifest, out of the store's list of files.
+static void name_hashes(const json_t *stored, json_t *files, json_t *stage) {
+    size_t i, k;
+    json_t *f, *known;
+    json_array_foreach(files, i, f) json_array_foreach((json_t *)(uintptr_t)stored, k, known) {
+        const char *name = ap_json_str(f, "file", "");
+        if (strcmp(name, ap_json_str(known, "file", "?")) != 0) continue;
+        json_object_set(f, "bytes", json_object_get(known, "bytes"));
+        json_object_set(f, "sha256", json_object_get(known, "sha256"));
+        json_object_set(json_object_get(stage, "outputs"), name, json_object_get(known, "sha256"));
     }
-done:
-    ap_arena_release(&a);
-    return err;
 }
 
 static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
     ap_deployment *d = t->d;
     ap_arena a = {0};
-    json_t *result = NULL, *record = NULL;
+    json_t *result = NULL, *record = NULL, *files = NULL;
     char *work = NULL, *dir = NULL;
     double vendor_s = 0;
     uint64_t start = ap_now_us();
@@ -72,8 +62,9 @@ static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
         json_object_set_new(stage, "verdict", json_string("fail"));
         goto done;
     }
-    AP_TRY(hash_files(work, json_object_get(result, "files"), stage));
-    record = json_pack("{sO,sO}", "stage", stage, "result", result);
+    AP_TRY(ap_store_files(work, &a, &files));
+    name_hashes(files, json_object_get(result, "files"), stage);
+    record = json_pack("{sO,sO,sO}", "stage", stage, "result", result, "files", files);
     AP_TRY(ap_store_commit(&d->store, t->build_key, work, record, &a, &dir));
     work = NULL;
     pthread_mutex_lock(&d->step_lock);
@@ -82,6 +73,7 @@ static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
 done:
     ap_store_discard(work);
     json_decref(result);
+    json_decref(files);
     json_decref(record);
     ap_arena_release(&a);
     return err;

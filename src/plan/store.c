@@ -65,10 +65,14 @@ static ap_err read_record(const char *dir, ap_arena *a, json_t **out) {
     AP_TRY(ap_file_read(ap_path_join(a, dir, RECORD), MAX_RECORD, &text));
     AP_TRY(ap_record_parse(ap_buf_str(&text), text.len, &j));
     json_array_foreach(json_object_get(j, "files"), i, f) {
+        const char *path = ap_path_join(a, dir, ap_json_str(f, "file", ""));
         uint64_t bytes = 0;
-        AP_TRY(ap_file_size(ap_path_join(a, dir, ap_json_str(f, "file", "")), &bytes));
+        ap_digest h;
+        AP_TRY(ap_file_size(path, &bytes));
         if (bytes != (uint64_t)ap_json_int(f, "bytes", -1))
-            AP_FAIL(AP_ERR_CORRUPT, "a file of %s has another size", dir);
+            AP_FAIL(AP_ERR_CORRUPT, "%s has another size", path);
+        AP_TRY(ap_sha256_file(path, &h)); // whoever asks will read it anyway
+        if (strcmp(h.hex, ap_json_str(f, "sha256", "")) != 0) AP_FAIL(AP_ERR_CORRUPT, "%s was changed", path);
     }
     *out = j;
     j = NULL;
@@ -105,7 +109,7 @@ ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir) {
     return ap_mkdtemp(s->tmp, "stage", a, work_dir);
 }
 
-static ap_err list_files(const char *dir, ap_arena *a, json_t **out) {
+ap_err ap_store_files(const char *dir, ap_arena *a, json_t **out) {
     const char **names = NULL;
     size_t count = 0;
     json_t *list = json_array();
@@ -114,11 +118,13 @@ static ap_err list_files(const char *dir, ap_arena *a, json_t **out) {
     for (size_t i = 0; i < count; i++) {
         char *path = ap_path_join(a, dir, names[i]);
         uint64_t bytes = 0;
+        ap_digest h;
         if (ap_is_dir(path) || strcmp(names[i], RECORD) == 0) continue;
         AP_TRY(ap_file_size(path, &bytes));
+        AP_TRY(ap_sha256_file(path, &h));
         ap_file_flush(path);
-        json_array_append_new(
-            list, json_pack("{so,sI}", "file", ap_json_string(names[i]), "bytes", (json_int_t)bytes));
+        json_array_append_new(list, json_pack("{so,sI,ss}", "file", ap_json_string(names[i]), "bytes",
+                                              (json_int_t)bytes, "sha256", h.hex));
     }
     *out = list;
     list = NULL;
@@ -132,8 +138,10 @@ ap_err ap_store_commit(const ap_store *s, const char *key, const char *work_dir,
     char *path = ap_path_join(a, s->objects, key);
     json_t *files = NULL;
     ap_err err = NULL;
-    AP_TRY(list_files(work_dir, a, &files));
-    json_object_set(record, "files", files);
+    if (!json_object_get(record, "files")) {
+        AP_TRY(ap_store_files(work_dir, a, &files));
+        json_object_set(record, "files", files);
+    }
     AP_TRY(ap_json_save(ap_path_join(a, work_dir, RECORD), record));
     err = ap_file_rename(work_dir, path);
     if (err && ap_is_dir(path)) { // somebody else made the same thing meanwhile

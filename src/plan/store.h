@@ -21,14 +21,16 @@ void ap_store_close(ap_store *s);
 // SHA-256 of the canonical JSON.
 void ap_store_key(const json_t *inputs, char hex[65]);
 
-// *dir and *record are NULL when the result is not there. A result whose files are missing or have another
-// size counts as not there and is thrown away. *record is a new reference.
+// *dir and *record are NULL when the result is not there. A result whose files are missing or were changed
+// counts as not there and is thrown away. *record is a new reference.
 AP_MUST ap_err ap_store_get(const ap_store *s, const char *key, ap_arena *a, char **dir, json_t **record);
 // Throws a result away, so that the next one takes its place. Missing is fine.
 AP_MUST ap_err ap_store_drop(const ap_store *s, const char *key);
 // A fresh folder to work in.
 AP_MUST ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir);
-// Writes record.json (the list of files is added to `record`), makes all durable, and puts the folder in
+// What lies in a work folder: [{file, bytes, sha256}]; the files are flushed to the disk.
+AP_MUST ap_err ap_store_files(const char *work_dir, ap_arena *a, json_t **out);
+// Writes record.json (its `files` are added when they are not there yet), makes all durable, and puts the folder in
 // place. When another process was faster, its result stays and ours goes.
 AP_MUST ap_err ap_store_commit(const ap_store *s, const char *key, const char *work_dir, json_t *record,
                                ap_arena *a, char **dir);
