@@ -19,28 +19,29 @@ cli
 # Rooms that may include the public header. The command line includes nothing else of ours.
 public="plan api cli"
 
-for room in src/*/; do
-    room=${room#src/}
-    room=${room%/}
-    allowed=$(echo "$narrow" | awk -v r="$room" '$1 == r { $1 = ""; print; found = 1 } END { if (!found) print "?" }')
-    if [ "$allowed" = "?" ]; then
-        case " $order " in
-        *" $room "*) allowed=${order%%"$room"*} ;;
-        *) echo "src/$room: no room of the design (tools/check_layers.sh)"; exit 1 ;;
-        esac
-    fi
-    case " $public " in *" $room "*) allowed="$allowed aipc" ;; esac
-    find "src/$room" -name '*.[ch]' -exec grep -Hn '^ *# *include *"' {} + |
-        awk -v room="$room" -v allowed=" $allowed " '
-            # file:line:#include "target/spec.h"; without a folder: the same room, or what protoc-c made of graph/
-            {
-                split($0, quoted, "\"")
-                n = split(quoted[2], part, "/")
-                to = n > 1 ? part[1] : (part[1] ~ /\.pb-c\.h$/ ? "graph" : room)
-                if (to == ".." || (to != room && !index(allowed, " " to " "))) print
-            }'
-done >"${TMPDIR:-/tmp}/layers.$$"
-code=0
-if [ -s "${TMPDIR:-/tmp}/layers.$$" ]; then cat "${TMPDIR:-/tmp}/layers.$$"; code=1; fi
-rm -f "${TMPDIR:-/tmp}/layers.$$"
-exit $code
+broken=$(
+    for room in src/*/; do
+        room=${room#src/}
+        room=${room%/}
+        allowed=$(echo "$narrow" | awk -v r="$room" '$1 == r { $1 = ""; print; found = 1 } END { if (!found) print "?" }')
+        if [ "$allowed" = "?" ]; then
+            case " $order " in
+            *" $room "*) allowed=${order%%"$room"*} ;;
+            *) echo "src/$room: no room of the design (tools/check_layers.sh)"; continue ;;
+            esac
+        fi
+        case " $public " in *" $room "*) allowed="$allowed aipc" ;; esac
+        find "src/$room" -name '*.[ch]' -exec grep -Hn '^ *# *include *"' {} + |
+            awk -v room="$room" -v allowed=" $allowed " '
+                # file:line:#include "target/spec.h"; without a folder: the same room, or what protoc-c made of graph/
+                {
+                    split($0, quoted, "\"")
+                    n = split(quoted[2], part, "/")
+                    to = n > 1 ? part[1] : (part[1] ~ /\.pb-c\.h$/ ? "graph" : room)
+                    if (to == ".." || (to != room && !index(allowed, " " to " "))) print
+                }'
+    done
+)
+[ -z "$broken" ] && exit 0
+echo "$broken"
+exit 1
