@@ -19,7 +19,7 @@ for words in help --help -h "--color never"; do
 done
 if [[ $overview == *worker* ]]; then not_ok "worker is hidden" <<<"$overview"; else ok "worker is hidden"; fi
 
-commands="deploy inspect compare run profile doctor runtime targets help completion"
+commands="deploy inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
 for c in $commands; do
     has "the overview names $c" "$overview" "
   $c "
