@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Writes C source that holds the given files as bytes and implements src/base/data.h:
-#   tools/embed_data.sh data/*.json > build/gen/data_embedded.c
+#   tools/embed_data.sh data/*.json rules/*.rule > build/gen/data_embedded.c
 # Needs od and sed only, so that it works with any C compiler and without Python or xxd.
 set -eu
 export LC_ALL=C
@@ -27,6 +27,15 @@ done
 cat <<'C'
     {0, 0, 0}
 };
+
+const char *const *ap_data_names(void) {
+    static const char *const names[] = {
+C
+for f in "$@"; do echo "        \"${f##*/}\","; done
+cat <<'C'
+        0};
+    return names;
+}
 
 const char *ap_data_get(const char *name, size_t *len) {
     for (size_t i = 0; files[i].name; i++) {

@@ -21,7 +21,7 @@ bool ap_type_of(const ap_type_source *s, const ap_value *v, ap_value_type *out);
 
 typedef struct ap_fact {
     double lo, hi;       // -inf and inf: unknown
-    bool integral;       // every element is a whole number (infinities and NaN excluded)
+    bool integral;       // every finite element is a whole number
     bool notnan;         // no NaN
     bool finite;         // neither NaN nor infinities
     bool nonzero;        // no element is 0

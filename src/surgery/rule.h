@@ -272,6 +272,7 @@ void ap_rules_finish(ap_rules *r);
 const ap_rule *ap_rules_find(const ap_rules *r, const char *name); // NULL when absent
 // Rules whose root may be this operator ("" for ai.onnx). Borrowed.
 const ap_rule *const *ap_rules_for(const ap_rules *r, const char *domain, const char *op, size_t *count);
+ap_dtype ap_rule_dtype(const char *name); // "f32" as rules write it; NONE when it is none
 // Slot of a name of the rule; -1 when it has none.
 int ap_rule_slot(const ap_rule *r, const char *name);
 // "exact", "ulp 4 refines", ... of the first class.
