@@ -130,9 +130,14 @@ $(BUILD)/bin/conformance: tests/conformance/conformance.c $(BUILD)/libaipc.a
 	@echo "  TEST  $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $< $(BUILD)/libaipc.a $(PKG_LIBS) $(LDFLAGS) -o $@
 
+$(BUILD)/bin/surgery: tests/conformance/surgery.c $(BUILD)/libaipc.a
+	@mkdir -p $(@D)
+	@echo "  TEST  $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $< $(BUILD)/libaipc.a $(PKG_LIBS) $(LDFLAGS) -o $@
+
 unit-bins: $(UNIT_BIN)
 fuzz-bins: $(FUZZ_BIN)
-conformance-bin: $(BUILD)/bin/conformance
+conformance-bin: $(BUILD)/bin/conformance $(BUILD)/bin/surgery
 unit: $(UNIT_BIN)
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
 
@@ -193,4 +198,4 @@ help:
 
 .PHONY: all run check check-full fuzz bench unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
     clean help FORCE
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d $(BUILD)/bin/surgery.d
