@@ -132,27 +132,21 @@ static ap_err split(lane *l, const ap_probe_batch *b) {
     return err ? err : do_part(l, b, b->count / 2, b->count - b->count / 2);
 }
 
-// Names of nodes the provider refused are certain also when the session failed: they leave the batch.
-// Returns how many left; the others are at the front of the list.
-static size_t drop_refused(lane *l, const ap_probe_batch *b, const json_t *target) {
+// Brings the probes that the provider's log names as refused to the end of the list and returns how many they
+// are. What the log says is not the last word: an operator that is a function is refused, expanded, and
+// taken.
+static size_t refused_last(const ap_probe_batch *b, const json_t *target) {
     bool *refused = ap_calloc(b->count, sizeof *refused);
-    size_t i, kept = 0;
+    ap_probe **order = ap_calloc(b->count, sizeof *order);
+    size_t i, kept = 0, last = b->count;
     json_t *n;
     json_array_foreach(json_object_get(target, "refused"), i, n) {
         size_t owner = ap_probe_batch_owner(b, ap_json_str(n, "node", ""));
-        if (owner == SIZE_MAX || refused[owner]) continue;
-        refused[owner] = true;
-        ap_probe_decide(b->list[owner], AP_PROBE_REFUSED, ap_json_str(n, "reason", NULL), &l->arena);
+        if (owner != SIZE_MAX) refused[owner] = true;
     }
-    for (i = 0; i < b->count; i++)
-        if (!refused[i]) {
-            ap_probe *p = b->list[i];
-            b->list[i] = b->list[kept];
-            b->list[kept++] = p;
-            bool r = refused[i];
-            refused[i] = refused[kept - 1];
-            refused[kept - 1] = r;
-        }
+    for (i = 0; i < b->count; i++) order[refused[i] ? --last : kept++] = b->list[i];
+    memcpy(b->list, order, b->count * sizeof *order);
+    free(order);
     free(refused);
     return b->count - kept;
 }
@@ -162,6 +156,12 @@ static void decide_death(lane *l, ap_probe *p, const ap_error *died) {
     ap_probe_decide(p, v, ap_err_message(died), &l->arena);
 }
 
+// Why a batch of one failed: the provider's reason is better than the library's.
+static const char *first_reason(const outcome *o) {
+    const json_t *refused = json_object_get(o->target, "refused");
+    return ap_json_str(json_array_get(refused, 0), "reason", o->error);
+}
+
 // A batch of one: what happened is its verdict.
 static ap_err settle_one(lane *l, const ap_probe_batch *b, const outcome *o) {
     ap_probe *p = b->list[0];
@@ -169,8 +169,8 @@ static ap_err settle_one(lane *l, const ap_probe_batch *b, const outcome *o) {
         ap_probe_decide(p, AP_PROBE_INVALID, ap_err_message(o->unfit), &l->arena);
     else if (o->died)
         decide_death(l, p, o->died);
-    else if (o->error && drop_refused(l, b, o->target) == 0)
-        ap_probe_decide(p, AP_PROBE_REFUSED, o->error, &l->arena);
+    else
+        ap_probe_decide(p, AP_PROBE_REFUSED, first_reason(o), &l->arena);
     return NULL;
 }
 
@@ -178,11 +178,14 @@ static ap_err settle_one(lane *l, const ap_probe_batch *b, const outcome *o) {
 static ap_err settle_many(lane *l, const ap_probe_batch *b, const outcome *o) {
     const char *words = o->unfit ? ap_err_message(o->unfit) : o->error;
     size_t suspect = words ? ap_probe_batch_named(b, words) : SIZE_MAX;
-    if (o->error) {
-        size_t left = drop_refused(l, b, o->target);
-        if (left) return do_part(l, b, 0, b->count - left);
+    if (suspect != SIZE_MAX) return do_apart(l, b, suspect);
+    size_t refused = o->error ? refused_last(b, o->target) : 0;
+    if (refused && refused < b->count) {
+        // The refused ones cannot be what failed: without them less is asked again.
+        ap_err err = do_part(l, b, 0, b->count - refused);
+        return err ? err : do_part(l, b, b->count - refused, refused);
     }
-    return suspect != SIZE_MAX ? do_apart(l, b, suspect) : split(l, b);
+    return split(l, b);
 }
 
 // Probes the judge left open, one by one.

@@ -325,6 +325,9 @@ static ap_err htp_run(void *state, const json_t *args, json_t **result) {
 static ap_err htp_probe(void *state, const json_t *args, json_t **result) {
     htp_state *s = state;
     htp_options eo = base_options(s);
+    // As in a deployment, where it is off because the CPU is: else Q and DQ at the graph's edge are left to
+    // it.
+    put(&eo, "offload_graph_io_quantization", "0");
     ap_probe_backend b = {.ep = EP, .options = eo.list, .option_count = eo.count};
     ap_err err = s->warm ? NULL : ap_probe_keep_warm(s->engine, &b, &s->warm);
     return err ? err : ap_engine_serve_probe(s->engine, &b, args, result);
