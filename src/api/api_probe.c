@@ -89,7 +89,7 @@ static ap_err add_ops(const aipc_probe_options *o, ap_probe_set *set) {
         ap_err err = ap_probe_add_table(set, o->ops[i], &added);
         if (err) return err;
         if (added) continue;
-        const char *near = ap_probe_nearest_op(o->ops[i]);
+        const char *near = ap_probe_nearest_op(o->ops[i], &set->arena);
         err = ap_err_new(AP_ERR_USAGE, "the table has no operator '%s'", o->ops[i]);
         return near ? ap_err_hint(err, "did you mean %s? A model is asked about by its file name", near)
                     : ap_err_hint(err, "aipc probe TARGET --all asks about every operator of the table");

@@ -101,8 +101,8 @@ AP_MUST ap_err ap_probe_add_node(ap_probe_set *s, ap_model *m, const ap_node *n,
 AP_MUST ap_err ap_probe_add_variant(ap_probe_set *s, const json_t *variant, int64_t default_opset);
 // Adds the built-in table's variants of `op` (any case; NULL: all). *added counts them.
 AP_MUST ap_err ap_probe_add_table(ap_probe_set *s, const char *op, size_t *added);
-// The nearest op of the table, for a hint; borrowed; NULL when none is near.
-const char *ap_probe_nearest_op(const char *word);
+// The nearest op of the table, for a hint; lives in `arena`; NULL when none is near.
+const char *ap_probe_nearest_op(const char *word, ap_arena *arena);
 
 // ---- asking
 typedef struct ap_probe_cache ap_probe_cache;

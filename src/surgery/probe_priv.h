@@ -10,7 +10,7 @@
 #define AP_PROBE_TOLERANCE 0.01
 #define AP_PROBE_INEXACT 0.02 // above: wrong
 
-// A new zeroed probe at the end of the set; pointers to others stay no longer valid.
+// A new zeroed probe at the end of the set; pointers to others are no longer valid.
 ap_probe *ap_probe_push(ap_probe_set *s);
 // Fills bytes, signature and key from the piece.
 void ap_probe_sign(ap_probe_set *s, ap_probe *p);

@@ -167,8 +167,7 @@ done:
     return err;
 }
 
-const char *ap_probe_nearest_op(const char *word) {
-    static char near[64]; // the name of an op; the same word gives the same text
+const char *ap_probe_nearest_op(const char *word, ap_arena *arena) {
     json_t *table = NULL, *v;
     size_t i, n = 0;
     ap_err err = load_table(&table);
@@ -180,8 +179,8 @@ const char *ap_probe_nearest_op(const char *word) {
     const char **names = ap_calloc(json_array_size(list) + 1, sizeof *names);
     json_array_foreach(list, i, v) names[n++] = ap_json_str(v, "op", "");
     const char *best = ap_nearest(word, names, n);
-    if (best) strncpy(near, best, sizeof near - 1);
+    best = ap_arena_strdup(arena, best);
     free(names);
     json_decref(table);
-    return best ? near : NULL;
+    return best;
 }

@@ -37,7 +37,7 @@ static void table_is_whole(void **state) {
     assert_true(added >= 10);
     must(ap_probe_add_table(&s, "Nonsense", &added));
     assert_int_equal(added, 0);
-    assert_string_equal(ap_probe_nearest_op("Conf"), "Conv");
+    assert_string_equal(ap_probe_nearest_op("Conf", &s.arena), "Conv");
     ap_map_free(&keys);
     ap_map_free(&ops);
     ap_probe_set_release(&s);
