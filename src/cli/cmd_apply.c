@@ -63,6 +63,7 @@ static const cli_option options[] = {
 
 static const cli_example examples[] = {
     {"run a recorded plan again", "aipc apply yolo.onnx plan.json -o clean.onnx"},
+    {"does the plan still hold?", "aipc -q apply yolo.onnx plan.json -o /dev/null"},
     {0},
 };
 

@@ -113,6 +113,7 @@ static const cli_option options[] = {
 
 static const cli_example examples[] = {
     {"what surgery did", "aipc diff yolo.onnx clean.onnx"},
+    {"with three equal nodes around each difference", "aipc diff --context 3 old.onnx new.onnx"},
     {0},
 };
 

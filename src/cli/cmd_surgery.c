@@ -160,7 +160,7 @@ static const cli_option options[] = {
 
 static const cli_example examples[] = {
     {"freeze, fold and clean a dynamic model",
-     "aipc surgery yolo.onnx --shape images=1,3,320,320 -o plan.json --save clean.onnx"},
+     "aipc surgery yolo.onnx --shape images=1,3,320,320 -o p.json --save c.onnx"},
     {"a model with a switch among its inputs",
      "aipc surgery vad.onnx --shape input=1,512 --fix sr=16000 -o plan.json"},
     {0},
