@@ -120,5 +120,4 @@ bool check_rule(parser *p, ap_rule *r);
 bool ap_builtin_arity(const char *name, size_t *min, size_t *max);
 const char *ap_builtin_nearest(const char *name);
 
-
 #endif
