@@ -4,6 +4,7 @@
 #include "device/runtime.h"
 #include "golden/contract.h"
 #include "golden/request.h"
+#include "plan/store.h"
 #include "plan/workers.h"
 #include "surgery/clean.h"
 #include "surgery/clean_worker.h"
@@ -28,6 +29,7 @@ typedef struct table {
     ap_model *model;
     char digest[65];
     json_t *shapes, *params, *warnings;
+    json_t *input_hashes; // of every set
     ap_runtime ort;
     ap_worker *worker;
     ap_worker_oracle asked;
@@ -36,7 +38,7 @@ typedef struct table {
 
 static ap_err table_open(aipc_context *c, const char *model, table *t) {
     ap_err err = NULL;
-    *t = (table){.c = c, .warnings = json_array()};
+    *t = (table){.c = c, .warnings = json_array(), .input_hashes = json_array()};
     AP_TRY(ap_mkdtemp(ap_path_scratch(&t->arena), "aipc-surgery", &t->arena, &t->dir));
     AP_TRY(ap_model_load(model, &t->model));
     AP_TRY(ap_model_digest(t->model, t->digest));
@@ -54,6 +56,7 @@ static void table_release(table *t) {
     json_decref(t->shapes);
     json_decref(t->params);
     json_decref(t->warnings);
+    json_decref(t->input_hashes);
     ap_arena_release(&t->arena);
 }
 
@@ -138,6 +141,8 @@ static ap_err make_sets(table *t, ap_input_request r, size_t wanted) {
         AP_TRY(ap_mkdirs(dir));
         AP_TRY(ap_contract_inputs(t->model, &r, dir, &inputs, &t->asked.inputs[i], t->warnings));
         t->asked.sets++;
+        for (size_t k = 0; k < json_array_size(inputs); k++)
+            json_array_append(t->input_hashes, json_object_get(json_array_get(inputs, k), "data_sha256"));
         json_decref(inputs);
         r.seed += 1000;
     }
@@ -193,32 +198,87 @@ done:
     return err;
 }
 
+// Runs the passes; the model goes to `save`.
+static ap_err operate(table *t, const aipc_surgery_options *o, const char *save, json_t **plan) {
+    ap_clean_options clean = {.params = t->params,
+                              .skip = o->skip,
+                              .skip_count = o->skip_count,
+                              .oracle = &t->oracle,
+                              .step = say_step,
+                              .user = t};
+    ap_cleaned done_model = {0};
+    json_t *report = NULL;
+    ap_err err = NULL;
+    AP_TRY(open_oracle(t));
+    AP_TRY(ap_clean(t->model, &clean, &done_model, &report));
+    if (save) AP_TRY(ap_model_save(done_model.model, save, NULL));
+    *plan = plan_of(t, o->model, &done_model, report);
+done:
+    json_decref(report);
+    ap_cleaned_release(&done_model);
+    return err;
+}
+
+// The result depends on this and nothing else.
+static void make_key(const table *t, const aipc_surgery_options *o, char key[65]) {
+    json_t *passes = json_object(), *skip = json_array();
+    for (const ap_pass *p = ap_passes; p->name; p++)
+        json_object_set_new(passes, p->name, json_integer(p->version));
+    for (size_t i = 0; i < o->skip_count; i++) json_array_append_new(skip, ap_json_string(o->skip[i]));
+    json_t *in = json_pack("{ss,si,ss,ss,sO,sO,sO,so,so,ss}", "stage", "surgery", "format", AP_PLAN_FORMAT,
+                           "aipc", AP_VERSION, "model", t->digest, "shapes", t->shapes, "params", t->params,
+                           "inputs", t->input_hashes, "passes", passes, "skip", skip, "ort", t->ort.sha256);
+    ap_store_key(in, key);
+    json_decref(in);
+}
+
+// The stage: plan and model from the store, or made and put there. *model is the file in the store.
+static ap_err stored(table *t, const aipc_surgery_options *o, json_t **plan, const char **model) {
+    ap_store store = {0};
+    json_t *record = NULL, *made = NULL;
+    char key[65], *dir = NULL, *work = NULL;
+    ap_err err = NULL;
+    AP_TRY(ap_store_open(t->c->cache_dir, &store));
+    make_key(t, o, key);
+    AP_TRY(ap_store_get(&store, key, &t->arena, &dir, &record));
+    if (!record) {
+        AP_TRY(ap_store_begin(&store, &t->arena, &work));
+        AP_TRY(operate(t, o, ap_path_join(&t->arena, work, "model.onnx"), &made));
+        record = json_pack("{ss,sO}", "stage", "surgery", "plan", made);
+        AP_TRY(ap_store_commit(&store, key, work, record, &t->arena, &dir));
+        work = NULL;
+    }
+    *plan = json_deep_copy(json_object_get(record, "plan"));
+    json_object_set_new(json_object_get(*plan, "source"), "file", ap_json_string(ap_path_base(o->model)));
+    *model = ap_path_join(&t->arena, dir, "model.onnx");
+done:
+    ap_store_discard(work);
+    json_decref(record);
+    json_decref(made);
+    ap_store_close(&store);
+    return err;
+}
+
 aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *o, char **document) {
     table t;
-    ap_cleaned done_model = {0};
-    json_t *report = NULL, *plan = NULL;
+    json_t *plan = NULL;
+    const char *model = NULL;
     ap_err err = NULL;
     AP_TRY(table_open(c, o->model, &t));
     AP_TRY(read_request(&t, o));
-    AP_TRY(open_oracle(&t));
-    size_t before = t.model->graph->node_count;
-    ap_clean_options clean = {.oracle = &t.oracle,
-                              .params = t.params,
-                              .skip = o->skip,
-                              .skip_count = o->skip_count,
-                              .step = say_step,
-                              .user = &t};
-    AP_TRY(ap_clean(t.model, &clean, &done_model, &report));
-    plan = plan_of(&t, o->model, &done_model, report);
+    // Files of weights beside a model stay where they are: such a result is not kept.
+    if (t.model->external.count)
+        AP_TRY(operate(&t, o, o->save, &plan));
+    else
+        AP_TRY(stored(&t, o, &plan, &model));
+    if (model && o->save) AP_TRY(ap_file_copy(model, o->save));
     if (o->plan) AP_TRY(ap_plan_save(o->plan, plan));
-    if (o->save) AP_TRY(ap_model_save(done_model.model, o->save, NULL));
-    json_object_set_new(plan, "nodes_before", json_integer((json_int_t)before));
+    json_object_set_new(plan, "nodes_before", json_integer((json_int_t)t.model->graph->node_count));
+    json_object_set_new(plan, "stored", ap_json_string(model));
     json_object_set(plan, "warnings", t.warnings);
     give(json_incref(plan), document);
 done:
-    json_decref(report);
     json_decref(plan);
-    ap_cleaned_release(&done_model);
     table_release(&t);
     return ap_err_stage(ap_err_subject(err, o->model), "surgery");
 }

@@ -26,6 +26,9 @@ EOF2
 
 if [[ -n $model ]]; then
     cleaned yolov8n 238 "$model" --shape images=1,3,320,320
+    asks "$tmp/yolov8n.doc" "stored" <<<'the stored model is the result := os.path.getsize(d["stored"]) == os.path.getsize("'"$tmp/yolov8n.onnx"'")'
+    run --json surgery "$model" --shape images=1,3,320,320 -o "$tmp/second.json"
+    same "a second run gives the same plan" 0 "$(cmp -s "$tmp/yolov8n.json" "$tmp/second.json"; echo $?)"
     run surgery "$model" --shape images=1,3,320,320
     has "the table names the pass" "$out" "shapes"
     has "the table names the verdict" "$out" "bit-equal"
