@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // bigmodel: makes a large ONNX model, and times aipc's graph room on it.
 //
-//   bigmodel make FILE [MB]            a chain of MatMul and Relu with about MB (150) of float32 weights in one file
-//   bigmodel copy IN OUT edited|kept   loads, saves, prints the seconds of each and the peak resident memory
+//   bigmodel make FILE [MB]            a chain of MatMul and Relu with about MB (150) of float32 weights in
+//   one file bigmodel copy IN OUT edited|kept   loads, saves, prints the seconds of each and the peak
+//   resident memory
 //
-// "kept" writes the model as it was loaded, whose bytes go out as they came. "edited" gives the batch symbol a number
-// first, so the whole message is packed again. Saving ends with fsync and rename, as everywhere in aipc.
+// "kept" writes the model as it was loaded, whose bytes go out as they came. "edited" gives the batch symbol
+// a number first, so the whole message is packed again. Saving ends with fsync and rename, as everywhere in
+// aipc.
 #include "base/proc.h"
 #include "graph/model.h"
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // buildcost: what the QNN graph of a model holds and what we say it takes, without running anything: only the
-// build goes to the worker. The emulator would run a large model for minutes, and the estimate does not need it.
+// build goes to the worker. The emulator would run a large model for minutes, and the estimate does not need
+// it.
 //
-//   buildcost AIPC DATA_DIR MODEL INPUT=1,3,224,224 TARGET...      one JSON document a line: {target, seconds, cost}
+//   buildcost AIPC DATA_DIR MODEL INPUT=1,3,224,224 TARGET...      one JSON document a line: {target,
+//   seconds, cost}
 //
 // AIPC is the program that is started as the worker.
 #include "base/file.h"
@@ -18,7 +20,8 @@ static json_t *shapes_of(const char *text) {
     char name[256];
     const char *eq = strchr(text, '=');
     snprintf(name, sizeof name, "%.*s", eq ? (int)(eq - text) : 0, text);
-    for (const char *p = eq; p; p = strchr(p + 1, ',')) json_array_append_new(dims, json_integer(atoll(p + 1)));
+    for (const char *p = eq; p; p = strchr(p + 1, ','))
+        json_array_append_new(dims, json_integer(atoll(p + 1)));
     json_object_set_new(shapes, name, dims);
     return shapes;
 }
@@ -36,11 +39,11 @@ static ap_err build_for(aipc_context *c, const char *model, const char *shape, c
     AP_TRY(ap_open_worker(c, &id, &setup, &w));
     uint64_t start = ap_now_us();
     AP_TRY(ap_worker_call(w, "build",
-                          json_pack("{s{ss,so},ss,ss}", "model", "file", model, "shapes", shapes_of(shape), "dir", dir,
-                                    "precision", "fp16"),
+                          json_pack("{s{ss,so},ss,ss}", "model", "file", model, "shapes", shapes_of(shape),
+                                    "dir", dir, "precision", "fp16"),
                           &result));
-    line = json_pack("{ss,sf,sO*,sO*}", "target", id.text, "seconds", (double)(ap_now_us() - start) / 1e6, "cost",
-                     json_object_get(result, "cost"), "refusal", json_object_get(result, "refusal"));
+    line = json_pack("{ss,sf,sO*,sO*}", "target", id.text, "seconds", (double)(ap_now_us() - start) / 1e6,
+                     "cost", json_object_get(result, "cost"), "refusal", json_object_get(result, "refusal"));
     json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     printf("\n");
     fflush(stdout);

@@ -4,8 +4,8 @@
 //   pss -o FILE [-i MILLISECONDS] -- COMMAND [ARG...]
 //
 // PSS (proportional set size, /proc/PID/smaps_rollup) splits a page that several processes share evenly among
-// them, so a sum over processes counts every page once. What it does not see: files in /dev/shm that nobody has
-// mapped at the moment; their growth is written beside it. FILE gets lines of `key value`, and one
+// them, so a sum over processes counts every page once. What it does not see: files in /dev/shm that nobody
+// has mapped at the moment; their growth is written beside it. FILE gets lines of `key value`, and one
 // `process PEAK_PSS_KB FIRST_MS LAST_MS WHAT` for each process that lived long enough to be seen.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// data: the files of data/ (SoC table, runtime pins, thresholds) and rules/, compiled into the program so that one
-// binary is enough and nothing is looked up in a share folder. tools/embed_data.sh writes the implementation.
+// data: the files of data/ (SoC table, runtime pins, thresholds) and rules/, compiled into the program so
+// that one binary is enough and nothing is looked up in a share folder. tools/embed_data.sh writes the
+// implementation.
 //
 // What it knows: names and bytes. What it never does: parse them.
 #ifndef AP_BASE_DATA_H

@@ -30,8 +30,8 @@ AP_MUST ap_err ap_store_drop(const ap_store *s, const char *key);
 AP_MUST ap_err ap_store_begin(const ap_store *s, ap_arena *a, char **work_dir);
 // What lies in a work folder: [{file, bytes, sha256}]; the files are flushed to the disk.
 AP_MUST ap_err ap_store_files(const char *work_dir, ap_arena *a, json_t **out);
-// Writes record.json (its `files` are added when they are not there yet), makes all durable, and puts the folder in
-// place. When another process was faster, its result stays and ours goes.
+// Writes record.json (its `files` are added when they are not there yet), makes all durable, and puts the
+// folder in place. When another process was faster, its result stays and ours goes.
 AP_MUST ap_err ap_store_commit(const ap_store *s, const char *key, const char *work_dir, json_t *record,
                                ap_arena *a, char **dir);
 void ap_store_discard(const char *work_dir); // best effort; NULL is fine

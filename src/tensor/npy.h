@@ -5,15 +5,16 @@
 
 #include "tensor/tensor.h"
 
-// Maps the file; `out` holds the mapping (or a copy, when the file's data is not aligned to its type). Fortran order and big-endian are refused with a hint.
-// Errors: INPUT_FILE (with byte offset), NOT_FOUND.
+// Maps the file; `out` holds the mapping (or a copy, when the file's data is not aligned to its type).
+// Fortran order and big-endian are refused with a hint. Errors: INPUT_FILE (with byte offset), NOT_FOUND.
 AP_MUST ap_err ap_npy_map(const char *path, ap_tensor *out);
 // The same from memory (borrows `data`); the fuzz target's door.
 AP_MUST ap_err ap_npy_parse(const void *data, size_t bytes, ap_tensor *out);
-// Types of 4 bits are stored as the bytes they are packed in, uint8 of one dimension: numpy has no half bytes. View the
-// data again under the true dtype and shape (ap_tensor_view) after reading.
+// Types of 4 bits are stored as the bytes they are packed in, uint8 of one dimension: numpy has no half
+// bytes. View the data again under the true dtype and shape (ap_tensor_view) after reading.
 AP_MUST ap_err ap_npy_write(const char *path, const ap_tensor *t); // atomic
-// Creates a .npy of the given type and shape, mapped writable: fill out->data, then ap_tensor_free. Not atomic.
+// Creates a .npy of the given type and shape, mapped writable: fill out->data, then ap_tensor_free. Not
+// atomic.
 AP_MUST ap_err ap_npy_create(const char *path, ap_dtype t, const int64_t *dims, size_t rank, ap_tensor *out);
 // A file of exactly the shape's bytes.
 AP_MUST ap_err ap_raw_map(const char *path, ap_dtype t, const int64_t *dims, size_t rank, ap_tensor *out);
