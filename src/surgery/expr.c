@@ -283,6 +283,16 @@ static ap_val eval_args(eval *e, const ap_expr *x) {
     return eval_call(e, x, args);
 }
 
+// What is not certain counts as no: `nonneg(x) ? 0 : lowest(f32)`.
+static ap_val eval_cond(eval *e, const ap_expr *x) {
+    bool silent = !*e->why;
+    ap_val c = eval_expr(e, x->args[0]);
+    if (silent && c.kind == AP_VAL_UNKNOWN) *e->why = 0;
+    if (c.kind != AP_VAL_BOOL && c.kind != AP_VAL_UNKNOWN)
+        return unknown(e, "a choice by what is neither true nor false");
+    return eval_expr(e, x->args[c.kind == AP_VAL_BOOL && c.b ? 1 : 2]);
+}
+
 static ap_val eval_kind(eval *e, const ap_expr *x) {
     switch (x->kind) {
     case AP_EXPR_INT: return val_int(x->i);
@@ -297,11 +307,7 @@ static ap_val eval_kind(eval *e, const ap_expr *x) {
     case AP_EXPR_CALL: return eval_args(e, x);
     case AP_EXPR_UNARY: return eval_unary(e, x);
     case AP_EXPR_BINARY: return eval_binary(e, x);
-    case AP_EXPR_COND: {
-        ap_val c = eval_expr(e, x->args[0]);
-        return c.kind == AP_VAL_BOOL ? eval_expr(e, x->args[c.b ? 1 : 2])
-                                     : unknown(e, "a choice by what is neither true nor false");
-    }
+    case AP_EXPR_COND: return eval_cond(e, x);
     case AP_EXPR_TENSOR: return eval_tensor(e, x);
     case AP_EXPR_EVAL: return eval_nodes(e, x);
     }
