@@ -67,11 +67,14 @@ bench: all
 
 # ---- compiling
 
-# Changes when the compiler or its options do; everything compiled depends on it.
+# Files that change when what they hold does. flags: the compiler and its options, everything compiled depends on it.
+# objects: the library's parts, so that one taken away (a source removed, other ROOMS) leaves the library, too.
 FLAGS_NOW = $(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS)
-$(BUILD)/flags: FORCE
+$(BUILD)/flags: HELD = $(FLAGS_NOW)
+$(BUILD)/objects: HELD = $(LIB_OBJ)
+$(BUILD)/flags $(BUILD)/objects: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@.new
+	@printf '%s\n' '$(subst ','\'',$(HELD))' >$@.new
 	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
 FORCE:
 
@@ -94,11 +97,11 @@ $(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(wildcard data/*.json rules/*
 	@echo "  GEN   data/*.json rules/*.rule"
 	$(Q)sh tools/embed_data.sh $(wildcard data/*.json rules/*.rule) > $@
 
-$(BUILD)/libaipc.a: $(LIB_OBJ)
+$(BUILD)/libaipc.a: $(LIB_OBJ) $(BUILD)/objects
 	@rm -f $@
 	$(Q)ar rcs $@ $(LIB_OBJ)
 
-$(SO): $(LIB_OBJ)
+$(SO): $(LIB_OBJ) $(BUILD)/objects
 	@echo "  LINK  $@"
 	$(Q)$(CC) -shared -Wl,-soname,libaipc.so.$(SOVERSION) $(SANFLAGS) $(LDFLAGS) $(LIB_OBJ) $(PKG_LIBS) -o $@
 	$(Q)ln -sf libaipc.so $(BUILD)/libaipc.so.$(SOVERSION)

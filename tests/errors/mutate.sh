@@ -5,11 +5,12 @@
 . "$(dirname "$0")/errors_lib.bash"
 models
 
-# The rooms that read models, with the sanitizers, in a folder below the build.
-san=$build/san
-[[ -f $san/libaipc.a ]] || san=$build/errors-san
+# The rooms that read models, with the sanitizers: the sanitized build of `make check` when there is one, else a small one.
+san=$build/san rooms=()
+[[ -f $san/libaipc.a ]] || { san=$build/errors-san; rooms=(ROOMS="base tensor graph"); }
 if [[ -n $(san_flags "$build") ]]; then san=$build; else
-    flock "$helpers/.lock" env -u MAKEFLAGS make -s -C "$root" -j2 BUILD="$san" ROOMS="base tensor graph" SAN=1 "$san/libaipc.a" \
+    # The folder is named as in the Makefile's own calls: other options would compile it anew.
+    flock "$helpers/.lock" env -u MAKEFLAGS make -s -C "$root" -j2 BUILD="${san#"$root"/}" "${rooms[@]}" SAN=1 "${san#"$root"/}/libaipc.a" \
         >"$tmp/make.log" 2>&1 || { tail -5 "$tmp/make.log" | not_ok "the sanitized library builds"; finish; }
 fi
 if [[ ! $san/mutate -nt $san/libaipc.a || ! $san/mutate -nt $here/mutate.c ]]; then
