@@ -153,7 +153,7 @@ sanitized() { # label, build folder, kind, sets of scripts
     local common=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_abort=0:exitcode=99:allocator_may_return_null=1
     (
         export AIPC=$full_build/$folder/aipc AIPC_BUILD=$full_build/$folder AIPC_SAN=$kind
-        export ASAN_OPTIONS=$common:detect_stack_use_after_return=1:log_path=$notes/asan TSAN_OPTIONS=$common:log_path=$notes/tsan
+        export ASAN_OPTIONS=$common:detect_stack_use_after_return=1:log_path=$notes/asan TSAN_OPTIONS=$common:log_path=$notes/tsan:suppressions=$root/tests/tsan.supp
         export UBSAN_OPTIONS=print_stacktrace=1:log_path=$notes/ubsan
         # The sanitizer's dlopen() is the caller then: libraries of a folder no longer find each other by $ORIGIN.
         for dir in "$AIPC_DATA"/runtimes/onnxruntime-qnn-*/; do export LD_LIBRARY_PATH=$dir; done

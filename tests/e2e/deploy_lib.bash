@@ -17,7 +17,12 @@ need() {
     done
 }
 
-san_flags() { if nm -a "$build/libaipc.a" 2>/dev/null | grep -q -m1 __asan_init; then echo "-fsanitize=address,undefined"; fi; }
+# The sanitizer the library was made with.
+san_flags() {
+    local marks
+    marks=$(nm -a "$build/libaipc.a" 2>/dev/null | grep -oE -m1 '__(asan|tsan)_init')
+    case $marks in __asan_init) echo "-fsanitize=address,undefined" ;; __tsan_init) echo "-fsanitize=thread" ;; esac
+}
 # The models, made once for a library; several scripts may come at once.
 make_nets() {
     local program=$build/tests/e2e/make_nets
