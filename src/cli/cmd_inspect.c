@@ -36,9 +36,7 @@ static char *dtypes_text(const json_t *doc) {
     char *all = cli_text("%s, %s", count, bytes);
     const char *dtype;
     json_t *n;
-    json_t *dtypes = json_object_get(doc, "weight_dtypes");
-    if (!dtypes) dtypes = json_object_get(doc, "dtypes");
-    json_object_foreach(dtypes, dtype, n) {
+    json_object_foreach(json_object_get(doc, "dtypes"), dtype, n) {
         char *longer = cli_text("%s%s%s", all, strstr(all, " of ") ? ", " : " of ", dtype);
         free(all);
         all = longer;
@@ -48,12 +46,25 @@ static char *dtypes_text(const json_t *doc) {
     return all;
 }
 
+/* "weights.bin (2.24 GiB), more.bin (12 MiB)" */
+static char *external_text(const json_t *files) {
+    char *all = NULL;
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        const json_t *file = json_array_get(files, i);
+        char *bytes = doc_format(file, "bytes", fmt_bytes);
+        char *longer =
+            cli_text("%s%s%s (%s)", all ? all : "", all ? ", " : "", doc_text(file, "name", "-"), bytes);
+        free(bytes);
+        free(all);
+        all = longer;
+    }
+    return all ? all : cli_text("-");
+}
+
 static void put_head(const json_t *doc) {
     const char *file = doc_text(doc, "file", "-"), *producer = doc_text(doc, "producer", "");
     char *bytes = doc_format(doc, "bytes", fmt_bytes), *nodes = doc_format(doc, "nodes", fmt_count);
-    double functions = 0, ir = 0;
-    if (!doc_number(doc, "functions", &functions)) /* a count, or their names */
-        functions = (double)json_array_size(json_object_get(doc, "functions"));
+    double functions = (double)json_array_size(json_object_get(doc, "functions")), ir = 0;
     (void)doc_number(doc, "ir_version", &ir);
     put_line("file", cli_text("%s, %s", file, bytes));
     put_line("format", cli_text("ONNX IR %.0f%s%s", ir, *producer ? ", made by " : "", producer));
@@ -67,7 +78,7 @@ static void put_head(const json_t *doc) {
         cli_text("%s", strcmp(macs, "-") == 0 ? "unknown until every dimension is fixed (--shape)" : macs));
     if (json_array_size(json_object_get(doc, "symbols"))) put_line("symbols", doc_join(doc, "symbols", ", "));
     if (json_array_size(json_object_get(doc, "external_files")))
-        put_line("weights in", doc_join(doc, "external_files", ", "));
+        put_line("weights in", external_text(json_object_get(doc, "external_files")));
     free(macs);
     free(nodes);
     free(bytes);

@@ -90,6 +90,8 @@ deploy 0 inside mlp.onnx --input "x=$nets/x16.npy"
 same_tensor "external data: the same answer" "$tmp/external/golden/output-0.npy" "$tmp/inside/golden/output-0.npy"
 if [[ -s $tmp/external/cpu/weights.bin ]]; then ok "the weights ship"; else ls "$tmp/external/cpu" | not_ok "the weights ship"; fi
 run run "$tmp/external" -o "$tmp/external-ran"
+if "$AIPC" inspect "$nets/external/model.onnx" | grep -q '^weights in  *weights.bin ([0-9.]* [KM]*i*B)$'; then ok "inspect names the weights file"
+else "$AIPC" inspect "$nets/external/model.onnx" | not_ok "inspect names the weights file"; fi
 same_tensor "external data: the artifact runs" "$tmp/external-ran/y.npy" "$tmp/inside/golden/output-0.npy"
 
 deploy 0 two two-io.onnx --input "a=$nets/a.npy" --input "idx=$nets/idx.npy"
