@@ -216,7 +216,7 @@ if [[ $lane == full ]]; then fuzz 60; else fuzz 4; fi
 
 if [[ $lane == full ]]; then
     export AIPC_UNDER_VALGRIND=1
-    unit "valgrind" "$build" "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+    unit "valgrind" "$build" "valgrind -q --suppressions=tests/valgrind.supp --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
     unset AIPC_UNDER_VALGRIND
     build_all "builds with ThreadSanitizer" BUILD="$build/tsan" CC=gcc SAN=thread all unit-bins
     unit "tsan" "$build/tsan"
