@@ -13,11 +13,11 @@
 
 // Runs small models for `axis_map`, `linear_map` and `eval`: computes all outputs of `piece`, in order, into
 // allocated tensors. Inputs are borrowed. May be slow: it is asked only after everything cheaper said yes.
-typedef struct ap_surgery_oracle {
+typedef struct ap_piece_oracle {
     ap_err (*run)(void *user, ap_model *piece, const ap_named_tensor *in, size_t in_count, ap_tensor *out,
                   size_t out_count);
     void *user;
-} ap_surgery_oracle;
+} ap_piece_oracle;
 
 // Everything a match is judged by. Zero entries: nothing known.
 typedef struct ap_match_env {
@@ -26,7 +26,7 @@ typedef struct ap_match_env {
     ap_type_source types;
     ap_facts *facts;                 // NULL: nothing known
     ap_dtype compute;                // what the target computes float32 in; NONE: float32
-    const ap_surgery_oracle *oracle; // NULL: rules that need it do not fit
+    const ap_piece_oracle *oracle; // NULL: rules that need it do not fit
     const ap_rule_step *skip;        // mutation test: this condition counts as true; NULL
 } ap_match_env;
 

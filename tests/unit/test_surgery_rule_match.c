@@ -313,7 +313,7 @@ static void moves_are_read_off_the_oracle(void **state) {
     ap_match_miss miss;
     assert_null(match_at(&env, y, &miss));
     assert_non_null(strstr(miss.text, "no oracle"));
-    ap_surgery_oracle oracle = {edge_pad, NULL};
+    ap_piece_oracle oracle = {edge_pad, NULL};
     env.oracle = &oracle;
     ap_match *m = match_at(&env, y, &miss);
     if (!m) fail_msg("%s", miss.text);

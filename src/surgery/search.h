@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// search: finds the cheapest chain of rules after which a target takes a piece of a graph and computes it
+// right.
+//
+// A piece is one or a few nodes with the types of their operands and what is certain about their values. A
+// state is the piece after some rules were applied; its verdict comes from the target itself (probe.h), the
+// whole state as one graph, so that fusions count. States are expanded where the target refused or erred,
+// best first, by: loss of exactness, added nodes, estimated bytes moved, names of the rules.
+//
+// What it never does: edit the user's graph, use a rule that is not proven, ask the same state twice.
+#ifndef AP_SURGERY_SEARCH_H
+#define AP_SURGERY_SEARCH_H
+
+#include "surgery/apply.h"
+#include "surgery/probe.h"
+
+// Is this rule proven here? Called before a rule's result is used; may run the proof. *proof: {..} of
+// prove.h.
+typedef struct ap_rule_judge {
+    ap_err (*proven)(void *user, const ap_rule *r, bool *yes, json_t **proof);
+    void *user;
+} ap_rule_judge;
+
+typedef struct ap_search_options {
+    const ap_rules *rules;
+    const ap_rule_judge *judge; // NULL: every rule counts as proven (tests)
+    const ap_piece_oracle *oracle;
+    const ap_probe_host *host;
+    ap_probe_cache *cache;
+    ap_dtype compute;
+    const char *backend;       // "qnn": rules whose `helps` name another backend only come last
+    size_t depth;              // longest chain; 0: 5
+    size_t expansions, probes; // 0: 200 and 64
+    double seconds;            // 0: 20
+    const json_t *banned;      // [{recipe, key, reason}]: not tried again
+} ap_search_options;
+
+// How a piece is repaired. Everything needed to do the same elsewhere.
+typedef struct ap_recipe {
+    json_t *chain; // [{rule, class, record, proof}] in order; record: apply.h
+    size_t nodes_before, nodes_after;
+    double error; // of the repaired piece on the target, against the piece as it was on the oracle
+    bool exact;   // all classes exact
+} ap_recipe;
+void ap_recipe_release(ap_recipe *r);
+
+// A piece cut out of a model around one node: names, constants and facts kept. `radius` 0: the node alone;
+// 1: with its makers; 2: with its users too, and so on; never across constants.
+typedef struct ap_piece {
+    ap_model *model;  // inputs and outputs declared with the measured types
+    const char *node; // name of the node in question
+    json_t *facts;    // {input: {lo, hi, integral, ...}} carried over from the model
+    char key[65];     // of the canonical form: equal keys, equal recipes
+    ap_arena arena;
+} ap_piece;
+AP_MUST ap_err ap_piece_cut(const ap_match_env *env, ap_node *n, size_t radius, ap_piece *out);
+void ap_piece_release(ap_piece *p);
+
+typedef struct ap_search_result {
+    bool found;
+    ap_recipe recipe;
+    ap_probe_verdict before; // of the piece as it was
+    const char *reason;      // why it was not taken, the target's words; in `arena`
+    json_t *tried;           // [{chain: [rule], verdict, reason}], the nearest first
+    json_t *stats;           // {expansions, probes, cached, seconds}
+    ap_arena arena;
+} ap_search_result;
+void ap_search_result_release(ap_search_result *r);
+
+// Errors: machinery only. Not finding anything is a result.
+AP_MUST ap_err ap_search_piece(const ap_piece *p, const ap_search_options *o, ap_search_result *out);
+
+// Applies a recipe to the place it was found at or to another with the same key. `env` is the whole model's.
+// *steps (may be NULL): records of kind "rule" for plan.json are appended. Error CONTRACT when it does not
+// fit there; the graph is then as before.
+AP_MUST ap_err ap_recipe_apply(const ap_recipe *r, const ap_match_env *env, ap_node *n, json_t *steps);
+
+#endif
