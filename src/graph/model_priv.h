@@ -6,6 +6,11 @@
 #include "graph/model.h"
 #include "graph/tree.h"
 
+// Some exporters write a dimension that is not fixed as this number. It is read as one without a name, like
+// ONNX Runtime does, and stays in the file as it is until somebody sets it. Other negative numbers are
+// refused.
+#define AP_OPEN_DIM (-1)
+
 // Builds m->graph over m->proto: values, nodes, uses, bodies; names nodes; puts every graph in order.
 AP_MUST ap_err ap_index_build(ap_model *m);
 void ap_index_free(ap_graph *g); // maps only, the rest lives in the model's arena; NULL is fine

@@ -149,6 +149,7 @@ static ap_err check_declared(const Onnx__ValueInfoProto *v) {
     for (size_t i = 0; i < shape->n_dim; i++) {
         const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
         if (d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) continue;
+        if (d->dim_value == AP_OPEN_DIM) continue;
         if (d->dim_value < 0) {
             ap_err err = ap_err_new(AP_ERR_MODEL_DIMS, "value \"%s\": dimension %zu is %lld", name, i,
                                     (long long)d->dim_value);

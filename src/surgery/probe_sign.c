@@ -80,7 +80,8 @@ static json_t *open_dims(const Onnx__ValueInfoProto *v, const ap_value_type *t) 
         v->type && v->type->tensor_type ? v->type->tensor_type->shape : NULL;
     for (size_t i = 0; i < t->rank; i++) {
         bool open = shape && i < shape->n_dim &&
-                    shape->dim[i]->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+                    (shape->dim[i]->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ||
+                     shape->dim[i]->dim_value < 0);
         json_array_append_new(dims, open ? json_string("?") : json_integer(t->dims[i]));
     }
     return dims;

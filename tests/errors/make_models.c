@@ -226,7 +226,7 @@ static void dim_models(void) {
     n->io[0].dim[0].dim_value = n->io[0].dim[1].dim_value = (int64_t)1 << 40;
     save(n, "input_overflow.onnx");
     n = good();
-    n->io[0].dim[0].dim_value = -1;
+    n->io[0].dim[0].dim_value = -2;
     save(n, "input_negative.onnx");
     n = good();
     n->io[0].dim[0].dim_value = (int64_t)1 << 40; // fits the arithmetic, not the machine

@@ -111,6 +111,32 @@ static void sets_an_input_shape(void **state) {
     done(m, again, &bytes);
 }
 
+// Some exporters write -1 where a dimension is not fixed.
+static void minus_one_is_open(void **state) {
+    bench *b = *state;
+    fresh(b);
+    input(b, "x", "-1,3,-1");
+    output(b, "y", "-1,3,-1");
+    inner(b, "a", "-1,3,4");
+    node(b, "na", "Relu", "x", "a");
+    node(b, "ny", "Relu", "a", "y");
+    ap_model *m = accepted(b);
+    ap_buf bytes = {0};
+    assert_shape(m, "x", "?,3,?");
+    assert_shape(m, "a", "?,3,4");
+    must(ap_model_bytes(m, &bytes)); // it stays as it is while nobody sets it
+    assert_int_equal(bytes.len, m->len);
+    assert_memory_equal(bytes.data, m->bytes, m->len);
+    ap_buf_clear(&bytes);
+    must_fail(ap_model_set_input_shape(m, "x", (int64_t[]){2, 4, 5}, 3), AP_ERR_INPUT_SHAPE,
+              "declared as ?x3x?");
+    must(ap_model_set_input_shape(m, "x", (int64_t[]){2, 3, 5}, 3));
+    ap_model *again = written(m, &bytes);
+    assert_shape(again, "x", "2,3,5");
+    assert_shape(again, "y", "?,3,?");
+    done(m, again, &bytes);
+}
+
 static void input_shape_errors(void **state) {
     bench *b = *state;
     vision(b);
@@ -327,11 +353,17 @@ static void part_owns_its_source(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BENCH_TEST(sets_a_symbol_everywhere), BENCH_TEST(symbol_errors),
-        BENCH_TEST(sets_an_input_shape),      BENCH_TEST(input_shape_errors),
-        BENCH_TEST(chooses_outputs),          BENCH_TEST(part_of_a_diamond),
-        BENCH_TEST(part_with_given_types),    BENCH_TEST(part_without_cuts),
-        BENCH_TEST(part_with_a_body),         BENCH_TEST(part_keeps_functions_and_domains),
+        BENCH_TEST(sets_a_symbol_everywhere),
+        BENCH_TEST(symbol_errors),
+        BENCH_TEST(minus_one_is_open),
+        BENCH_TEST(sets_an_input_shape),
+        BENCH_TEST(input_shape_errors),
+        BENCH_TEST(chooses_outputs),
+        BENCH_TEST(part_of_a_diamond),
+        BENCH_TEST(part_with_given_types),
+        BENCH_TEST(part_without_cuts),
+        BENCH_TEST(part_with_a_body),
+        BENCH_TEST(part_keeps_functions_and_domains),
         BENCH_TEST(part_owns_its_source),
     };
     return cmocka_run_group_tests_name("graph edit", tests, NULL, NULL);
