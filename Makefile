@@ -34,7 +34,7 @@ CPPFLAGS += -Isrc -Iinclude -I$(BUILD)/gen -D_GNU_SOURCE -DAP_VERSION='"$(VERSIO
 # Only what aipc.h marks with AIPC_API leaves the shared library.
 CFLAGS_ALL = -std=c17 -fPIC -fvisibility=hidden $(OPT) $(WARN) $(SANFLAGS) -MMD -MP $(CFLAGS)
 
-LIB_SRC := $(sort $(foreach r,$(filter-out cli,$(ROOMS)),$(wildcard src/$(r)/*.c)))
+LIB_SRC := $(sort $(foreach r,$(filter-out cli,$(ROOMS)),$(wildcard src/$(r)/*.c src/$(r)/*/*.c)))
 CLI_SRC := $(if $(filter cli,$(ROOMS)),$(sort $(wildcard src/cli/*.c)))
 GEN_SRC := $(if $(filter graph,$(ROOMS)),$(BUILD)/gen/onnx_subset.pb-c.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(GEN_SRC:.c=.o) $(BUILD)/gen/data_embedded.o
@@ -146,7 +146,7 @@ unit: $(UNIT_BIN)
 
 # ---- source form
 
-FORMATTED = $(wildcard src/*/*.[ch] include/aipc/*.h tests/*/*.[ch] examples/*.[ch])
+FORMATTED = $(wildcard src/*/*.[ch] src/*/*/*.[ch] include/aipc/*.h tests/*/*.[ch] examples/*.[ch])
 format:
 	clang-format -i $(FORMATTED)
 format-check:

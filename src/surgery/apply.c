@@ -2,6 +2,7 @@
 #include "surgery/apply.h"
 
 #include "surgery/match_priv.h"
+#include "surgery/native.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -181,25 +182,41 @@ static bool is_needed(const ap_value *v) {
     return v->use_count || v->is_output || v->used_by_subgraph;
 }
 
-// What takes the place of output `i` of the root; *now NULL when nothing does and nothing has to.
-static ap_err result_of(const build *b, made_outs *made, size_t i, ap_value **now) {
+// Everything a rule makes in place of its root.
+typedef struct replacement {
+    ap_value **values; // by output of the root; NULL: nothing takes its place
+    size_t count;
+} replacement;
+
+static ap_err build_text(build *b, replacement *to) {
     const ap_rule *r = b->m->rule;
-    ap_value *old = i < b->m->root->output_count ? b->m->root->outputs[i] : NULL;
-    *now = NULL;
-    if (!old) return NULL;
-    if (i < r->match[r->root].out_count && r->results[i].node != SIZE_MAX)
-        *now = made[r->results[i].node][r->results[i].output];
-    if (*now || !is_needed(old)) return NULL;
-    return refuse(b->m, ap_err_new(AP_ERR_REFUSED, "rule %s makes nothing for \"%s\", which is used", r->name,
-                                   old->name));
+    made_outs *made = NULL;
+    ap_err err = build_nodes(b, r->replace, r->replace_count, &made);
+    for (size_t i = 0; !err && i < to->count && i < r->match[r->root].out_count; i++)
+        if (r->results[i].node != SIZE_MAX) to->values[i] = made[r->results[i].node][r->results[i].output];
+    return err;
 }
 
-static ap_err check_results(build *b, made_outs *made, bool *known) {
+static ap_err build_replacement(build *b, replacement *to) {
+    const ap_rule *r = b->m->rule;
+    to->count = b->m->root->output_count;
+    to->values = ap_arena_calloc(&b->m->arena, to->count, sizeof(ap_value *));
+    if (!r->native) return build_text(b, to);
+    const ap_native *n = ap_native_find(r->native);
+    return n ? native_run(b, n, to->values)
+             : refuse(b->m, ap_err_new(AP_ERR_INTERNAL, "rule %s: there is no native rewrite %s", r->name,
+                                       r->native));
+}
+
+static ap_err check_results(build *b, const replacement *r, bool *known) {
     *known = true;
-    for (size_t i = 0; i < b->m->root->output_count; i++) {
-        ap_value *now;
-        ap_err err = result_of(b, made, i, &now);
-        if (!err && now) err = check_type(b, b->m->root->outputs[i], now, known);
+    for (size_t i = 0; i < r->count; i++) {
+        const ap_value *old = b->m->root->outputs[i];
+        if (!old || (!r->values[i] && !is_needed(old))) continue;
+        if (!r->values[i])
+            return refuse(b->m, ap_err_new(AP_ERR_REFUSED, "rule %s makes nothing for \"%s\", which is used",
+                                           b->m->rule->name, old->name));
+        ap_err err = check_type(b, old, r->values[i], known);
         if (err) return err;
     }
     return NULL;
@@ -207,13 +224,11 @@ static ap_err check_results(build *b, made_outs *made, bool *known) {
 
 // ---- the change itself
 
-static ap_err swap_results(build *b, made_outs *made) {
+static ap_err swap_results(build *b, const replacement *r) {
     ap_err err = NULL;
-    for (size_t i = 0; !err && i < b->m->root->output_count; i++) {
-        ap_value *now;
-        err = result_of(b, made, i, &now);
-        if (!err && now) err = ap_graph_replace_value(b->model->graph, b->m->root->outputs[i], now, NULL);
-    }
+    for (size_t i = 0; !err && i < r->count; i++)
+        if (b->m->root->outputs[i] && r->values[i])
+            err = ap_graph_replace_value(b->model->graph, b->m->root->outputs[i], r->values[i], NULL);
     return err;
 }
 
@@ -262,21 +277,18 @@ static ap_err apply(ap_match *m, const json_t *expect, ap_applied *out) {
     static const char *const fields[] = {"hash", "opset", "nodes", "binds", "before", NULL};
     build b = {.m = m, .model = m->env.model, .before = m->root, .e = {.m = m}};
     ap_applied done_ = {0};
-    made_outs *made = NULL;
+    replacement made = {0};
     bool committed = false;
     ap_err err = NULL;
-    if (!m->rule->replace)
-        return refuse(
-            m, ap_err_new(AP_ERR_REFUSED, "rule %s is native code, which is run elsewhere", m->rule->name));
     b.prefix = ap_arena_printf(&m->arena, "%s~%s", root_output(m->root), m->rule->family);
     done_.record = describe(m);
     if (expect) AP_TRY(compare(expect, done_.record, fields));
-    AP_TRY(build_nodes(&b, m->rule->replace, m->rule->replace_count, &made));
-    AP_TRY(check_results(&b, made, &done_.types_known));
+    AP_TRY(build_replacement(&b, &made));
+    AP_TRY(check_results(&b, &made, &done_.types_known));
     AP_TRY(check_after(&b, done_.record, expect));
     committed = true;
     declare_types(&b);
-    AP_TRY(swap_results(&b, made));
+    AP_TRY(swap_results(&b, &made));
     done_.removed_count = remove_matched(&b);
     done_.added = b.nodes;
     done_.added_count = b.node_count;

@@ -68,7 +68,7 @@ static const char *next_name(build *b) {
     return ap_graph_free_name(b->model->graph, base);
 }
 
-static ap_err add_const(build *b, const ap_tensor *t, ap_value **out) {
+ap_err build_const(build *b, const ap_tensor *t, ap_value **out) {
     ap_err err = ap_graph_add_initializer(b->model->graph, next_name(b), t, out);
     if (!err) remember_const(b, *out);
     return err;
@@ -131,7 +131,7 @@ static ap_err push_val(build *b, inputs *in, const ap_val *v) {
         if (!val_constant(&b->e, v, &t)) return refuse(b, "\"%s\" is no constant", v->value->name);
         {
             ap_value *copy = NULL;
-            ap_err err = add_const(b, &t, &copy);
+            ap_err err = build_const(b, &t, &copy);
             return err ? err : push(b, in, copy, nothing);
         }
     case AP_VAL_UNKNOWN: return refuse(b, "an operand is not known: %s", b->e.why);
@@ -216,7 +216,7 @@ static ap_err settle(build *b, const ap_op_schema *s, inputs *in) {
                 return refuse(b, "the element type of a constant of %s is not known; cast() says it", s->op);
             err = literal(b, v, dtype, &t);
         }
-        if (!err) err = add_const(b, t, &in->values[i]);
+        if (!err) err = build_const(b, t, &in->values[i]);
     }
     return err;
 }
@@ -335,6 +335,26 @@ static void remember_node(build *b, ap_node *n) {
     b->nodes[b->node_count++] = n;
 }
 
+ap_err build_op(build *b, const ap_op_schema *s, const ap_node_spec *spec, ap_node **out) {
+    const char *name = NULL;
+    ap_node_spec full = *spec;
+    full.op = s->op;
+    full.domain = s->domain;
+    full.before = b->before;
+    if (!*s->domain && b->model->opset < s->since)
+        return refuse(b, "%s needs opset %lld, the model has %lld", s->op, (long long)s->since,
+                      (long long)b->model->opset);
+    if (!full.outputs) {
+        name = next_name(b);
+        full.outputs = &name;
+    }
+    ap_err err = ap_graph_add_node(b->model->graph, &full, out);
+    if (err) return err;
+    remember_node(b, *out);
+    note_types(b, *out);
+    return NULL;
+}
+
 static ap_err add_node(build *b, const ap_rule_node *n, const ap_op_schema *s, inputs *in, made_outs outs) {
     attr_list attrs = {.count = 0};
     const char *names[16] = {0};
@@ -346,20 +366,15 @@ static ap_err add_node(build *b, const ap_rule_node *n, const ap_op_schema *s, i
     while (given && !in->values[given - 1]) given--;
     for (size_t i = 0; i < n->out_count && i < 16; i++)
         names[i] = n->outs[i].name || !i ? next_name(b) : NULL;
-    err = ap_graph_add_node(b->model->graph,
-                            &(ap_node_spec){.op = s->op,
-                                            .domain = s->domain,
-                                            .inputs = in->values,
-                                            .input_count = given,
-                                            .outputs = names,
-                                            .output_count = n->out_count,
-                                            .attrs = attrs.items,
-                                            .attr_count = attrs.count,
-                                            .before = b->before},
-                            &made);
+    err = build_op(b, s,
+                   &(ap_node_spec){.inputs = in->values,
+                                   .input_count = given,
+                                   .outputs = names,
+                                   .output_count = n->out_count,
+                                   .attrs = attrs.items,
+                                   .attr_count = attrs.count},
+                   &made);
     if (err) return err;
-    remember_node(b, made);
-    note_types(b, made);
     for (size_t i = 0; i < made->output_count; i++) outs[i] = made->outputs[i];
     return NULL;
 }
@@ -368,9 +383,6 @@ static ap_err build_node(build *b, const ap_rule_node *n, made_outs *made, made_
     const char *op = n->as_slot >= 0 ? b->m->slots[n->as_slot].s : n->ops[0];
     const ap_op_schema *s = ap_op_find(b->m->env.rules->ops, n->domain, op);
     if (!s) return refuse(b, "there is no operator %s", op);
-    if (!*s->domain && b->model->opset < s->since)
-        return refuse(b, "%s needs opset %lld, the model has %lld", op, (long long)s->since,
-                      (long long)b->model->opset);
     inputs *in = ap_calloc(1, sizeof *in);
     ap_err err = NULL;
     for (size_t i = 0; !err && i < n->arg_count; i++) err = push_arg(b, in, &n->args[i], made);

@@ -81,8 +81,16 @@ typedef struct build {
 // Adds the nodes; made[i] are node i's outputs (arrays in the match's arena), absent ones NULL.
 typedef ap_value **made_outs; // outputs of one node
 AP_MUST ap_err build_nodes(build *b, const ap_rule_node *nodes, size_t count, made_outs **made);
+// A constant; the tensor is copied.
+AP_MUST ap_err build_const(build *b, const ap_tensor *t, ap_value **out);
+// One node. op, domain and place are filled in; `outputs` NULL: one output with a fresh name. Error REFUSED
+// when the model's opset lacks the operator.
+AP_MUST ap_err build_op(build *b, const ap_op_schema *s, const ap_node_spec *spec, ap_node **out);
 bool build_type(build *b, const ap_value *v, ap_value_type *out);
 void build_undo(build *b); // takes back everything added
 void build_release(build *b);
+// native/builder.c
+struct ap_native;
+AP_MUST ap_err native_run(build *to, const struct ap_native *n, ap_value **results);
 
 #endif

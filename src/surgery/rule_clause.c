@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clauses, rules with their `for` copies, aliases, whole files.
 #include "base/log.h"
+#include "surgery/native.h"
 #include "surgery/rule_priv.h"
 
 #include <stdio.h>
@@ -195,8 +196,12 @@ static bool parse_replace(parser *p, ap_rule *r) {
 
 static bool parse_native(parser *p, ap_rule *r) {
     if (r->replace || r->native) return fail_here(p, "one replacement only");
+    ap_pos pos = peek(p)->pos;
     r->native = want_name(p, "the name of a native rewrite");
-    return r->native != NULL;
+    if (!r->native || ap_native_find(r->native)) return r->native != NULL;
+    const char *near = ap_native_nearest(r->native);
+    return fail_at(p, pos, "there is no native rewrite '%s'%s%s%s", r->native, near ? "; did you mean '" : "",
+                   near ? near : "", near ? "'?" : "");
 }
 
 static bool skip_for(parser *p) {
@@ -323,6 +328,7 @@ static void hash_rule(ap_rule *r) {
     ap_sha256_init(&h);
     ap_sha256_add(&h, r->name, strlen(r->name) + 1);
     ap_sha256_add(&h, r->text, strlen(r->text));
+    if (r->native) ap_sha256_add(&h, &ap_native_find(r->native)->version, sizeof(int));
     r->hash = ap_sha256_finish(&h);
 }
 
