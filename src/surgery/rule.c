@@ -77,6 +77,20 @@ ap_err ap_rules_load_builtin(ap_rules *r, ap_rule_problems *problems) {
     return NULL;
 }
 
+ap_err ap_rules_open(const char *dir, ap_rules **out, ap_rule_problems *problems) {
+    ap_rules *r = ap_rules_new();
+    ap_err err = NULL;
+    if (!dir && ap_is_dir("rules")) dir = "rules";
+    AP_TRY(ap_rules_load_builtin(r, problems));
+    if (dir) AP_TRY(ap_rules_load(r, dir, problems));
+    ap_rules_finish(r);
+    *out = r;
+    r = NULL;
+done:
+    ap_rules_free(r);
+    return err;
+}
+
 static void index_rule(ap_rules *r, ap_rule *rule) {
     const ap_rule_node *root = &rule->match[rule->root];
     for (size_t k = 0; k < root->op_count; k++) {

@@ -266,6 +266,10 @@ AP_MUST ap_err ap_rules_parse(ap_rules *r, const char *file, const char *text, s
 AP_MUST ap_err ap_rules_load(ap_rules *r, const char *path, ap_rule_problems *problems);
 // The rules compiled into the program.
 AP_MUST ap_err ap_rules_load_builtin(ap_rules *r, ap_rule_problems *problems);
+// The rules of the program and the user's: those of `dir` (a folder or a file), or with NULL of the folder
+// `rules` where the program was started, if there is one. Finished. A rule that stands in both, letter by
+// letter, counts once; another rule of a built-in's name is a problem.
+AP_MUST ap_err ap_rules_open(const char *dir, ap_rules **out, ap_rule_problems *problems);
 // Index and library hash; call once after the last load. ap_rules_parse after it needs another call.
 void ap_rules_finish(ap_rules *r);
 

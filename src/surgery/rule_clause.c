@@ -368,6 +368,13 @@ static void add_rule(parser *p, ap_rule *r) {
     ap_map_add(&lib->families, r->family, r);
 }
 
+// The same rule again, letter by letter, is no second rule: the program's own rules stand in a folder
+// `rules/`, too.
+static bool is_known_rule(parser *p, const char *family, const char *text) {
+    const ap_rule *other = ap_map_get(&p->lib->families, family);
+    return other && !strcmp(other->text, text);
+}
+
 static bool check_new_family(parser *p, const char *family, ap_pos pos, size_t copies) {
     const ap_rule *other = ap_map_get(&p->lib->families, family);
     if (other)
@@ -391,13 +398,13 @@ static void parse_rule(parser *p, const char **name_out) {
     size_t at = p->at, end = 0;
     fors *f = ap_calloc(1, sizeof *f);
     ap_rule **copies = NULL;
-    bool good = scan_rule(p, at, &end, f) && !p->failed && check_new_family(p, name, pos, f->copies);
+    bool good = scan_rule(p, at, &end, f) && !p->failed;
     const char *text = "";
-    if (good) {
-        copies = ap_calloc(f->copies, sizeof(ap_rule *));
+    if (good)
         text =
             ap_arena_strndup(p->a, p->src + p->toks[start].from, p->toks[end - 1].to - p->toks[start].from);
-    }
+    good = good && !is_known_rule(p, name, text) && check_new_family(p, name, pos, f->copies);
+    if (good) copies = ap_calloc(f->copies, sizeof(ap_rule *));
     for (size_t i = 0; good && i < f->copies; i++) {
         copies[i] = parse_copy(p, name, pos, at, end, f, i);
         good = copies[i] != NULL;
@@ -414,12 +421,18 @@ static void parse_rule(parser *p, const char **name_out) {
 
 // ---- aliases
 
+static bool same_alias(const rule_alias *a, const rule_alias *b) {
+    bool same = a->dtypes == b->dtypes && a->op_count == b->op_count;
+    for (size_t i = 0; same && i < a->op_count; i++) same = !strcmp(a->ops[i], b->ops[i]);
+    return same;
+}
+
 static bool parse_alias(parser *p) {
     ap_pos pos = peek(p)->pos;
     const char *name = want_name(p, "a name for the set");
     if (!name || !want_mark(p, "=")) return false;
-    if (ap_rule_dtype(name) || ap_map_has(&p->lib->aliases, name))
-        return fail_at(p, pos, "the name '%s' is taken", name);
+    const rule_alias *known = ap_map_get(&p->lib->aliases, name);
+    if (ap_rule_dtype(name)) return fail_at(p, pos, "the name '%s' is taken", name);
     rule_alias *a = ap_arena_calloc(p->a, 1, sizeof *a);
     do {
         ap_pos at = peek(p)->pos;
@@ -439,6 +452,7 @@ static bool parse_alias(parser *p) {
         if (a->dtypes && a->op_count)
             return fail_at(p, at, "a set holds element types or operators, not both");
     } while (take_mark(p, "|"));
+    if (known && !same_alias(known, a)) return fail_at(p, pos, "the name '%s' is taken", name);
     ap_map_set(&p->lib->aliases, name, a);
     return true;
 }

@@ -200,6 +200,7 @@ ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result)
         .tensors = name_count ? names : NULL,
         .tensor_count = name_count,
         .budget_bytes = (size_t)ap_json_int(args, "budget_bytes", 0),
+        .threads = (int)ap_json_int(args, "threads", 0),
         .sink = store_oracle_tensor,
         .user = &sink,
     };

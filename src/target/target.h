@@ -15,11 +15,10 @@
 //   load    {dir, manifest-free file names: [{file, role}]} → {io, vendor_us}; the loaded model is current
 //   run     {inputs: [TENSOR], dir}              → {outputs: [TENSOR], vendor_us}
 //   profile {inputs: [TENSOR], dir}              → {unit, what, layers: [{name, op, value}]} or null
-//   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes, shapes_only} →
-//   {outputs: [TENSOR], chunks, vendor_us}
-//   probe   {file, sets: [[TENSOR]], repeats (of set 0), reference, dir} → {placement, fallen: [piece],
-//   refused: [{node, op, reason}], outputs: [[TENSOR + stable]] (a set each), stage: open|run, error | null,
-//   open_us, vendor_us}; target/probe.h
+//   oracle  {model: SPEC, inputs: [TENSOR], tensors: [name] | null, dir, budget_bytes, threads, shapes_only}
+//   → {outputs: [TENSOR], chunks, vendor_us} probe   {file, sets: [[TENSOR]], repeats (of set 0), reference,
+//   dir} → {placement, fallen: [piece], refused: [{node, op, reason}], outputs: [[TENSOR + stable]] (a set
+//   each), stage: open|run, error | null, open_us, vendor_us}; target/probe.h
 // TENSOR  {name, dtype, dims, file}
 // SPEC    {file, symbols: {name: size}, shapes: {input: dims}, extract: {inputs: [{name, dtype, dims}],
 // outputs: [name]}, outputs: [name]}
