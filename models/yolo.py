@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""YOLO26n end to end and YOLO-World v2 s: ultralytics' architectures, seeded weights. The package is AGPL-3.0: it is
+fetched, used here, and nothing of it is shipped."""
+import math
+import os
+
+import numpy as np
+import torch
+from torch import nn
+
+from common import export, picture, seeded, settle_batchnorm, torchvision_models
+
+
+def settled(model, job, size):
+    """Statistics from two photos; classes spread as a trained head spreads them: most scores small, few near 1."""
+    photos = [torch.from_numpy(picture(job.file(k), size, size)) for k in ("photo", "photo2")]
+    model.train()
+    settle_batchnorm(model, lambda: model(torch.cat(photos)))
+    return model, photos[0]
+
+
+def spread_classes(heads, logits, mean=-6.0, std=2.0):
+    """Scales the last convolution of each class head so that its logits have `mean` and `std`."""
+    for head, level in zip(heads, logits):
+        last = head[-1]
+        scale = std / level.std()
+        last.weight.mul_(scale)
+        last.bias.copy_((last.bias - level.mean()) * scale + mean)
+
+
+def yolo26n(job):
+    torchvision_models()
+    from ultralytics.nn.tasks import DetectionModel
+
+    seeded()
+    size = job.shape("images")[2]
+    model, photo = settled(DetectionModel("yolo26n.yaml", verbose=False), job, size)
+    head = model.model[-1]
+    spread_classes(head.one2one_cv3, class_logits(model, head.one2one_cv3, photo))
+    head.export, head.format, head.end2end = True, "onnx", True
+    model.fuse(verbose=False)
+    export(model, [photo.numpy()], ["images"], ["output0"], job.model, opset=17, dynamo=False)
+    return {"images": photo.numpy()}
+
+
+def class_logits(model, heads, photo):
+    """What the class heads give for a photo, one tensor a level."""
+    seen = []
+    hooks = [h[-1].register_forward_hook(lambda m, i, o: seen.append(o)) for h in heads]
+    model(photo)
+    for h in hooks:
+        h.remove()
+    return seen
+
+
+def yolo_world(job):
+    torchvision_models()
+    from ultralytics.nn.tasks import WorldModel
+
+    seeded()
+    size = job.shape("images")[2]
+    model = WorldModel("yolov8s-worldv2.yaml", verbose=False)
+    # Prompts of 80 classes: unit vectors, as a CLIP text tower gives them.
+    model.txt_feats = nn.functional.normalize(torch.randn(1, 80, 512), dim=-1)
+    model, photo = settled(model, job, size)
+    head = model.model[-1]
+    head.export, head.format = True, "onnx"
+    model.fuse(verbose=False)
+    export(model, [photo.numpy()], ["images"], ["output0"], job.model, opset=17, dynamo=False)
+    return {"images": photo.numpy()}
