@@ -67,6 +67,9 @@ enum {
     X(INPUT_DTYPE, AP_EXIT_INPUT, "input-dtype", "wrong input data type")                                    \
     X(INPUT_NAN, AP_EXIT_INPUT, "input-nan", "NaN or Inf in an input")                                       \
     X(INPUT_FILE, AP_EXIT_INPUT, "input-file", "unreadable input file")                                      \
+    X(NO_CAPTURE, AP_EXIT_INPUT, "no-capture", "no call of a model was recorded")                            \
+    X(RECORDING, AP_EXIT_INPUT, "recording", "not a usable recording")                                       \
+    X(EXPORT, AP_EXIT_MODEL, "export", "the model cannot be exported")                                       \
     X(TARGET_UNKNOWN, AP_EXIT_TARGET, "target-unknown", "unknown target")                                    \
     X(SOC_UNKNOWN, AP_EXIT_TARGET, "soc-unknown", "unknown SoC")                                             \
     X(SOC_MISMATCH, AP_EXIT_GATE, "soc-mismatch", "the binary was made for another SoC")                     \

@@ -38,6 +38,7 @@ typedef struct ap_proc_options {
     int channel_fd;             // > 0: passed to the child as fd 3; 0 or -1: none
     bool keep;           // not killed when the thread that starts it ends (others are, and with it when the
                          // process dies): it watches its channel, see ap_channel_end_with_peer
+    bool foreground; // it has our stdin, stdout, stderr and other open files, and stays in our process group
     bool capture_stdout; // run only: collect stdout
     uint64_t memory_limit_bytes; // 0: none. Address-space headroom limit (RLIMIT_AS)
     uint64_t deadline_ms;        // run only; 0: none
@@ -53,6 +54,12 @@ AP_MUST ap_err ap_proc_wait(ap_proc *p, uint64_t timeout_ms, bool *done, ap_exit
 void ap_proc_kill(ap_proc *p, ap_exit *how); // SIGKILL to its group, reaps; how may be NULL
 // Start, wait, collect. Output above max_output bytes keeps the tail.
 AP_MUST ap_err ap_proc_run(const ap_proc_options *o, size_t max_output, ap_buf *out, ap_exit *how);
+
+// Runs the user's own program in the foreground: what the terminal and the shell send reaches it. While it
+// runs, SIGINT and SIGQUIT are left to it and SIGTERM and SIGHUP are handed on.
+AP_MUST ap_err ap_proc_foreground(const char *const *argv, const char *const *env_add, ap_exit *how);
+// What a shell would show for this end: the exit code, or 128 and the signal.
+int ap_exit_status(const ap_exit *how);
 
 // Resident memory of a running child, 0 when it cannot be told.
 uint64_t ap_proc_resident_bytes(const ap_proc *p);

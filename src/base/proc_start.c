@@ -31,7 +31,7 @@ typedef struct launch {
     int report;                // a step that fails writes {step, errno} here; closed by exec
     pid_t parent;
     uint64_t memory_limit_bytes;
-    bool keep;
+    bool keep, foreground;
 } launch;
 
 typedef enum step { STEP_SETUP, STEP_CWD, STEP_LIMIT, STEP_EXEC } step;
@@ -84,12 +84,12 @@ static bool place_fds(launch *l) {
 }
 
 static _Noreturn void child(launch l) {
-    setpgid(0, 0);
+    if (!l.foreground) setpgid(0, 0);
     // Fires when the *thread* that forked ends, not the process: start children from a thread that outlives
     // them, or keep them. A parent that died before this line is found by its number.
     if (!l.keep) prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != l.parent) _exit(126);
-    if (!place_fds(&l)) fail(&l, STEP_SETUP);
+    if (!l.foreground && !place_fds(&l)) fail(&l, STEP_SETUP);
     if (l.cwd && chdir(l.cwd)) fail(&l, STEP_CWD);
     if (l.memory_limit_bytes) {
         rlim_t n = l.memory_limit_bytes > RLIM_INFINITY / 2 ? RLIM_INFINITY / 2 : l.memory_limit_bytes;
@@ -158,6 +158,7 @@ static ap_err open_output(const char *path, int *fd) {
 // Opens what the child reads and writes. What was opened is in `l` also after an error.
 static ap_err open_streams(const ap_proc_options *o, int *read_end, launch *l) {
     ap_err err = NULL;
+    if (o->foreground) return NULL; // it has ours
     l->in = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (l->in < 0) return ap_err_errno(errno, 0, "cannot open /dev/null");
     if (read_end) {
@@ -215,7 +216,7 @@ static ap_err launch_child(launch *l, const ap_proc_options *o, ap_proc *out) {
         close(report[0]);
         return ap_err_errno(e, 0, "cannot start '%s'", o->argv[0]);
     }
-    setpgid(pid, pid); // the child does it, too; whoever is first
+    if (!l->foreground) setpgid(pid, pid); // the child does it, too; whoever is first
     failure f;
     ssize_t n;
     do n = read(report[0], &f, sizeof f);
@@ -249,6 +250,7 @@ ap_err ap_proc_spawn(const ap_proc_options *o, int *read_end, ap_proc *out) {
     l.parent = getpid();
     l.memory_limit_bytes = o->memory_limit_bytes;
     l.keep = o->keep;
+    l.foreground = o->foreground;
     AP_TRY(open_streams(o, read_end ? &output : NULL, &l));
     AP_TRY(launch_child(&l, o, out));
     if (read_end) {

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define SH(script)                                                                                           \
     (const char *const[]) {                                                                                  \
@@ -315,6 +317,45 @@ static void children_die_with_the_parent(void **state) {
     assert_true(goes_away(pid));
 }
 
+// A child of ours that runs a program in the foreground and ends as it did.
+static void foreground(void *arg) {
+    ap_exit how = {0};
+    ap_err err = ap_proc_foreground((const char *const[]){"sh", "-c", arg, NULL},
+                                    (const char *const[]){"AIPC_TEST_F=7", NULL}, &how);
+    CHECK(!err);
+    _exit(ap_exit_status(&how));
+}
+
+static int foreground_status(const char *script) {
+    pid_t pid = fork();
+    if (!pid) foreground((void *)(uintptr_t)script);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void foreground_is_as_in_a_shell(void **state) {
+    (void)state;
+    assert_int_equal(foreground_status("exit 3"), 3);
+    assert_int_equal(foreground_status("exit $AIPC_TEST_F"), 7);
+    assert_int_equal(foreground_status("kill -KILL $$"), 128 + SIGKILL);
+    // stdin is ours, and so is the group: the parent's parent sees both
+    int fds[2], saved = dup(0);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "5\n", 2), 2);
+    dup2(fds[0], 0);
+    assert_int_equal(foreground_status("read n; exit $n"), 5);
+    dup2(saved, 0);
+    close(saved);
+    close(fds[0]);
+    close(fds[1]);
+    // SIGTERM is handed on and SIGINT is left to it
+    assert_int_equal(foreground_status("trap 'exit 9' TERM; kill -INT $PPID; kill -TERM $PPID; "
+                                       "while :; do sleep 0.05; done"),
+                     9);
+}
+
 static void time_has_the_right_form(void **state) {
     (void)state;
     char t[21];
@@ -344,6 +385,7 @@ int main(void) {
         cmocka_unit_test(works_when_low_descriptors_are_closed),
         cmocka_unit_test(signals_are_back_to_default),
         cmocka_unit_test(children_die_with_the_parent),
+        cmocka_unit_test(foreground_is_as_in_a_shell),
         cmocka_unit_test(time_has_the_right_form),
     };
     return cmocka_run_group_tests_name("base: proc", tests, NULL, NULL);
