@@ -10,7 +10,7 @@ _aipc_targets() {
     return 0
 }
 _aipc() {
-    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy record inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
@@ -51,6 +51,20 @@ _aipc() {
         esac
         if [[ $cur == -* ]]; then
             _aipc_words "$cur" --target -t --input -i --recipe --shape --gate --precision --seed --dlc --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    record)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --module) _aipc_nothing "$cur"; return ;;
+        --samples) _aipc_nothing "$cur"; return ;;
+        --budget) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --module --samples --budget --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

@@ -6,7 +6,7 @@ function __aipc_name_file
         echo $name$file
     end
 end
-set -g __aipc_commands deploy inspect compare run profile probe surgery apply diff doctor runtime targets help completion
+set -g __aipc_commands deploy record inspect compare run profile probe surgery apply diff doctor runtime targets help completion
 complete -c aipc -f
 complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
 complete -c aipc -n 'true' -l json -d 'print one JSON document'
@@ -30,6 +30,12 @@ complete -c aipc -n '__fish_seen_subcommand_from deploy' -l timeout -r -f -d 'lo
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l memory -r -f -d 'most memory one vendor process may use (default no limit)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'the artifact folder (default out)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -F
+complete -c aipc -f -n __fish_use_subcommand -a record -d 'run a program unchanged and record what its models compute'
+complete -c aipc -n '__fish_seen_subcommand_from record' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'write the recording here (default: recording); an earlier one is replaced'
+complete -c aipc -n '__fish_seen_subcommand_from record' -l module -r -f -d 'record this torch module instead of the outermost ones: a class, a dotted path or Class.method'
+complete -c aipc -n '__fish_seen_subcommand_from record' -l samples -r -f -d 'calls to keep of every signature and process (default: 8): the first half and a choice of the rest'
+complete -c aipc -n '__fish_seen_subcommand_from record' -l budget -r -f -d 'most bytes of samples a process (default: 536870912)'
+complete -c aipc -n '__fish_seen_subcommand_from record' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l macs -d 'count multiply-accumulates: runs the model once on the CPU to learn every shape (--shape does this too)'

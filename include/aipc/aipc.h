@@ -8,7 +8,8 @@
  *
  * Threads: an aipc_context may be used by several threads at once. One aipc_artifact may be run by several
  * threads at once; calls are served one after another. Closing a handle while another thread uses it is a
- * bug.
+ * bug. After a fork the child opens artifacts of its own: running an inherited one is refused, closing it
+ * lets go.
  *
  * Vendor libraries never run in the calling process: each target lives in a child process (the `aipc` program
  * in worker mode). It is looked for in $AIPC_PROGRAM, beside the library, in ../bin, and on PATH. */
@@ -121,6 +122,15 @@ AIPC_API char *aipc_artifact_manifest(const aipc_artifact *a); /* document; aipc
 AIPC_API aipc_error *aipc_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t input_count,
                                        aipc_tensor *outputs);
 AIPC_API void aipc_outputs_free(aipc_tensor *outputs, size_t count);
+/* The same into memory of the caller's: every output, in contract order, with `data` and `bytes`; the other
+ * fields are not looked at. */
+AIPC_API aipc_error *aipc_artifact_run_into(aipc_artifact *a, const aipc_tensor *inputs, size_t input_count,
+                                            const aipc_tensor *outputs, size_t output_count);
+/* Memory that the child process sees, too, of the size of this input or output; NULL when there is no such. A
+ * tensor that lies there is not copied by run and run_into. Valid until close; for one thread at a time, and
+ * an output there until the next run. */
+AIPC_API void *aipc_artifact_input_memory(const aipc_artifact *a, size_t i);
+AIPC_API void *aipc_artifact_output_memory(const aipc_artifact *a, size_t i);
 /* Reads "NAME=FILE" inputs as deploy does (contract recipe for images), runs, writes OUT/NAME.npy. No inputs:
  * the golden sample. */
 AIPC_API aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target,
@@ -190,6 +200,36 @@ AIPC_API aipc_error *aipc_apply(aipc_context *c, const char *model, const char *
                                 char **document);
 /* Two models side by side. */
 AIPC_API aipc_error *aipc_diff(const char *a, const char *b, char **document);
+
+/* ---- the model of a running program (docs/recordings.md) ---- */
+typedef struct aipc_record_options {
+    size_t size;                /* sizeof(aipc_record_options) */
+    const char *const *command; /* the program and its arguments */
+    size_t command_count;
+    const char *out_dir;        /* NULL: "recording"; an earlier recording there is replaced */
+    const char *const *modules; /* torch modules to record instead of the outermost ones */
+    size_t module_count;
+    unsigned samples; /* kept calls a signature and process; 0: 8 */
+    uint64_t budget;  /* bytes of samples a process; 0: 512 MiB */
+} aipc_record_options;
+/* Runs the program in the foreground, with our stdin, stdout and stderr, and records its models. *status: its
+ * exit code, 128 and the signal when one killed it. `document` is recording.json, also set with the error
+ * that says that nothing was recorded. */
+AIPC_API aipc_error *aipc_record(aipc_context *c, const aipc_record_options *o, int *status, char **document);
+
+typedef struct aipc_export_options {
+    size_t size; /* sizeof(aipc_export_options) */
+    const char *recording;
+    const char *module;         /* name, class or file of one model; NULL: the chosen ones */
+    const char *out_dir;        /* NULL: RECORDING/export */
+    const char *const *command; /* the program again; none: as recorded */
+    size_t command_count;
+    bool level1;        /* use the module replacements also when the export works without */
+    unsigned timeout_s; /* of the program; 0: 1800 */
+} aipc_export_options;
+/* Runs the recorded program again up to the first call of each module and exports it there; models of
+ * onnxruntime are taken as they are. `document` says what was tried. */
+AIPC_API aipc_error *aipc_export(aipc_context *c, const aipc_export_options *o, char **document);
 
 /* ---- vendor runtimes ---- */
 AIPC_API aipc_error *aipc_runtime_list(aipc_context *c, char **document);
