@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "surgery/clean_gate.h"
+#include "surgery/fold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +46,10 @@ static ap_err restore(ap_cleaned *c) {
 typedef struct session {
     const ap_clean_options *o;
     ap_pass_context context;
+    ap_types types;
     ap_cleaned now;
     ap_digest interface;
-    ap_outputs golden, last; // of the original; before the current pass
+    ap_outputs golden, last; // of the original; before the current pass (empty: the original is)
     json_t *steps, *refused;
     bool disabled[32]; // by place in ap_passes
 } session;
@@ -84,8 +86,8 @@ static ap_err examine(session *s, const ap_pass *p, ap_cleaned *fresh, ap_output
     if (strcmp(ap_interface_digest(fresh->model).hex, s->interface.hex) != 0)
         AP_FAIL(AP_ERR_CONTRACT, "the pass changed the inputs or outputs of the model");
     AP_TRY(ap_outputs_run(s->o->oracle, fresh->model, outputs));
-    AP_TRY(ap_outputs_judge(p->exactness == AP_EXACT ? &s->last : &s->golden, outputs, p->exactness, gate,
-                            passed));
+    AP_TRY(ap_outputs_judge(p->exactness == AP_EXACT && s->last.list ? &s->last : &s->golden, outputs,
+                            p->exactness, gate, passed));
 done:
     return err;
 }
@@ -110,6 +112,7 @@ static void accept(session *s, json_t *step, json_t *gate, const ap_pass_result 
     keep_step(s, s->steps, json_incref(step));
     ap_cleaned_release(&s->now);
     ap_outputs_free(&s->last);
+    ap_types_release(&s->types);
     s->now = *fresh;
     s->last = *outputs;
     *fresh = (ap_cleaned){0};
@@ -163,6 +166,7 @@ static ap_err run_all(session *s) {
 
 ap_err ap_clean(const ap_model *m, const ap_clean_options *o, ap_cleaned *out, json_t **report) {
     session s = {.o = o, .context = {.oracle = o->oracle, .params = o->params}};
+    s.context.types = &s.types;
     ap_err err = NULL;
     s.steps = json_array();
     s.refused = json_array();
@@ -171,7 +175,6 @@ ap_err ap_clean(const ap_model *m, const ap_clean_options *o, ap_cleaned *out, j
     AP_TRY(copy_of(m, &s.now));
     s.interface = ap_interface_digest(s.now.model);
     AP_TRY(ap_outputs_run(o->oracle, s.now.model, &s.golden));
-    AP_TRY(ap_outputs_run(o->oracle, s.now.model, &s.last));
     AP_TRY(run_all(&s));
     *report = json_pack("{sO,sO}", "steps", s.steps, "refused", s.refused);
     *out = s.now;
@@ -180,6 +183,7 @@ done:
     ap_cleaned_release(&s.now);
     ap_outputs_free(&s.golden);
     ap_outputs_free(&s.last);
+    ap_types_release(&s.types);
     json_decref(s.steps);
     json_decref(s.refused);
     return err;
@@ -192,7 +196,9 @@ static ap_err stale(size_t n, const char *name, const char *what) {
     return ap_err_hint(err, "make the plan again with 'aipc surgery'");
 }
 
-static ap_err replay_step(ap_cleaned *c, size_t n, const json_t *step, const ap_pass_context *context) {
+static ap_err replay_step(ap_cleaned *c, size_t n, const json_t *step, const ap_pass_context *given) {
+    ap_types types = {0};
+    const ap_pass_context context = {.oracle = given->oracle, .types = &types, .params = given->params};
     const char *name = ap_json_str(step, "name", "?");
     const ap_pass *p = ap_pass_find(name);
     ap_pass_result r = {0};
@@ -210,7 +216,7 @@ static ap_err replay_step(ap_cleaned *c, size_t n, const json_t *step, const ap_
         err = stale(n, name, "the model in front of it is another one (before)");
         goto done;
     }
-    AP_TRY(p->run(c->model, context, &r));
+    AP_TRY(p->run(c->model, &context, &r));
     if ((int64_t)r.changed != ap_json_int(step, "changed", -1)) {
         err = stale(n, name, "it changes another number of places (changed)");
         goto done;
@@ -224,6 +230,7 @@ static ap_err replay_step(ap_cleaned *c, size_t n, const json_t *step, const ap_
     *c = fresh;
     fresh = (ap_cleaned){0};
 done:
+    ap_types_release(&types);
     ap_pass_result_release(&r);
     ap_cleaned_release(&fresh);
     return err;

@@ -141,7 +141,7 @@ static bool any_candidate(ap_model *m) {
 
 ap_err ap_pass_noop(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
     ap_graph *g = m->graph;
-    ap_types types = {0};
+    ap_types *types = NULL;
     ap_flow flow = {0};
     ap_err err = NULL;
     if (any_candidate(m)) AP_TRY(ap_types_measure(m, c, &types));
@@ -150,12 +150,11 @@ ap_err ap_pass_noop(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
         ap_node *n = g->nodes[i];
         if (!only_first_output(n)) continue;
         bool nothing = joins_one(n) || (ap_node_is(n, "Pad") && pads_nothing(m, n)) ||
-                       (only_shapes(m, n) && same_shape(&flow, &types, n->inputs[0], n->outputs[0]));
+                       (only_shapes(m, n) && same_shape(&flow, types, n->inputs[0], n->outputs[0]));
         if (nothing) AP_TRY(bypass(m, n, n->inputs[0], r));
     }
     if (r->changed) ap_graph_sweep(g);
 done:
-    ap_types_release(&types);
     ap_flow_release(&flow);
     return err;
 }

@@ -93,7 +93,9 @@ static void divide(const step *s) {
         lo = fmin(lo, p[i]);
         hi = fmax(hi, p[i]);
     }
-    widen(s, lo, hi);
+    ap_dtype t = out_dtype(s);
+    bool whole = ap_dtype_is_int(t); // then the result is cut off towards 0: 1/2 is 0
+    widen(s, whole ? trunc(lo) : lo, whole ? trunc(hi) : hi);
     if (lo >= 0) s->out->lo = fmax(s->out->lo, 0);
 }
 

@@ -28,24 +28,26 @@ static ap_err keep_type(void *user, const char *name, const ap_tensor *t) {
     return NULL;
 }
 
-ap_err ap_types_measure(ap_model *m, const ap_pass_context *c, ap_types *out) {
+ap_err ap_types_measure(ap_model *m, const ap_pass_context *c, ap_types **out) {
     const ap_graph *g = m->graph;
     size_t count = 0;
     const char **names = NULL;
-    ap_types all = {0};
+    ap_types *all = c->types;
     ap_err err = NULL;
+    *out = all;
+    if (all->measured) return NULL;
     for (size_t i = 0; i < g->node_count; i++) count += g->nodes[i]->output_count;
     names = ap_calloc(count + 1, sizeof *names);
     count = 0;
     for (size_t i = 0; i < g->node_count; i++)
         for (size_t k = 0; k < g->nodes[i]->output_count; k++)
             if (g->nodes[i]->outputs[k]) names[count++] = g->nodes[i]->outputs[k]->name;
-    if (count) err = c->oracle->run(c->oracle->user, m, 0, names, count, true, keep_type, &all);
+    if (count) err = c->oracle->run(c->oracle->user, m, 0, names, count, true, keep_type, all);
     free(names);
     if (err)
-        ap_types_release(&all);
+        ap_types_release(all);
     else
-        *out = all;
+        all->measured = true;
     return err;
 }
 
@@ -72,6 +74,7 @@ const ap_value_type *ap_types_get(ap_types *t, const ap_value *v) {
 void ap_types_release(ap_types *t) {
     ap_map_free(&t->by_name);
     ap_arena_release(&t->arena);
+    *t = (ap_types){0};
 }
 
 // ---- what to fold
@@ -80,7 +83,7 @@ typedef struct fold {
     ap_model *m;
     const ap_pass_context *c;
     ap_flow flow;
-    ap_types types;
+    ap_types *types;
     unsigned allowed;   // flow bits a constant may have
     bool exact;         // leave out what makes a kernel compute in another order
     size_t max_bytes;   // of one tensor
@@ -122,7 +125,7 @@ static bool is_packed(const ap_value *v) {
 }
 
 static bool affordable(fold *f, const ap_value *v, size_t *bytes) {
-    const ap_value_type *t = ap_types_get(&f->types, v);
+    const ap_value_type *t = ap_types_get(f->types, v);
     if (!t || !ap_dtype_bits(t->dtype)) return false; // sequences, strings
     ap_err err = ap_shape_bytes(t->dtype, t->dims, t->rank, bytes);
     bool fits = !err && *bytes <= f->max_bytes;
@@ -246,7 +249,6 @@ done:
     free(f.chosen);
     ap_map_free(&f.demanded);
     ap_map_free(&f.index);
-    ap_types_release(&f.types);
     ap_flow_release(&f.flow);
     return err;
 }

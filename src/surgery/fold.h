@@ -10,11 +10,13 @@
 typedef struct ap_types {
     ap_arena arena;
     ap_map by_name; // → ap_value_type *; values that are no tensors are absent
+    bool measured;
 } ap_types;
-AP_MUST ap_err ap_types_measure(ap_model *m, const ap_pass_context *c, ap_types *out);
+// The context's types, measured unless they have been. They are those of the model before the pass edits it.
+AP_MUST ap_err ap_types_measure(ap_model *m, const ap_pass_context *c, ap_types **out);
 // Initializers and inputs are known without a run. NULL when unknown.
 const ap_value_type *ap_types_get(ap_types *t, const ap_value *v);
-void ap_types_release(ap_types *t);
+void ap_types_release(ap_types *t); // empty afterwards
 
 int64_t ap_pass_param(const ap_pass_context *c, const char *name, int64_t fallback);
 

@@ -26,8 +26,13 @@ typedef struct ap_surgery_oracle {
     size_t sets; // input sets; at least 1
 } ap_surgery_oracle;
 
+struct ap_types;
+
 typedef struct ap_pass_context {
     const ap_surgery_oracle *oracle;
+    // Types measured on the model as it stands, by the first pass that asks (fold.h). clean.h brings it along
+    // and empties it after every edit.
+    struct ap_types *types;
     // {max_tensor_bytes, max_growth_bytes, max_unrolled_nodes, fixed: {input: {dtype, dims, data}}}; absent:
     // the defaults below.
     const json_t *params;
@@ -82,6 +87,8 @@ ap_err ap_pass_transpose(ap_model *m, const ap_pass_context *c, ap_pass_result *
 ap_err ap_pass_reshape(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_merge(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_weights(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
+ap_err ap_pass_cast(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
+ap_err ap_pass_narrow(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_batchnorm(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 
 #endif

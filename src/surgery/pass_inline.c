@@ -357,7 +357,7 @@ static bool has_scan(const ap_model *m) {
 }
 
 ap_err ap_pass_scan(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
-    ap_types types = {0};
+    ap_types *types = NULL;
     ap_flow flow = {0};
     ap_err err = NULL;
     if (!has_scan(m)) return NULL;
@@ -366,7 +366,7 @@ ap_err ap_pass_scan(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
     for (size_t i = 0; !err && i < m->graph->node_count; i++) {
         scan s = {.t = {.m = m, .n = m->graph->nodes[i]}};
         if (!ap_node_is(s.t.n, "Scan")) continue;
-        if (scan_is_known(&s, c, &types, &flow)) {
+        if (scan_is_known(&s, c, types, &flow)) {
             err = unroll_scan(&s);
             ap_pass_touch(r, "Scan");
         }
@@ -378,7 +378,6 @@ ap_err ap_pass_scan(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
     }
     if (!err && r->changed) ap_graph_sweep(m->graph);
 done:
-    ap_types_release(&types);
     ap_flow_release(&flow);
     return err;
 }
