@@ -8,7 +8,8 @@
 typedef Onnx__TensorShapeProto__Dimension dimension;
 
 static bool is_symbol(const dimension *d) {
-    return d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && *d->dim_param;
+    return d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+           ap_dim_is_named(d->dim_param);
 }
 static bool is_number(const dimension *d) {
     return d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&

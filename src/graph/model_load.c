@@ -124,7 +124,8 @@ bool ap_value_shape(const ap_value *v, ap_dtype *dtype, int64_t dims[AP_MAX_RANK
         const Onnx__TensorShapeProto__Dimension *d = tt->shape->dim[i];
         bool known = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         dims[i] = known ? d->dim_value : AP_OPEN_DIM;
-        if (symbols && d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && *d->dim_param)
+        if (symbols && d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+            ap_dim_is_named(d->dim_param))
             symbols[i] = d->dim_param;
     }
     return true;

@@ -6,10 +6,16 @@
 #include "graph/model.h"
 #include "graph/tree.h"
 
+#include <string.h>
+
 // Some exporters write a dimension that is not fixed as this number. It is read as one without a name, like
 // ONNX Runtime does, and stays in the file as it is until somebody sets it. Other negative numbers are
 // refused.
 #define AP_OPEN_DIM (-1)
+// Others write the name "?" for all of them, which says as little: two such dimensions need not be equal.
+static inline bool ap_dim_is_named(const char *param) {
+    return param && *param && strcmp(param, "?") != 0;
+}
 
 // Builds m->graph over m->proto: values, nodes, uses, bodies; names nodes; puts every graph in order.
 AP_MUST ap_err ap_index_build(ap_model *m);

@@ -111,7 +111,7 @@ static void sets_an_input_shape(void **state) {
     done(m, again, &bytes);
 }
 
-// Some exporters write -1 where a dimension is not fixed.
+// Some exporters write -1 where a dimension is not fixed, some name them all "?".
 static void minus_one_is_open(void **state) {
     bench *b = *state;
     fresh(b);
@@ -134,6 +134,33 @@ static void minus_one_is_open(void **state) {
     ap_model *again = written(m, &bytes);
     assert_shape(again, "x", "2,3,5");
     assert_shape(again, "y", "?,3,?");
+    done(m, again, &bytes);
+}
+
+static void question_marks_are_open(void **state) {
+    bench *b = *state;
+    fresh(b);
+    input(b, "x", "any,3,any");
+    output(b, "y", "any,3,4");
+    node(b, "ny", "Relu", "x", "y");
+    for (int i = 0; i < 2; i++) b->graph->input[0]->type->tensor_type->shape->dim[2 * i]->dim_param = "?";
+    b->graph->output[0]->type->tensor_type->shape->dim[0]->dim_param = "?";
+    ap_model *m = accepted(b);
+    ap_buf bytes = {0};
+    int64_t dims[AP_MAX_RANK];
+    size_t rank;
+    ap_dtype dtype;
+    const char *symbols[AP_MAX_RANK];
+    assert_true(ap_value_shape(m->graph->inputs[0], &dtype, dims, &rank, symbols));
+    assert_null(symbols[0]);
+    must(ap_model_bytes(m, &bytes));
+    assert_int_equal(bytes.len, m->len);
+    assert_memory_equal(bytes.data, m->bytes, m->len);
+    ap_buf_clear(&bytes);
+    must_fail(ap_model_set_symbol(m, "?", 2), AP_ERR_INPUT_SHAPE, "\"?\"");
+    must(ap_model_set_input_shape(m, "x", (int64_t[]){2, 3, 5}, 3)); // two names alike, two sizes
+    ap_model *again = written(m, &bytes);
+    assert_shape(again, "x", "2,3,5");
     done(m, again, &bytes);
 }
 
@@ -353,17 +380,12 @@ static void part_owns_its_source(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BENCH_TEST(sets_a_symbol_everywhere),
-        BENCH_TEST(symbol_errors),
-        BENCH_TEST(minus_one_is_open),
-        BENCH_TEST(sets_an_input_shape),
-        BENCH_TEST(input_shape_errors),
-        BENCH_TEST(chooses_outputs),
-        BENCH_TEST(part_of_a_diamond),
-        BENCH_TEST(part_with_given_types),
-        BENCH_TEST(part_without_cuts),
-        BENCH_TEST(part_with_a_body),
-        BENCH_TEST(part_keeps_functions_and_domains),
+        BENCH_TEST(sets_a_symbol_everywhere), BENCH_TEST(symbol_errors),
+        BENCH_TEST(minus_one_is_open),        BENCH_TEST(question_marks_are_open),
+        BENCH_TEST(sets_an_input_shape),      BENCH_TEST(input_shape_errors),
+        BENCH_TEST(chooses_outputs),          BENCH_TEST(part_of_a_diamond),
+        BENCH_TEST(part_with_given_types),    BENCH_TEST(part_without_cuts),
+        BENCH_TEST(part_with_a_body),         BENCH_TEST(part_keeps_functions_and_domains),
         BENCH_TEST(part_owns_its_source),
     };
     return cmocka_run_group_tests_name("graph edit", tests, NULL, NULL);
