@@ -280,6 +280,15 @@ ap_err ap_facts_assume(ap_facts *f, const char *input, double lo, double hi) {
     return NULL;
 }
 
+ap_err ap_facts_seed(ap_facts *f, const char *input, const ap_fact *fact) {
+    const ap_value *v = ap_graph_value(f->m->graph, input);
+    if (!v || v->kind != AP_VALUE_INPUT)
+        return ap_err_subject(ap_err_new(AP_ERR_MODEL_MISSING, "the piece has no input \"%s\"", input),
+                              input);
+    remember(f, v, fact);
+    return NULL;
+}
+
 ap_err ap_facts_new(ap_model *m, const ap_type_source *types, ap_dtype compute, ap_facts **out) {
     ap_facts *f = ap_calloc(1, sizeof *f);
     f->m = m;

@@ -43,6 +43,17 @@ void ap_fact_of_tensor(const ap_tensor *t, ap_fact *out);
 // Takes the user's word for a graph input ("images in 0..1"); recorded by the caller. Call before the first
 // ap_facts_of. Error MODEL_MISSING.
 AP_MUST ap_err ap_facts_assume(ap_facts *f, const char *input, double lo, double hi);
+// Takes over what is certain about an input from a larger model it was cut out of. Call before the first
+// ap_facts_of. Error MODEL_MISSING.
+AP_MUST ap_err ap_facts_seed(ap_facts *f, const char *input, const ap_fact *fact);
+
+// {lo, hi, integral, notnan, finite, nonzero, distinct, row_finite}: what says nothing beyond the element
+// type is left out, so equal facts have equal JSON. A new reference.
+json_t *ap_fact_json(const ap_fact *f, ap_dtype t);
+// Reads it back; what is left out (or of another type) is as the element type says.
+void ap_fact_from_json(const json_t *j, ap_dtype t, ap_fact *out);
+// Nothing known but the element type.
+ap_fact ap_fact_top(ap_dtype t);
 
 // The constant behind a value: initializer (not an input's default) or output of a Constant node. False: no
 // constant, or not of plain numbers. The view lives as long as the model.

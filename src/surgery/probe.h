@@ -44,6 +44,7 @@ typedef enum ap_probe_values_kind {
     AP_PROBE_VALUES_BOOL,     // fair coin
     AP_PROBE_VALUES_DISTINCT, // a permutation of count multiples of 1/8 (of smaller steps when float16 runs
                               // out)
+    AP_PROBE_VALUES_LINES,    // whole numbers in [a, b) that differ along `axis`
     AP_PROBE_VALUES_COUNT,    // a, a+1, a+2 … wrapping within 8-bit types
     AP_PROBE_VALUES_FILL,     // a everywhere
     AP_PROBE_VALUES_LIST      // list, repeated when shorter
@@ -53,6 +54,7 @@ typedef struct ap_probe_values {
     double a, b;
     const double *list; // borrowed
     size_t count;
+    size_t axis;
 } ap_probe_values;
 
 typedef struct ap_probe_input {
@@ -65,6 +67,8 @@ typedef struct ap_probe {
     const char *op, *domain; // of the first node; "PATTERN" for a pattern of the table
     const char *variant;     // in words; the node's name when it comes from a model
     Onnx__GraphProto *graph; // the piece: nodes, constants with raw data, inputs, outputs
+    Onnx__GraphProto
+        *reference; // what the oracle runs in its place: the same inputs and outputs; NULL: `graph`
     Onnx__OperatorSetIdProto **opsets;
     size_t opset_count;
     ap_probe_input *inputs;
@@ -76,10 +80,12 @@ typedef struct ap_probe {
     char key[65];          // its SHA-256
     // The answer.
     ap_probe_verdict verdict;
-    const char *reason; // NULL when there is nothing to say
-    double error;       // worst: relative to max|ref| for floats, share of wrong elements for the rest
-    bool folded;        // a constant: nothing of it reaches the target
-    bool inexact;       // accepted with an error above the tolerance, but near it
+    const char *reason;    // NULL when there is nothing to say
+    const size_t *refused; // which of the graph's nodes the target left out, as far as it said; in the set's
+    size_t refused_count;  // arena
+    double error;          // worst: relative to max|ref| for floats, share of wrong elements for the rest
+    bool folded;           // a constant: nothing of it reaches the target
+    bool inexact;          // accepted with an error above the tolerance, but near it
     bool cached;
 } ap_probe;
 
@@ -97,12 +103,21 @@ void ap_probe_set_release(ap_probe_set *s); // zeroed is fine
 typedef bool (*ap_probe_type_fn)(void *user, const char *value, ap_value_type *out);
 AP_MUST ap_err ap_probe_add_node(ap_probe_set *s, ap_model *m, const ap_node *n, ap_probe_type_fn type_of,
                                  void *user);
+// Adds a piece of several nodes: the target gets `m`, the oracle `reference` (may be the same model), which
+// has the same inputs and outputs. `facts` ({input: ap_fact_json, with "values": a draw of the table's form
+// where one is wanted}; NULL: none) is what the drawn values obey. Both models must outlive the set. A piece
+// that cannot be asked about is added with verdict UNASKED and the reason.
+AP_MUST ap_err ap_probe_add_piece(ap_probe_set *s, ap_model *m, ap_model *reference, const json_t *facts,
+                                  const char *label);
 // Adds one variant in the form of data/probe_variants.json. Error CORRUPT naming the variant.
 AP_MUST ap_err ap_probe_add_variant(ap_probe_set *s, const json_t *variant, int64_t default_opset);
 // Adds the built-in table's variants of `op` (any case; NULL: all). *added counts them.
 AP_MUST ap_err ap_probe_add_table(ap_probe_set *s, const char *op, size_t *added);
 // The nearest op of the table, for a hint; lives in `arena`; NULL when none is near.
 const char *ap_probe_nearest_op(const char *word, ap_arena *arena);
+
+// The values input `input` gets in value set `set`; an allocated tensor.
+AP_MUST ap_err ap_probe_draw(const ap_probe *p, size_t input, size_t set, ap_tensor *out);
 
 // ---- asking
 typedef struct ap_probe_cache ap_probe_cache;

@@ -126,6 +126,12 @@ static void declare_outputs(Onnx__GraphProto *g, const json_t *oracle, ap_arena 
     ap_map_free(&second);
 }
 
+// What the oracle runs, or what the target runs.
+static const Onnx__GraphProto *graph_of(const ap_probe *p, bool target) {
+    return target || !p->reference ? p->graph : p->reference;
+}
+
+// `oracle`: what it found; NULL: this is the model it gets.
 static ap_err write_model(const ap_probe_batch *b, const char *path, const json_t *oracle) {
     joiner j = {0};
     Onnx__ModelProto m;
@@ -134,7 +140,7 @@ static ap_err write_model(const ap_probe_batch *b, const char *path, const json_
     onnx__model_proto__init(&m);
     onnx__graph_proto__init(&g);
     for (size_t i = 0; i < b->count; i++) {
-        const Onnx__GraphProto *p = b->list[i]->graph;
+        const Onnx__GraphProto *p = graph_of(b->list[i], oracle != NULL);
         n = (sums){n.nodes + p->n_node, n.inits + p->n_initializer, n.inputs + p->n_input,
                    n.outputs + p->n_output};
     }
@@ -142,7 +148,8 @@ static ap_err write_model(const ap_probe_batch *b, const char *path, const json_
     g.initializer = ap_arena_calloc(&j.arena, n.inits + 1, sizeof *g.initializer);
     g.input = ap_arena_calloc(&j.arena, n.inputs + 1, sizeof *g.input);
     g.output = ap_arena_calloc(&j.arena, n.outputs + 1, sizeof *g.output);
-    for (j.probe = 0; j.probe < b->count; j.probe++) append(&g, join_graph(&j, b->list[j.probe]->graph));
+    for (j.probe = 0; j.probe < b->count; j.probe++)
+        append(&g, join_graph(&j, graph_of(b->list[j.probe], oracle != NULL)));
     if (oracle) declare_outputs(&g, oracle, &j.arena);
     g.name = ap_arena_strdup(&j.arena, "probes");
     m.graph = &g;
@@ -165,6 +172,11 @@ static uint64_t seed_of(const ap_probe *p, size_t set, size_t input) {
     uint64_t h = 0;
     for (const char *k = p->key; *k; k++) h = ap_mix64(h ^ (unsigned char)*k);
     return ap_mix64(h ^ (set * 1000 + input + 1));
+}
+
+ap_err ap_probe_draw(const ap_probe *p, size_t input, size_t set, ap_tensor *out) {
+    return ap_probe_values_make(&p->inputs[input].values, seed_of(p, set, input), &p->inputs[input].type,
+                                out);
 }
 
 static ap_err write_set(const ap_probe_batch *b, const char *dir, size_t set, json_t *list) {

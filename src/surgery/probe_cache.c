@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEMA 1
+#define SCHEMA 2
 #define BUSY_MS 5000
 
 struct ap_probe_cache {
@@ -61,15 +61,17 @@ static int open_db(ap_probe_cache *c) {
         rc = exec(
             c, "CREATE TABLE IF NOT EXISTS probes(backend TEXT NOT NULL, key TEXT NOT NULL, op TEXT NOT NULL,"
                " verdict TEXT NOT NULL, reason TEXT, error REAL NOT NULL, folded INTEGER NOT NULL,"
-               " inexact INTEGER NOT NULL, signature TEXT NOT NULL, PRIMARY KEY(backend, key)) WITHOUT ROWID;"
-               "PRAGMA user_version=1");
+               " inexact INTEGER NOT NULL, signature TEXT NOT NULL, nodes TEXT, PRIMARY KEY(backend, key)) "
+               "WITHOUT ROWID;"
+               "PRAGMA user_version=2");
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v3(
-            c->db, "SELECT verdict, reason, error, folded, inexact FROM probes WHERE backend=?1 AND key=?2",
+            c->db,
+            "SELECT verdict, reason, error, folded, inexact, nodes FROM probes WHERE backend=?1 AND key=?2",
             -1, SQLITE_PREPARE_PERSISTENT, &c->get, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v3(c->db, "INSERT OR REPLACE INTO probes VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", -1,
-                                SQLITE_PREPARE_PERSISTENT, &c->put, NULL);
+        rc = sqlite3_prepare_v3(c->db, "INSERT OR REPLACE INTO probes VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+                                -1, SQLITE_PREPARE_PERSISTENT, &c->put, NULL);
     if (rc != SQLITE_OK) shut(c);
     return rc;
 }
@@ -123,12 +125,26 @@ void ap_probe_cache_close(ap_probe_cache *c) {
     free(c);
 }
 
+// "2 5": which nodes were refused.
+static void read_nodes(ap_probe *p, const char *text, ap_arena *arena) {
+    size_t most = text ? strlen(text) : 0, *nodes = ap_arena_calloc(arena, most + 1, sizeof *nodes);
+    char *end;
+    p->refused_count = 0;
+    for (const char *at = text; at && *at; at = end) {
+        unsigned long n = strtoul(at, &end, 10);
+        if (end == at) break;
+        if (p->graph && n < p->graph->n_node) nodes[p->refused_count++] = n;
+    }
+    p->refused = nodes;
+}
+
 static void read_row(ap_probe_cache *c, ap_probe *p, ap_arena *arena) {
     p->verdict = ap_probe_verdict_from((const char *)sqlite3_column_text(c->get, 0));
     p->reason = ap_arena_strdup(arena, (const char *)sqlite3_column_text(c->get, 1));
     p->error = sqlite3_column_double(c->get, 2);
     p->folded = sqlite3_column_int(c->get, 3) != 0;
     p->inexact = sqlite3_column_int(c->get, 4) != 0;
+    read_nodes(p, (const char *)sqlite3_column_text(c->get, 5), arena);
 }
 
 bool ap_probe_cache_get(ap_probe_cache *c, ap_probe *p, ap_arena *arena) {
@@ -157,8 +173,12 @@ static int put_one(ap_probe_cache *c, const ap_probe *p) {
     sqlite3_bind_int(q, 7, p->folded);
     sqlite3_bind_int(q, 8, p->inexact);
     sqlite3_bind_text(q, 9, p->signature, -1, SQLITE_STATIC);
+    ap_buf nodes = {0};
+    for (size_t i = 0; i < p->refused_count; i++) ap_buf_printf(&nodes, i ? " %zu" : "%zu", p->refused[i]);
+    sqlite3_bind_text(q, 10, ap_buf_str(&nodes), -1, SQLITE_STATIC);
     int rc = sqlite3_step(q);
     sqlite3_reset(q);
+    ap_buf_free(&nodes);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 

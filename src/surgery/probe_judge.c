@@ -206,7 +206,8 @@ static ap_err judge_topk(const ap_probe *p, const ap_tensor *x, const ap_tensor 
         blame(f, "the shape or type of an output differs");
     else if (!same_values(&ref[0], &test[0], tolerance))
         blame(f, "other values are chosen");
-    else if (!indices_fit(x, &test[0], &test[1], axis_of(p->graph->node[0]), tolerance))
+    else if (!indices_fit(x, &test[0], &test[1],
+                          axis_of(p->reference ? p->reference->node[0] : p->graph->node[0]), tolerance))
         blame(f, "an index does not point at its value");
     return NULL;
 }
@@ -219,7 +220,7 @@ typedef struct judge {
     ap_map fallen;  // piece → anything
     ap_map present; // pieces with a node in the placement
     bool strays;    // nodes without a name of ours: bodies of operators that are functions
-    const json_t *refused;
+    const json_t *refused, *fallen_nodes;
     double tolerance;
     ap_arena *arena;
 } judge;
@@ -242,6 +243,7 @@ static ap_err judge_set(judge *j, size_t i, size_t set, finding *f, bool *unstab
         AP_TRY(open_tensor(r, &ref[k]));
         AP_TRY(open_tensor(t, &test[k]));
     }
+    // A TopK that became something else is judged as what it was.
     if (strcmp(p->op, "TopK") == 0 && n == 2 && p->input_count > 0 && !f->wrong) {
         const char *name = ap_arena_printf(&a, "p%zu/%s", i, p->inputs[0].name);
         AP_TRY(open_tensor(ap_map_get(&j->inputs.sets[set], name), &x));
@@ -275,6 +277,24 @@ static const char *refusal_of(const judge *j, size_t probe) {
     return "the provider left it to the CPU and gave no reason";
 }
 
+size_t ap_probe_note_refused(const ap_probe_batch *b, size_t i, const json_t *list, ap_arena *arena) {
+    ap_probe *p = b->list[i];
+    size_t k, count = 0, *nodes = ap_arena_calloc(arena, p->graph->n_node + 1, sizeof *nodes);
+    const json_t *n;
+    json_array_foreach((json_t *)(uintptr_t)list, k, n) {
+        const char *name = json_is_string(n) ? json_string_value(n) : ap_json_str(n, "node", "");
+        char *end;
+        if (ap_probe_batch_owner(b, name) != i || !strstr(name, "/n")) continue;
+        unsigned long at = strtoul(strstr(name, "/n") + 2, &end, 10);
+        bool known = at >= p->graph->n_node; // what an optimiser made of a node has a longer name
+        for (size_t x = 0; x < count && !known; x++) known = nodes[x] == at;
+        if (!known) nodes[count++] = at;
+    }
+    p->refused = nodes;
+    p->refused_count = count;
+    return count;
+}
+
 static ap_err judge_one(judge *j, size_t i) {
     ap_probe *p = j->batch->list[i];
     char piece[32];
@@ -284,6 +304,8 @@ static ap_err judge_one(judge *j, size_t i) {
     bool alone = j->batch->count == 1, absent = !ap_map_has(&j->present, piece) && !(alone && j->strays);
     if (absent && j->strays) return NULL; // stays UNASKED: whose the strays are is not known
     if (ap_map_has(&j->fallen, piece) || (alone && j->fallen.count)) {
+        if (!ap_probe_note_refused(j->batch, i, j->fallen_nodes, j->arena))
+            (void)ap_probe_note_refused(j->batch, i, j->refused, j->arena);
         ap_probe_decide(p, AP_PROBE_REFUSED, refusal_of(j, i), j->arena);
         return NULL;
     }
@@ -309,8 +331,11 @@ static ap_err judge_one(judge *j, size_t i) {
 
 ap_err ap_probe_judge(const ap_probe_batch *b, const json_t *target, const json_t *oracle, const json_t *sets,
                       double tolerance, ap_arena *arena) {
-    judge j = {
-        .batch = b, .refused = json_object_get(target, "refused"), .tolerance = tolerance, .arena = arena};
+    judge j = {.batch = b,
+               .refused = json_object_get(target, "refused"),
+               .fallen_nodes = json_object_get(target, "fallen_nodes"),
+               .tolerance = tolerance,
+               .arena = arena};
     size_t i;
     json_t *v;
     ap_err err = NULL;

@@ -3,6 +3,7 @@
 #ifndef AP_SURGERY_PROBE_PRIV_H
 #define AP_SURGERY_PROBE_PRIV_H
 
+#include "surgery/facts.h"
 #include "surgery/probe.h"
 
 #define AP_PROBE_SETS 2    // value sets
@@ -26,6 +27,9 @@ json_t *ap_probe_values_json(const ap_probe_values *v);
 // What suits input `index` of a node, knowing the types of its inputs (dtype NONE: unknown or omitted).
 ap_probe_values ap_probe_values_for(const Onnx__NodeProto *n, size_t index, const ap_value_type *types,
                                     size_t count);
+
+// Narrows a draw to values that obey the fact.
+void ap_probe_values_obey(ap_probe_values *v, const ap_fact *f, const ap_value_type *t);
 
 // ---- messages (probe_make.c); everything lives in the arena
 Onnx__ValueInfoProto *ap_probe_make_value_info(ap_arena *a, const char *name, const ap_value_type *type);
@@ -66,6 +70,8 @@ size_t ap_probe_batch_named(const ap_probe_batch *b, const char *text);
 // A probe that is left without a verdict (UNASKED) has to be asked alone: what its node became has no name.
 AP_MUST ap_err ap_probe_judge(const ap_probe_batch *b, const json_t *target, const json_t *oracle,
                               const json_t *sets, double tolerance, ap_arena *arena);
+// Notes which nodes of probe `i` are named by these entries ({node: name} or names) and returns how many.
+size_t ap_probe_note_refused(const ap_probe_batch *b, size_t i, const json_t *list, ap_arena *arena);
 // Verdict with a reason (copied, cleaned of our prefixes).
 void ap_probe_decide(ap_probe *p, ap_probe_verdict v, const char *reason, ap_arena *arena);
 

@@ -169,8 +169,10 @@ static ap_err settle_one(lane *l, const ap_probe_batch *b, const outcome *o) {
         ap_probe_decide(p, AP_PROBE_INVALID, ap_err_message(o->unfit), &l->arena);
     else if (o->died)
         decide_death(l, p, o->died);
-    else
+    else {
+        (void)ap_probe_note_refused(b, 0, json_object_get(o->target, "refused"), &l->arena);
         ap_probe_decide(p, AP_PROBE_REFUSED, first_reason(o), &l->arena);
+    }
     return NULL;
 }
 
@@ -334,6 +336,10 @@ static void copy_answers(ap_probe_set *s, const ap_map *first) {
         p->verdict = from->verdict;
         p->reason = ap_arena_strdup(&s->arena, from->reason);
         p->error = from->error;
+        size_t *nodes = ap_arena_calloc(&s->arena, from->refused_count + 1, sizeof *nodes);
+        if (from->refused_count) memcpy(nodes, from->refused, from->refused_count * sizeof *nodes);
+        p->refused = nodes;
+        p->refused_count = from->refused_count;
         p->folded = from->folded;
         p->inexact = from->inexact;
     }

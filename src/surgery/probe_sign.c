@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "surgery/probe_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,30 @@ static json_t *open_dims(const Onnx__ValueInfoProto *v, const ap_value_type *t) 
     return dims;
 }
 
+// What the oracle runs. Values inside of it are numbered on: they may share names with the piece, but no
+// value.
+static json_t *reference_json(const Onnx__GraphProto *g, const ap_map *numbers) {
+    json_t *nodes = json_array(), *constants = json_array(), *outputs = json_array();
+    ap_map own = {0};
+    for (size_t i = 0; i < g->n_input; i++)
+        ap_map_set_index(&own, g->input[i]->name, (size_t)ap_map_get_index(numbers, g->input[i]->name));
+    size_t first = numbers->count;
+    while (own.count < first) { // keeps numbers of values that are no inputs out of the way
+        char name[32];
+        (void)snprintf(name, sizeof name, "/%zu", own.count);
+        ap_map_set_index(&own, name, 0);
+    }
+    for (size_t i = 0; i < g->n_node; i++) json_array_append_new(nodes, node_json(g->node[i], &own));
+    for (size_t i = 0; i < g->n_initializer; i++)
+        json_array_append_new(constants,
+                              json_pack("{so,so}", "value", value_number(&own, g->initializer[i]->name),
+                                        "data", tensor_json(g->initializer[i])));
+    for (size_t i = 0; i < g->n_output; i++)
+        json_array_append_new(outputs, value_number(&own, g->output[i]->name));
+    ap_map_free(&own);
+    return json_pack("{so,so,so}", "nodes", nodes, "constants", constants, "outputs", outputs);
+}
+
 void ap_probe_sign(ap_probe_set *s, ap_probe *p) {
     ap_map numbers = {0};
     json_t *j = json_object(), *opsets = json_object(), *nodes = json_array(), *inputs = json_array(),
@@ -111,6 +136,7 @@ void ap_probe_sign(ap_probe_set *s, ap_probe *p) {
         json_array_append_new(constants, json_pack("{so,so}", "value", value_number(&numbers, t->name),
                                                    "data", tensor_json(t)));
     }
+    if (p->reference) json_object_set_new(j, "reference", reference_json(p->reference, &numbers));
     for (size_t i = 0; i < p->graph->n_output; i++)
         json_array_append_new(outputs, value_number(&numbers, p->graph->output[i]->name));
     for (size_t i = 0; i < p->opset_count; i++)

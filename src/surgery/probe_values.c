@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_words[] = {"normal",   "uniform", "ints", "bool",
-                                         "distinct", "count",   "fill", "list"};
+static const char *const kind_words[] = {"normal", "uniform", "ints", "bool", "distinct",
+                                         "lines",  "count",   "fill", "list"};
 
 // ---- the JSON form
 
@@ -23,6 +23,7 @@ ap_err ap_probe_values_from_json(const json_t *j, ap_arena *arena, ap_probe_valu
     for (size_t i = 1; i < n; i++) list[i - 1] = ap_json_to_real(json_array_get(j, i));
     ap_probe_values v = {.kind = (ap_probe_values_kind)k, .a = list[0], .b = n > 2 ? list[1] : 0};
     if (v.kind == AP_PROBE_VALUES_NORMAL && n < 2) v.a = 1;
+    if (v.kind == AP_PROBE_VALUES_LINES) v.axis = n > 3 && list[2] >= 0 ? (size_t)list[2] : 0;
     if (v.kind == AP_PROBE_VALUES_LIST) {
         v.list = list;
         v.count = n - 1;
@@ -36,6 +37,7 @@ json_t *ap_probe_values_json(const ap_probe_values *v) {
     json_array_append_new(j, json_string(kind_words[v->kind]));
     json_array_append_new(j, ap_json_real(v->a));
     json_array_append_new(j, ap_json_real(v->b));
+    if (v->kind == AP_PROBE_VALUES_LINES) json_array_append_new(j, json_integer((json_int_t)v->axis));
     for (size_t i = 0; i < v->count; i++) json_array_append_new(j, ap_json_real(v->list[i]));
     return j;
 }
@@ -72,9 +74,34 @@ static double one(const ap_probe_values *v, uint64_t seed, size_t i) {
     case AP_PROBE_VALUES_COUNT: return v->a + (double)i;
     case AP_PROBE_VALUES_FILL: return v->a;
     case AP_PROBE_VALUES_LIST: return v->count ? v->list[i % v->count] : 0;
+    case AP_PROBE_VALUES_LINES:
     case AP_PROBE_VALUES_DISTINCT: break;
     }
     return 0;
+}
+
+static int64_t common_divisor(int64_t a, int64_t b) {
+    while (b) {
+        int64_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+// On every line along the axis start + step·i modulo the size of the range: they differ when the step has no
+// factor in common with it.
+static void lines(const ap_probe_values *v, const ap_tensor *t, uint64_t seed, double *x, size_t n) {
+    int64_t range = (int64_t)(v->b - v->a);
+    size_t inner = 1, len = v->axis < t->rank ? (size_t)t->dims[v->axis] : n;
+    for (size_t i = v->axis + 1; i < t->rank; i++) inner *= (size_t)t->dims[i];
+    for (size_t i = 0; i < n && range > 0; i++) {
+        size_t at = i / inner % len, line = i / (inner * len) * inner + i % inner;
+        int64_t start = (int64_t)(unit(seed, 2 * line) * (double)range);
+        int64_t step = 1 + (int64_t)(unit(seed, 2 * line + 1) * (double)range);
+        while (common_divisor(step, range) != 1) step++;
+        x[i] = v->a + (double)((start + step * (int64_t)at) % range);
+    }
 }
 
 static void add_diagonal(double *x, const ap_tensor *t, size_t n, double by) {
@@ -98,7 +125,9 @@ ap_err ap_probe_values_fill(const ap_probe_values *v, uint64_t seed, ap_tensor *
     ap_tensor wide = {0}, cast = {0};
     ap_err err = NULL;
     if (v->kind == AP_PROBE_VALUES_DISTINCT) permute(x, n, seed);
-    for (size_t i = 0; v->kind != AP_PROBE_VALUES_DISTINCT && i < n; i++) x[i] = one(v, seed, i);
+    if (v->kind == AP_PROBE_VALUES_LINES) lines(v, t, seed, x, n);
+    for (size_t i = 0; v->kind != AP_PROBE_VALUES_DISTINCT && v->kind != AP_PROBE_VALUES_LINES && i < n; i++)
+        x[i] = one(v, seed, i);
     if (v->kind == AP_PROBE_VALUES_NORMAL) add_diagonal(x, t, n, v->b);
     for (size_t i = 0; v->kind == AP_PROBE_VALUES_COUNT && i < n; i++) x[i] = wrap(x[i], t->dtype);
     for (size_t i = 0; random && ap_dtype_is_float(t->dtype) && i < n; i++)

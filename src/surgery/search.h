@@ -32,27 +32,38 @@ typedef struct ap_search_options {
     size_t depth;              // longest chain; 0: 5
     size_t expansions, probes; // 0: 200 and 64
     double seconds;            // 0: 20
-    const json_t *banned;      // [{recipe, key, reason}]: not tried again
+    const json_t *banned;      // [{recipe, key, reason}]: not tried again; recipe: text or list of rule names
 } ap_search_options;
 
 // How a piece is repaired. Everything needed to do the same elsewhere.
 typedef struct ap_recipe {
-    json_t *chain; // [{rule, class, record, proof}] in order; record: apply.h
+    // [{rule, class, record, proof, root, nodes, types}] in order; record: apply.h. root and nodes are
+    // positions: "o3" is node 3 of the piece in canonical order, "s1.2" node 2 that step 1 made. types
+    // ([[TYPE or null]], by node made and output) only where they cannot be inferred.
+    json_t *chain;
+    size_t radius; // of the piece it was found for
+    char key[65];  // of that piece
     size_t nodes_before, nodes_after;
     double error; // of the repaired piece on the target, against the piece as it was on the oracle
     bool exact;   // all classes exact
 } ap_recipe;
 void ap_recipe_release(ap_recipe *r);
+// "mod_by_floor > floor_by_cast": names of the rules in order; what `banned` calls a recipe. malloc'ed.
+char *ap_recipe_text(const ap_recipe *r);
 
 // A piece cut out of a model around one node: names, constants and facts kept. `radius` 0: the node alone;
 // 1: with its makers; 2: with its users too, and so on; never across constants.
 typedef struct ap_piece {
-    ap_model *model;  // inputs and outputs declared with the measured types
-    const char *node; // name of the node in question
-    json_t *facts;    // {input: {lo, hi, integral, ...}} carried over from the model
-    char key[65];     // of the canonical form: equal keys, equal recipes
+    ap_model *model;    // inputs and outputs declared with the measured types
+    const char *node;   // name of the node in question
+    json_t *facts;      // {input: {lo, hi, integral, ...}} carried over from the model
+    char key[65];       // of the canonical form: equal keys, equal recipes
+    const char **nodes; // names in canonical order, constants left out
+    size_t node_count, radius;
     ap_arena arena;
 } ap_piece;
+// `env`'s model must outlive the piece: constants are shared. Error SHAPE_UNKNOWN (subject: the value) when
+// the types around it are not known in full.
 AP_MUST ap_err ap_piece_cut(const ap_match_env *env, ap_node *n, size_t radius, ap_piece *out);
 void ap_piece_release(ap_piece *p);
 
@@ -61,14 +72,20 @@ typedef struct ap_search_result {
     ap_recipe recipe;
     ap_probe_verdict before; // of the piece as it was
     const char *reason;      // why it was not taken, the target's words; in `arena`
-    json_t *tried;           // [{chain: [rule], verdict, reason}], the nearest first
-    json_t *stats;           // {expansions, probes, cached, seconds}
+    json_t *tried; // [{chain: [rule], verdict, reason}], the nearest first. verdict "misfit": a rule for
+                   // this operator whose conditions do not hold here; "unproven", "banned"
+    json_t *stats; // {expansions, probes, seconds}
     ap_arena arena;
 } ap_search_result;
 void ap_search_result_release(ap_search_result *r);
 
-// Errors: machinery only. Not finding anything is a result.
+// Errors: machinery only. Not finding anything is a result. A piece that is taken as it is has an empty
+// chain.
 AP_MUST ap_err ap_search_piece(const ap_piece *p, const ap_search_options *o, ap_search_result *out);
+// Many at once: what all of them want to know is asked together. out[i] belongs to pieces[i]; on an error
+// nothing has to be released.
+AP_MUST ap_err ap_search_many(const ap_piece *const *pieces, size_t count, const ap_search_options *o,
+                              ap_search_result *out);
 
 // Applies a recipe to the place it was found at or to another with the same key. `env` is the whole model's.
 // *steps (may be NULL): records of kind "rule" for plan.json are appended. Error CONTRACT when it does not

@@ -24,6 +24,17 @@ static void find_fallen(const json_t *placement, const char *ep, ap_arena *a, ap
     }
 }
 
+// The nodes themselves, by name.
+static json_t *fallen_nodes(const json_t *placement, const char *ep) {
+    json_t *list = json_array(), *n;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)placement, i, n) {
+        if (ep && strcmp(ap_json_str(n, "ep", ""), ep) != 0)
+            json_array_append_new(list, ap_json_string(ap_json_str(n, "name", "")));
+    }
+    return list;
+}
+
 // ---- running
 
 typedef struct wanted {
@@ -141,6 +152,7 @@ ap_err ap_engine_serve_probe(ap_engine *e, const ap_probe_backend *b, const json
     for (size_t i = 0; i < fallen.count; i++)
         json_array_append_new(names, ap_json_string(fallen.entries[i].key));
     json_object_set_new(r, "fallen", names);
+    json_object_set_new(r, "fallen_nodes", fallen_nodes(placement, b->ep));
     json_object_set_new(r, "placement", placement ? json_incref(placement) : json_array());
     json_object_set_new(r, "error", failed ? ap_json_from_err(failed) : json_null());
     json_object_set_new(r, "open_us", json_integer((json_int_t)(opened - start)));
