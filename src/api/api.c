@@ -105,6 +105,17 @@ aipc_error *aipc_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_
     return ap_artifact_run(a, inputs, input_count, outputs);
 }
 
+aipc_error *aipc_artifact_run_into(aipc_artifact *a, const aipc_tensor *inputs, size_t input_count,
+                                   const aipc_tensor *outputs, size_t output_count) {
+    return ap_artifact_run_into(a, inputs, input_count, outputs, output_count);
+}
+void *aipc_artifact_input_memory(const aipc_artifact *a, size_t i) {
+    return i < a->input_count ? a->input_at[i] : NULL;
+}
+void *aipc_artifact_output_memory(const aipc_artifact *a, size_t i) {
+    return i < a->output_count ? a->output_at[i] : NULL;
+}
+
 aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs,
                            size_t input_count, const char *out_dir, char **document) {
     json_t *doc = NULL;

@@ -85,6 +85,7 @@ typedef struct ap_session {
     ap_io *inputs, *outputs;
     size_t input_count, output_count;
     ap_arena arena;
+    struct ap_bound *bound; // by ap_session_bind; NULL: nothing
 } ap_session;
 
 // From a file, or from memory when `bytes` is not NULL (then `path` only names the model in errors). Errors:
@@ -109,6 +110,16 @@ typedef struct ap_run_result {
 AP_MUST ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
                               const char *const *outputs, size_t output_count, ap_run_result *out);
 void ap_run_result_free(ap_run_result *r);
+
+// For a model that is run again and again: its inputs and outputs live in the caller's memory from now on.
+// Every input and output of the session, in any order; the memory must stay until the next bind or the
+// session's close. Errors: INPUT_* for what does not fit the session, CONTRACT for outputs that do not.
+AP_MUST ap_err ap_session_bind(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
+                               const ap_named_tensor *outputs, size_t output_count);
+// Runs on what stands there. Errors: INTERNAL when nothing is bound, VENDOR, CONTRACT when an output came out
+// in another shape than the one there is room for.
+AP_MUST ap_err ap_session_call(ap_session *s, uint64_t *vendor_us);
+void ap_session_unbind(ap_session *s);
 
 // Where each node went: [{"name","op","domain","ep"}]. Needs record_placement.
 AP_MUST ap_err ap_session_placement(ap_session *s, json_t **out);

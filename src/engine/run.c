@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running a session. Inputs are borrowed in place, outputs are views of the library's memory: no copies here.
 #include "base/proc.h"
-#include "engine/engine.h"
+#include "engine/run_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ORT(e, call, doing) AP_TRY(ap_engine_err((e), (e)->lib.fns.call, AP_ERR_VENDOR, (doing)))
+
+ap_err ap_value_over(ap_engine *e, const ap_tensor *t, OrtValue **out) {
+    // A zero-size tensor may have no memory at all; the library still wants an address.
+    static const char nothing[16];
+    void *data = t->data ? t->data : (void *)(uintptr_t)nothing;
+    return ap_engine_err(e,
+                         e->lib.fns.CreateTensorWithDataAsOrtValue(e->cpu_memory, data, t->bytes, t->dims,
+                                                                   t->rank,
+                                                                   (ONNXTensorElementDataType)t->dtype, out),
+                         AP_ERR_VENDOR, "tensor");
+}
 
 static ap_err bind_input(ap_session *s, const ap_io *io, const ap_named_tensor *in, OrtValue **out) {
     ap_engine *e = s->engine;
@@ -26,18 +37,12 @@ static ap_err bind_input(ap_session *s, const ap_io *io, const ap_named_tensor *
         ap_buf_free(&want);
         goto done;
     }
-    // A zero-size tensor may have no memory at all; the library still wants an address.
-    static const char nothing[16];
-    void *data = in->t.data ? in->t.data : (void *)(uintptr_t)nothing;
-    ORT(e,
-        CreateTensorWithDataAsOrtValue(e->cpu_memory, data, in->t.bytes, in->t.dims, in->t.rank,
-                                       (ONNXTensorElementDataType)in->t.dtype, out),
-        "input tensor");
+    AP_TRY(ap_value_over(e, &in->t, out));
 done:
     return ap_err_subject(err, io->name);
 }
 
-static ap_err view_output(ap_engine *e, OrtValue *v, ap_tensor *out) {
+ap_err ap_value_view(ap_engine *e, OrtValue *v, ap_tensor *out) {
     const ap_ort_fns *f = &e->lib.fns;
     OrtTensorTypeAndShapeInfo *info = NULL;
     ONNXTensorElementDataType type;
@@ -64,17 +69,17 @@ done:
     return err;
 }
 
-static const ap_io *find_io(const ap_io *list, size_t count, const char *name) {
+const ap_io *ap_io_find(const ap_io *list, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++)
         if (strcmp(list[i].name, name) == 0) return &list[i];
     return NULL;
 }
 
-static ap_err bind_inputs(ap_session *s, const ap_named_tensor *inputs, size_t count, const char **names,
-                          OrtValue **values) {
+ap_err ap_inputs_bind(ap_session *s, const ap_named_tensor *inputs, size_t count, const char **names,
+                      OrtValue **values) {
     ap_err err = NULL;
     for (size_t i = 0; i < count; i++) {
-        const ap_io *io = find_io(s->inputs, s->input_count, inputs[i].name);
+        const ap_io *io = ap_io_find(s->inputs, s->input_count, inputs[i].name);
         if (!io) AP_FAIL(AP_ERR_INPUT_NAME, "the model has no input '%s'", inputs[i].name);
         names[i] = io->name;
         AP_TRY(bind_input(s, io, &inputs[i], &values[i]));
@@ -100,9 +105,9 @@ ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input
     r.values = ap_calloc(n + 1, sizeof *r.values);
     r.tensors = ap_calloc(n + 1, sizeof *r.tensors);
     ap_err err = NULL;
-    AP_TRY(bind_inputs(s, inputs, input_count, in_names, in_values));
+    AP_TRY(ap_inputs_bind(s, inputs, input_count, in_names, in_values));
     for (size_t i = 0; i < n; i++) {
-        const ap_io *io = outputs ? find_io(s->outputs, s->output_count, outputs[i]) : &s->outputs[i];
+        const ap_io *io = outputs ? ap_io_find(s->outputs, s->output_count, outputs[i]) : &s->outputs[i];
         if (!io) AP_FAIL(AP_ERR_INTERNAL, "the session has no output '%s'", outputs[i]);
         r.tensors[i].name = out_names[i] = io->name;
     }
@@ -112,7 +117,7 @@ ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size_t input
     r.vendor_us = ap_now_us() - start;
     AP_TRY(ap_engine_err(e, status, AP_ERR_VENDOR, "running the model"));
     for (size_t i = 0; i < n; i++)
-        if (r.values[i]) AP_TRY(view_output(e, r.values[i], &r.tensors[i].t));
+        if (r.values[i]) AP_TRY(ap_value_view(e, r.values[i], &r.tensors[i].t));
     *out = r;
     memset(&r, 0, sizeof r);
 done:

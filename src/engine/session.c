@@ -177,6 +177,7 @@ done:
 
 void ap_session_close(ap_session *s) {
     if (!s) return;
+    ap_session_unbind(s);
     s->engine->lib.fns.ReleaseSession(s->handle);
     ap_arena_release(&s->arena);
     free(s);

@@ -2,15 +2,12 @@
 #include "plan/artifact_priv.h"
 
 #include "base/hash.h"
-#include "golden/contract.h"
-#include "golden/request.h"
-#include "plan/store.h"
 #include "plan/workers.h"
 #include "target/target.h"
-#include "tensor/npy.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_MANIFEST ((size_t)64 << 20)
 
@@ -111,6 +108,7 @@ static ap_err start_worker(aipc_artifact *a) {
     AP_TRY(ap_open_worker(a->ctx, &id, &setup, &a->worker));
     char *dir = ap_path_join(&a->arena, a->dir, ap_json_str(a->target, "dir", ""));
     AP_TRY(ap_worker_call(a->worker, "load", json_pack("{ss}", "dir", dir), &result));
+    AP_TRY(ap_artifact_share(a));
 done:
     json_decref(result);
     return err;
@@ -120,6 +118,8 @@ ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const char *t
     aipc_artifact *a = ap_calloc(1, sizeof *a);
     const char *folder = NULL;
     a->ctx = c;
+    a->owner = getpid();
+    a->shared = AP_SHARED_NONE;
     pthread_mutex_init(&a->lock, NULL);
     ap_err err = NULL;
     AP_TRY(find_manifest(a, dir, &folder));
@@ -149,120 +149,10 @@ done:
 void ap_artifact_close(aipc_artifact *a) {
     if (!a) return;
     ap_worker_stop(a->worker, NULL);
-    if (a->scratch) ap_err_free(ap_rmtree(a->scratch));
+    ap_shared_close(&a->shared);
+    if (a->scratch && a->owner == getpid()) ap_err_free(ap_rmtree(a->scratch));
     json_decref(a->manifest);
     pthread_mutex_destroy(&a->lock);
     ap_arena_release(&a->arena);
     free(a);
-}
-
-// ---- running
-
-static const aipc_tensor *find_tensor(const aipc_tensor *list, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (list[i].name && strcmp(list[i].name, name) == 0) return &list[i];
-    return NULL;
-}
-
-static ap_err write_input(const aipc_artifact *a, size_t index, const aipc_tensor *given, json_t *list) {
-    const aipc_tensor *want = &a->inputs[index];
-    ap_tensor t = {0};
-    ap_err err = NULL;
-    if (strcmp(given->dtype ? given->dtype : "", want->dtype) != 0)
-        AP_FAIL(AP_ERR_INPUT_DTYPE, "input '%s' is %s, the contract wants %s", want->name,
-                given->dtype ? given->dtype : "nothing", want->dtype);
-    if ((!given->data && given->bytes > 0) || (!given->dims && given->rank > 0))
-        AP_FAIL(AP_ERR_INPUT_SHAPE, "input '%s' has no %s", want->name,
-                given->dims || !given->rank ? "data" : "dims");
-    if (given->bytes != want->bytes || !ap_shape_equal(given->dims, given->rank, want->dims, want->rank)) {
-        ap_buf have = {0}, need = {0};
-        ap_shape_format(given->dims, given->rank < AP_MAX_RANK ? given->rank : AP_MAX_RANK, &have);
-        ap_shape_format(want->dims, want->rank, &need);
-        err = ap_err_new(AP_ERR_INPUT_SHAPE,
-                         "input '%s' has shape %s (%zu bytes), the contract wants %s (%zu bytes)", want->name,
-                         ap_buf_str(&have), given->bytes, ap_buf_str(&need), want->bytes);
-        ap_buf_free(&have);
-        ap_buf_free(&need);
-        goto done;
-    }
-    AP_TRY(ap_tensor_view(ap_dtype_from_name(want->dtype), want->dims, want->rank, given->data, given->bytes,
-                          &t));
-    AP_TRY(ap_tensor_store(a->scratch, want->name, &t, list));
-done:
-    return ap_err_subject(err, want->name);
-}
-
-static ap_err read_output(const json_t *o, aipc_tensor *out) {
-    ap_tensor t = {0}, copy = {0};
-    ap_err err = NULL;
-    AP_TRY(ap_npy_map(ap_json_str(o, "file", ""), &t));
-    AP_TRY(ap_tensor_clone(&t, &copy));
-    int64_t *dims = ap_calloc(copy.rank + 1, sizeof *dims);
-    memcpy(dims, copy.dims, copy.rank * sizeof *dims);
-    *out = (aipc_tensor){.name = ap_strdup(ap_json_str(o, "name", "")),
-                         .dtype = ap_dtype_name(ap_dtype_from_name(ap_json_str(o, "dtype", ""))),
-                         .rank = copy.rank,
-                         .dims = dims,
-                         .data = copy.data,
-                         .bytes = copy.bytes};
-done:
-    ap_tensor_free(&t);
-    return err;
-}
-
-ap_err ap_artifact_run_refs(aipc_artifact *a, const json_t *inputs, json_t **result) {
-    char *dir = NULL;
-    ap_arena tmp = {0};
-    ap_err err = NULL;
-    AP_TRY(ap_mkdtemp(a->scratch, "run", &tmp, &dir));
-    AP_TRY(ap_worker_call(a->worker, "run", json_pack("{sO,ss}", "inputs", inputs, "dir", dir), result));
-done:
-    ap_arena_release(&tmp);
-    return err;
-}
-
-static ap_err run_locked(aipc_artifact *a, const aipc_tensor *inputs, size_t count, aipc_tensor *outputs) {
-    json_t *list = json_array(), *result = NULL, *outs = NULL;
-    ap_err err = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (!inputs[i].name || !find_tensor(a->inputs, a->input_count, inputs[i].name))
-            AP_FAIL(AP_ERR_INPUT_NAME, "the artifact has no input '%s'",
-                    inputs[i].name ? inputs[i].name : "(null)");
-    for (size_t i = 0; i < a->input_count; i++) {
-        const aipc_tensor *given = find_tensor(inputs, count, a->inputs[i].name);
-        if (!given) AP_FAIL(AP_ERR_INPUT_NAME, "no value for input '%s'", a->inputs[i].name);
-        AP_TRY(write_input(a, i, given, list));
-    }
-    AP_TRY(ap_artifact_run_refs(a, list, &result));
-    outs = json_object_get(result, "outputs");
-    AP_TRY(ap_contract_check(json_object_get(json_object_get(a->manifest, "contract"), "outputs"), outs,
-                             "output", "the result", false));
-    memset(outputs, 0, a->output_count * sizeof *outputs);
-    for (size_t i = 0; i < a->output_count && !err; i++)
-        err = read_output(json_array_get(outs, i), &outputs[i]);
-    if (err) aipc_outputs_free(outputs, a->output_count);
-done:
-    for (size_t i = 0; i < json_array_size(outs); i++) {
-        const char *file = ap_json_str(json_array_get(outs, i), "file", NULL);
-        if (file) ap_err_free(ap_file_remove(file));
-    }
-    json_decref(list);
-    json_decref(result);
-    return err;
-}
-
-ap_err ap_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t count, aipc_tensor *outputs) {
-    pthread_mutex_lock(&a->lock);
-    ap_err err = run_locked(a, inputs, count, outputs);
-    pthread_mutex_unlock(&a->lock);
-    return err;
-}
-
-void aipc_outputs_free(aipc_tensor *outputs, size_t count) {
-    for (size_t i = 0; outputs && i < count; i++) {
-        free((void *)(uintptr_t)outputs[i].name);
-        free((void *)(uintptr_t)outputs[i].dims);
-        free(outputs[i].data);
-        memset(&outputs[i], 0, sizeof outputs[i]);
-    }
 }

@@ -19,10 +19,12 @@ AP_MUST ap_err ap_manifest_parse(const char *text, size_t len, json_t **out);
 AP_MUST ap_err ap_artifact_open(aipc_context *c, const char *dir, const char *target, aipc_artifact **out);
 void ap_artifact_close(aipc_artifact *a);
 
-// Runs on TENSOR refs; *outputs is the TENSOR list, files in a scratch folder that lives until the next run
-// or close. The caller holds no lock; calls are served one after another.
+// Calls of several threads are served one after another. _into: every output has `data` and `bytes`, in
+// contract order. Errors: INPUT_*, CONTRACT for wrong room, BUSY in the child of a fork, WORKER_*, VENDOR.
 AP_MUST ap_err ap_artifact_run(aipc_artifact *a, const aipc_tensor *inputs, size_t count,
                                aipc_tensor *outputs);
+AP_MUST ap_err ap_artifact_run_into(aipc_artifact *a, const aipc_tensor *inputs, size_t count,
+                                    const aipc_tensor *outputs, size_t output_count);
 
 // What `aipc run` and `aipc profile` do.
 AP_MUST ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *target,

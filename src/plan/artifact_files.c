@@ -4,7 +4,10 @@
 #include "golden/request.h"
 #include "plan/artifact_priv.h"
 #include "plan/store.h"
+#include "target/target.h"
+#include "tensor/npy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // The contract's input as a job: the file given for it, read by the recipe it was deployed with.
@@ -91,43 +94,64 @@ static char *output_name(ap_arena *arena, const char *name, size_t index, const 
     return file;
 }
 
-static ap_err save_outputs(const json_t *outputs, const char *out_dir, json_t *list) {
+static ap_err save_outputs(const aipc_tensor *outputs, size_t count, const char *out_dir, json_t *list) {
     ap_arena arena = {0};
-    size_t i;
-    json_t *o;
     ap_err err = NULL;
     AP_TRY(ap_mkdirs(out_dir));
-    json_array_foreach((json_t *)(uintptr_t)outputs, i, o) {
-        char *path = ap_path_join(&arena, out_dir, output_name(&arena, ap_json_str(o, "name", ""), i, list));
-        AP_TRY(ap_file_copy(ap_json_str(o, "file", ""), path));
-        json_array_append_new(list, json_pack("{sO,sO,sO,so}", "name", json_object_get(o, "name"), "dtype",
-                                              json_object_get(o, "dtype"), "dims", json_object_get(o, "dims"),
-                                              "file", ap_json_string(path)));
+    for (size_t i = 0; i < count; i++) {
+        const aipc_tensor *o = &outputs[i];
+        ap_tensor t = {0};
+        char *path = ap_path_join(&arena, out_dir, output_name(&arena, o->name, i, list));
+        AP_TRY(ap_tensor_view(ap_dtype_from_name(o->dtype), o->dims, o->rank, o->data, o->bytes, &t));
+        AP_TRY(ap_npy_write(path, &t));
+        json_array_append_new(list, json_pack("{so,ss,so,so}", "name", ap_json_string(o->name), "dtype",
+                                              o->dtype, "dims", ap_json_dims(o->dims, o->rank), "file",
+                                              ap_json_string(path)));
     }
 done:
     ap_arena_release(&arena);
     return err;
 }
 
+// Runs on the files of a TENSOR list.
+static ap_err run_refs(aipc_artifact *a, const json_t *refs, aipc_tensor *outputs) {
+    ap_named_tensor *list = NULL;
+    size_t count = 0;
+    ap_err err = ap_tensors_open(refs, &list, &count);
+    if (err) return err;
+    aipc_tensor *inputs = ap_calloc(count + 1, sizeof *inputs);
+    for (size_t i = 0; i < count; i++) {
+        const ap_tensor *t = &list[i].t;
+        inputs[i] = (aipc_tensor){list[i].name, ap_dtype_name(t->dtype), t->rank, t->dims, t->data, t->bytes};
+    }
+    err = ap_artifact_run(a, inputs, count, outputs);
+    free(inputs);
+    ap_named_tensors_free(list, count);
+    return err;
+}
+
 ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *target, const char *const *inputs,
                              size_t count, const char *out_dir, json_t **document) {
     aipc_artifact *a = NULL;
-    json_t *tensors = NULL, *result = NULL, *list = json_array();
+    aipc_tensor *outputs = NULL;
+    json_t *tensors = NULL, *list = json_array();
     ap_err err = NULL;
     AP_TRY(ap_artifact_open(c, dir, target, &a));
     if (count > 0)
         AP_TRY(given_inputs(a, inputs, count, &tensors));
     else
         AP_TRY(golden_inputs(a, &tensors));
+    outputs = ap_calloc(a->output_count + 1, sizeof *outputs);
     uint64_t start = ap_now_us();
-    AP_TRY(ap_artifact_run_refs(a, tensors, &result));
+    AP_TRY(run_refs(a, tensors, outputs));
     double seconds = (double)(ap_now_us() - start) / 1e6;
-    AP_TRY(save_outputs(json_object_get(result, "outputs"), out_dir ? out_dir : "outputs", list));
+    AP_TRY(save_outputs(outputs, a->output_count, out_dir ? out_dir : "outputs", list));
     *document = json_pack("{sO,sO,sf,ss}", "target", json_object_get(a->target, "target"), "outputs", list,
                           "seconds", seconds, "inputs", count > 0 ? "given" : "golden sample");
 done:
+    if (outputs) aipc_outputs_free(outputs, a->output_count);
+    free(outputs);
     json_decref(tensors);
-    json_decref(result);
     json_decref(list);
     ap_artifact_close(a);
     return err;

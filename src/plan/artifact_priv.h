@@ -14,8 +14,12 @@ struct aipc_artifact {
     const char *scratch;
     ap_worker *worker;
     pthread_mutex_t lock; // one request at a time
+    pid_t owner;          // a fork's child must not use the worker of its parent
     aipc_tensor *inputs, *outputs;
     size_t input_count, output_count;
+    ap_shared shared;             // the tensors of a run, seen by the worker, too
+    void **input_at, **output_at; // where each lies in it
+    uint64_t vendor_us;           // of the last run
 };
 
 // Reads and checks the manifest and chooses the target; starts nothing.
@@ -23,7 +27,7 @@ AP_MUST ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const
                                          aipc_artifact **out);
 // Error CORRUPT with both hashes when the file is not the one that was deployed.
 AP_MUST ap_err ap_artifact_check_file(const char *path, const char *sha256);
-// A run request on TENSOR refs; result {outputs, vendor_us}, files in a fresh folder of the scratch.
-AP_MUST ap_err ap_artifact_run_refs(aipc_artifact *a, const json_t *inputs, json_t **result);
+// Makes the memory of the runs and shows it to the worker (artifact_run.c).
+AP_MUST ap_err ap_artifact_share(aipc_artifact *a);
 
 #endif

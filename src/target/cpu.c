@@ -110,6 +110,19 @@ static ap_err cpu_run(void *state, const json_t *args, json_t **result) {
     return ap_session_serve_run(s->session, args, result);
 }
 
+static ap_err cpu_share(void *state, const ap_named_tensor *inputs, size_t input_count,
+                        const ap_named_tensor *outputs, size_t output_count) {
+    cpu_state *s = state;
+    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "share without a loaded model");
+    return ap_session_bind(s->session, inputs, input_count, outputs, output_count);
+}
+
+static ap_err cpu_call(void *state, uint64_t *vendor_us) {
+    cpu_state *s = state;
+    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "call without a loaded model");
+    return ap_session_call(s->session, vendor_us);
+}
+
 // ONNX Runtime does not look whether its profile could be written: one cut short is a full disk more often
 // than not.
 static ap_err explain_profile(ap_err err, const char *path) {
@@ -201,6 +214,8 @@ const ap_target_ops ap_target_cpu = {
     .build = cpu_build,
     .load = cpu_load,
     .run = cpu_run,
+    .share = cpu_share,
+    .call = cpu_call,
     .profile = cpu_profile,
     .oracle = cpu_oracle,
     .probe = cpu_probe,

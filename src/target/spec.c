@@ -99,6 +99,16 @@ done:
     return err;
 }
 
+ap_err ap_tensor_describe(const json_t *o, ap_tensor *t) {
+    ap_err err = NULL;
+    memset(t, 0, sizeof *t);
+    t->dtype = ap_dtype_from_name(ap_json_str(o, "dtype", ""));
+    AP_TRY(dims_from_json(json_object_get(o, "dims"), "tensor", t->dims, &t->rank));
+    AP_TRY(ap_shape_bytes(t->dtype, t->dims, t->rank, &t->bytes));
+done:
+    return err;
+}
+
 ap_err ap_tensors_open(const json_t *list, ap_named_tensor **out, size_t *count) {
     size_t n = json_array_size(list);
     ap_named_tensor *all = ap_calloc(n + 1, sizeof *all);

@@ -19,6 +19,10 @@
 //   → {outputs: [TENSOR], chunks, vendor_us} probe   {file, sets: [[TENSOR]], repeats (of set 0), reference,
 //   dir} → {placement, fallen: [piece], refused: [{node, op, reason}], outputs: [[TENSOR + stable]] (a set
 //   each), stage: open|run, error | null, open_us, vendor_us}; target/probe.h
+//
+// Not JSON: `share` places tensors in memory that the asker sees, too, and `call` runs the current model on
+// what stands there (worker/protocol.h).
+//
 // TENSOR  {name, dtype, dims, file}
 // SPEC    {file, symbols: {name: size}, shapes: {input: dims}, extract: {inputs: [{name, dtype, dims}],
 // outputs: [name]}, outputs: [name]}
@@ -38,6 +42,10 @@ typedef struct ap_target_ops {
     ap_err (*build)(void *state, const json_t *args, json_t **result);
     ap_err (*load)(void *state, const json_t *args, json_t **result);
     ap_err (*run)(void *state, const json_t *args, json_t **result);
+    // The memory is the caller's and stays until the next share or close.
+    ap_err (*share)(void *state, const ap_named_tensor *inputs, size_t input_count,
+                    const ap_named_tensor *outputs, size_t output_count);
+    ap_err (*call)(void *state, uint64_t *vendor_us);
     ap_err (*profile)(void *state, const json_t *args, json_t **result);
     ap_err (*oracle)(void *state, const json_t *args, json_t **result);
     ap_err (*probe)(void *state, const json_t *args, json_t **result);
@@ -50,6 +58,8 @@ const ap_target_ops *ap_target_find(const char *kind); // NULL when there is non
 // ---- shared by the backends (spec.c)
 // Loads the model of a SPEC and applies its edits.
 AP_MUST ap_err ap_spec_model(const json_t *spec, ap_model **out);
+// dtype, dims and bytes of a {dtype, dims}; no data. Error INTERNAL.
+AP_MUST ap_err ap_tensor_describe(const json_t *o, ap_tensor *t);
 // Tensors of a request, mapped. Release with ap_named_tensors_free.
 AP_MUST ap_err ap_tensors_open(const json_t *list, ap_named_tensor **out, size_t *count);
 void ap_named_tensors_free(ap_named_tensor *list, size_t count);

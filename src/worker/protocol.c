@@ -9,7 +9,7 @@
 static const char magic[4] = {'A', 'I', 'P', 'C'};
 #define HEADER 8
 
-ap_err ap_frame_write(int fd, const json_t *message) {
+ap_err ap_frame_pass(int fd, const json_t *message, int pass) {
     char *text = ap_json_text(message, false);
     size_t n = strlen(text);
     ap_err err = NULL;
@@ -18,11 +18,14 @@ ap_err ap_frame_write(int fd, const json_t *message) {
         AP_FAIL(AP_ERR_INTERNAL, "a message of %zu bytes is over the limit of %zu", n, AP_FRAME_MAX);
     memcpy(header, magic, sizeof magic);
     for (int i = 0; i < 4; i++) header[4 + i] = (unsigned char)(n >> (8 * i));
-    AP_TRY(ap_channel_write(fd, header, sizeof header));
-    AP_TRY(ap_channel_write(fd, text, n));
+    AP_TRY(ap_channel_write(fd, header, sizeof header, text, n, pass));
 done:
     free(text);
     return err;
+}
+
+ap_err ap_frame_write(int fd, const json_t *message) {
+    return ap_frame_pass(fd, message, -1);
 }
 
 ap_err ap_frame_take(ap_buf *buf, json_t **out) {

@@ -2,8 +2,14 @@
 // protocol: framed JSON between aipc and its worker processes.
 //
 // A frame is "AIPC", a 4-byte little-endian length, and that many bytes of JSON. Requests {op, args}; replies
-// {ok: true, result} or {ok: false, error}. Tensors never travel here: they are named files that both map.
-// The channel is a socket of its own, so nothing a vendor library prints can be taken for a reply.
+// {ok: true, result} or {ok: false, error}. Tensors never travel here: they are named files that both map,
+// or, for a model that is run again and again, one piece of shared memory:
+//   share {bytes, inputs: [{name, dtype, dims, offset}], outputs: [...]}, its descriptor sent along → {}
+//   call  {}                                                                                        →
+//   {vendor_us}
+// `share` is asked once after a load; each `call` then runs on what stands in the memory. What was shared
+// ends with the next share, build, load or profile. The channel is a socket of its own, so nothing a vendor
+// library prints can be taken for a reply.
 #ifndef AP_WORKER_PROTOCOL_H
 #define AP_WORKER_PROTOCOL_H
 
@@ -12,6 +18,7 @@
 #define AP_FRAME_MAX ((size_t)256 << 20)
 
 AP_MUST ap_err ap_frame_write(int fd, const json_t *message);
+AP_MUST ap_err ap_frame_pass(int fd, const json_t *message, int pass); // with a descriptor; -1: none
 // Parses one frame out of `buf` when it holds a whole one (then *out is set and the bytes are taken off its
 // front), else leaves *out NULL. Error WORKER_GARBAGE when the bytes cannot be a frame.
 AP_MUST ap_err ap_frame_take(ap_buf *buf, json_t **out);

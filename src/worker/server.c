@@ -4,14 +4,18 @@
 #include "base/channel.h"
 #include "base/cpu.h"
 #include "base/proc.h"
+#include "base/shared.h"
 #include "target/target.h"
 #include "worker/protocol.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct server {
     const ap_target_ops *ops;
     void *state;
+    int passed; // a descriptor that came with the request; -1: none
+    ap_shared shared;
 } server;
 
 static ap_err serve_open(server *s, const json_t *args, json_t **result) {
@@ -33,9 +37,70 @@ done:
     return err;
 }
 
+// Views of the tensors that a `share` request places in the memory.
+static ap_err place(const json_t *list, const ap_shared *memory, ap_named_tensor **out, size_t *count) {
+    size_t n = json_array_size(list);
+    ap_named_tensor *all = ap_calloc(n + 1, sizeof *all);
+    ap_err err = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *o = json_array_get(list, i);
+        ap_tensor *t = &all[i].t;
+        int64_t offset = 0;
+        AP_TRY(ap_json_get_str(o, "name", "share", AP_ERR_INTERNAL, &all[i].name));
+        AP_TRY(ap_json_get_int(o, "offset", all[i].name, AP_ERR_INTERNAL, &offset));
+        AP_TRY(ap_tensor_describe(o, t));
+        if (offset < 0 || (uint64_t)offset > memory->bytes || t->bytes > memory->bytes - (uint64_t)offset)
+            AP_FAIL(AP_ERR_INTERNAL, "'%s' lies outside the shared memory", all[i].name);
+        t->data = memory->data + offset;
+    }
+    *out = all;
+    *count = n;
+    return NULL;
+done:
+    free(all);
+    return err;
+}
+
+static ap_err serve_share(server *s, const json_t *args) {
+    ap_shared memory = AP_SHARED_NONE;
+    ap_named_tensor *inputs = NULL, *outputs = NULL;
+    size_t in_count = 0, out_count = 0;
+    int64_t bytes = 0;
+    int fd = s->passed;
+    ap_err err = NULL;
+    s->passed = -1;
+    if (fd < 0) AP_FAIL(AP_ERR_INTERNAL, "share: no memory came with it");
+    err = ap_json_get_int(args, "bytes", "share", AP_ERR_INTERNAL, &bytes);
+    if (err) {
+        ap_fd_close(&fd);
+        goto done;
+    }
+    AP_TRY(ap_shared_open(fd, bytes < 0 ? 0 : (size_t)bytes, &memory));
+    AP_TRY(place(json_object_get(args, "inputs"), &memory, &inputs, &in_count));
+    AP_TRY(place(json_object_get(args, "outputs"), &memory, &outputs, &out_count));
+    AP_TRY(s->ops->share(s->state, inputs, in_count, outputs, out_count));
+    ap_shared old = s->shared; // in use until now
+    s->shared = memory;
+    memory = old;
+done:
+    free(inputs);
+    free(outputs);
+    ap_shared_close(&memory);
+    return err;
+}
+
+static ap_err serve_call(server *s, json_t **result) {
+    uint64_t vendor_us = 0;
+    ap_err err = s->ops->call(s->state, &vendor_us);
+    if (!err) *result = json_pack("{sI}", "vendor_us", (json_int_t)vendor_us);
+    return err;
+}
+
 static ap_err dispatch(server *s, const char *op, const json_t *args, json_t **result) {
     if (strcmp(op, "open") == 0) return serve_open(s, args, result);
     if (!s->ops) return ap_err_new(AP_ERR_INTERNAL, "request '%s' before open", op);
+    if (strcmp(op, "call") == 0) return serve_call(s, result);
+    if (strcmp(op, "share") == 0) return serve_share(s, args);
     const struct {
         const char *op;
         ap_err (*call)(void *, const json_t *, json_t **);
@@ -58,7 +123,7 @@ static ap_err answer(server *s, int fd, const json_t *request) {
 }
 
 int ap_worker_serve(int fd) {
-    server s = {0};
+    server s = {.passed = -1, .shared = AP_SHARED_NONE};
     ap_buf in = {0};
     ap_err err = NULL;
     AP_TRY(ap_channel_end_with_peer(fd));
@@ -72,12 +137,14 @@ int ap_worker_serve(int fd) {
             continue;
         }
         ap_channel_state state;
-        AP_TRY(ap_channel_read(fd, -1, &in, &state));
+        AP_TRY(ap_channel_receive(fd, -1, &in, &s.passed, &state));
         if (state == AP_CHANNEL_CLOSED) break; // the parent closed the channel: our work is over
     }
 done:
     ap_buf_free(&in);
     if (s.ops) s.ops->close(s.state);
+    ap_shared_close(&s.shared);
+    ap_fd_close(&s.passed);
     int code = ap_code_exit(ap_err_code(err));
     ap_err_free(err);
     return code;

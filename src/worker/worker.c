@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_TIMEOUT_S 600u
 #define LOG_NOTES 8
@@ -20,6 +21,7 @@ struct ap_worker {
     unsigned timeout_s;
     uint64_t memory_limit_bytes, peak_rss_bytes;
     bool dead;
+    pid_t owner; // the process that started it
 };
 
 // The last lines the child wrote, as notes: often the only trace of why it died.
@@ -114,12 +116,12 @@ static ap_err error_from_json(const json_t *j) {
     return e;
 }
 
-ap_err ap_worker_call(ap_worker *w, const char *op, json_t *args, json_t **result) {
+static ap_err ask(ap_worker *w, const char *op, json_t *args, int pass, json_t **result) {
     json_t *request = json_pack("{ss,so}", "op", op, "args", args ? args : json_object());
     json_t *reply = NULL;
     ap_err err = NULL;
     if (w->dead) AP_FAIL(AP_ERR_INTERNAL, "the worker for %s is gone", w->name);
-    err = ap_frame_write(w->fd, request);
+    err = ap_frame_pass(w->fd, request, pass);
     if (err) {
         // A broken channel means the child died; say how instead of "broken pipe".
         ap_err_free(err);
@@ -138,6 +140,18 @@ done:
     return err;
 }
 
+ap_err ap_worker_call(ap_worker *w, const char *op, json_t *args, json_t **result) {
+    return ask(w, op, args, -1, result);
+}
+
+ap_err ap_worker_share(ap_worker *w, const ap_shared *memory, json_t *args) {
+    json_t *result = NULL;
+    json_object_set_new(args, "bytes", json_integer((json_int_t)memory->bytes));
+    ap_err err = ask(w, "share", args, memory->fd, &result);
+    json_decref(result);
+    return err;
+}
+
 const json_t *ap_worker_description(const ap_worker *w) {
     return w->description;
 }
@@ -146,6 +160,7 @@ ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out) {
     int fds[2] = {-1, -1};
     ap_worker *w = ap_calloc(1, sizeof *w);
     w->fd = -1;
+    w->owner = getpid();
     w->timeout_s = o->timeout_s ? o->timeout_s : DEFAULT_TIMEOUT_S;
     w->memory_limit_bytes = o->memory_limit_bytes;
     w->log_path = ap_strdup(o->log_path);
@@ -179,7 +194,7 @@ void ap_worker_stop(ap_worker *w, uint64_t *peak_rss_bytes) {
     ap_exit how = {0};
     bool done = false;
     ap_fd_close(&w->fd);
-    if (w->proc.pid) {
+    if (w->proc.pid && w->owner == getpid()) {
         // Vendor libraries can take long, or crash, while they unload. Nothing of value is left in the child.
         ap_err_free(ap_proc_wait(&w->proc, 20, &done, &how));
         if (!done) ap_proc_kill(&w->proc, &how);

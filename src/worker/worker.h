@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/proc.h"
+#include "base/shared.h"
 
 typedef struct ap_worker ap_worker;
 
@@ -25,9 +26,12 @@ AP_MUST ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out);
 // One request. Steals `args`. After a WORKER_* error the worker is dead and only ap_worker_stop is left.
 // Not thread-safe: one thread at a time per worker.
 AP_MUST ap_err ap_worker_call(ap_worker *w, const char *op, json_t *args, json_t **result);
+// Request `share`: the worker will run the current model on tensors in this memory (worker/protocol.h).
+// Steals `args`.
+AP_MUST ap_err ap_worker_share(ap_worker *w, const ap_shared *memory, json_t *args);
 const json_t *ap_worker_description(const ap_worker *w); // the target's describe
 // Closes the channel, waits a moment, kills when it must. NULL is fine. *peak (may be NULL) gets the child's
-// peak RSS.
+// peak RSS. A process that only inherited the worker by a fork lets go of it and leaves it alone.
 void ap_worker_stop(ap_worker *w, uint64_t *peak_rss_bytes);
 
 // Finds the aipc program for a process that is perhaps not aipc itself: $AIPC_PROGRAM, this executable when

@@ -6,6 +6,8 @@
 #include "aipc/aipc.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static char ort_path[4096], program[4096];
 
@@ -224,6 +226,72 @@ static void threads_on_one_handle(void **state) {
     aipc_context_close(c);
 }
 
+static void into_memory_of_the_callers(void **state) {
+    bench *b = *state;
+    aipc_context *c = context(b, NULL);
+    aipc_artifact *a = NULL;
+    must(aipc_artifact_open(c, deploy(b, c), NULL, &a));
+    feed f;
+    fill(&f, 3);
+    float sum[6] = {0};
+    int64_t twice[4] = {0};
+    aipc_tensor outs[2] = {{.name = "sum", .data = sum, .bytes = sizeof sum},
+                           {.name = "twice", .dtype = "int64", .data = twice, .bytes = sizeof twice}};
+    must(aipc_artifact_run_into(a, f.list, 3, outs, 2));
+    assert_true(sum[5] == f.a[5] + f.b[5] && twice[3] == 2 * f.ids[3]);
+    // Tensors that lie in the shared memory itself.
+    memcpy(aipc_artifact_input_memory(a, 2), (int64_t[]){7, 8, 9, 10}, 32);
+    f.list[2].data = aipc_artifact_input_memory(a, 2);
+    outs[1].data = aipc_artifact_output_memory(a, 1);
+    must(aipc_artifact_run_into(a, f.list, 3, outs, 2));
+    assert_memory_equal(aipc_artifact_output_memory(a, 1), ((int64_t[]){14, 16, 18, 20}), 32);
+    assert_null(aipc_artifact_input_memory(a, 3));
+    assert_null(aipc_artifact_output_memory(a, 2));
+    must_fail(aipc_artifact_run_into(a, f.list, 3, outs, 1), AP_ERR_CONTRACT,
+              "room for 1 outputs, the contract has 2");
+    outs[0].bytes = 8;
+    must_fail(aipc_artifact_run_into(a, f.list, 3, outs, 2), AP_ERR_CONTRACT,
+              "room for 8 bytes of output 'sum', the contract has 24");
+    outs[0].bytes = sizeof sum;
+    outs[0].data = NULL;
+    must_fail(aipc_artifact_run_into(a, f.list, 3, outs, 2), AP_ERR_CONTRACT,
+              "room for 0 bytes of output 'sum'");
+    aipc_artifact_close(a);
+    aipc_context_close(c);
+}
+
+// The child of a fork neither uses its parent's worker nor ends it.
+static void forks(void **state) {
+    bench *b = *state;
+    aipc_context *c = context(b, NULL);
+    aipc_artifact *a = NULL;
+    char *out = deploy(b, c);
+    must(aipc_artifact_open(c, out, NULL, &a));
+    feed f;
+    aipc_tensor outs[2];
+    fill(&f, 2);
+    pid_t child = fork();
+    if (child == 0) {
+        aipc_artifact *own = NULL;
+        aipc_error *e = aipc_artifact_run(a, f.list, 3, outs);
+        bool refused = e && strcmp(aipc_error_key(e), "busy") == 0;
+        aipc_error_free(e);
+        aipc_artifact_close(a);
+        e = aipc_artifact_open(c, out, NULL, &own);
+        bool good = !e && !(e = aipc_artifact_run(own, f.list, 3, outs)) && right(&f, outs);
+        aipc_artifact_close(own);
+        _exit(refused && good ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    must(aipc_artifact_run(a, f.list, 3, outs));
+    assert_true(right(&f, outs));
+    aipc_outputs_free(outs, 2);
+    aipc_artifact_close(a);
+    aipc_context_close(c);
+}
+
 static void errors_speak(void **state) {
     bench *b = *state;
     aipc_context *c = context(b, NULL);
@@ -297,8 +365,14 @@ int main(void) {
     if (!test_program(program)) return puts("skipped: no aipc program in this build") < 0;
     setenv("AIPC_PROGRAM", program, 1);
     const struct CMUnitTest tests[] = {
-        BENCH_TEST(contract_and_run), BENCH_TEST(wrong_inputs),   BENCH_TEST(threads_on_one_handle),
-        BENCH_TEST(errors_speak),     BENCH_TEST(older_programs), BENCH_TEST(looking),
+        BENCH_TEST(contract_and_run),
+        BENCH_TEST(wrong_inputs),
+        BENCH_TEST(threads_on_one_handle),
+        BENCH_TEST(into_memory_of_the_callers),
+        BENCH_TEST(forks),
+        BENCH_TEST(errors_speak),
+        BENCH_TEST(older_programs),
+        BENCH_TEST(looking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session bound to memory of the caller's: what a run needs is made once.
+#include "base/proc.h"
+#include "engine/run_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ap_bound {
+    size_t input_count, output_count;
+    const char **input_names, **output_names; // of the session
+    OrtValue **inputs;
+    OrtValue **outputs; // NULL where the library chooses the memory: a shape it learns only when it runs
+    OrtValue **results; // of one run
+    ap_tensor *room;    // where the outputs go
+} ap_bound;
+
+static void bound_free(ap_engine *e, ap_bound *b) {
+    if (!b) return;
+    for (size_t i = 0; i < b->input_count; i++) e->lib.fns.ReleaseValue(b->inputs[i]);
+    for (size_t i = 0; i < b->output_count; i++) e->lib.fns.ReleaseValue(b->outputs[i]);
+    free(b->input_names);
+    free(b->output_names);
+    free(b->inputs);
+    free(b->outputs);
+    free(b->results);
+    free(b->room);
+    free(b);
+}
+
+void ap_session_unbind(ap_session *s) {
+    bound_free(s->engine, s->bound);
+    s->bound = NULL;
+}
+
+// Is there exactly this much room for what the session will put there?
+static ap_err check_room(const ap_io *io, const char *name, const ap_tensor *t) {
+    if (!io) return ap_err_new(AP_ERR_CONTRACT, "the session has no output '%s'", name);
+    if (io->dtype != t->dtype)
+        return ap_err_new(AP_ERR_CONTRACT, "output '%s' is %s, there is room for %s", name,
+                          ap_dtype_name(io->dtype), ap_dtype_name(t->dtype));
+    bool fits = io->rank == t->rank;
+    for (size_t i = 0; fits && i < io->rank; i++) fits = io->dims[i] < 0 || io->dims[i] == t->dims[i];
+    if (fits) return NULL;
+    ap_buf have = {0}, want = {0};
+    ap_shape_format(io->dims, io->rank, &have);
+    ap_shape_format(t->dims, t->rank, &want);
+    ap_err err = ap_err_new(AP_ERR_CONTRACT, "output '%s' has shape %s, there is room for %s", name,
+                            ap_buf_str(&have), ap_buf_str(&want));
+    ap_buf_free(&have);
+    ap_buf_free(&want);
+    return err;
+}
+
+static ap_err bind_output(ap_session *s, ap_bound *b, size_t i, const ap_named_tensor *o) {
+    const ap_io *io = ap_io_find(s->outputs, s->output_count, o->name);
+    ap_err err = check_room(io, o->name, &o->t);
+    if (err) return err;
+    b->output_names[i] = io->name;
+    b->room[i] = o->t;
+    for (size_t d = 0; d < io->rank; d++)
+        if (io->dims[d] < 0) return NULL;
+    return ap_value_over(s->engine, &o->t, &b->outputs[i]);
+}
+
+ap_err ap_session_bind(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
+                       const ap_named_tensor *outputs, size_t output_count) {
+    ap_bound *b = ap_calloc(1, sizeof *b);
+    ap_err err = NULL;
+    b->input_count = input_count;
+    b->output_count = output_count;
+    b->input_names = ap_calloc(input_count + 1, sizeof *b->input_names);
+    b->output_names = ap_calloc(output_count + 1, sizeof *b->output_names);
+    b->inputs = ap_calloc(input_count + 1, sizeof *b->inputs);
+    b->outputs = ap_calloc(output_count + 1, sizeof *b->outputs);
+    b->results = ap_calloc(output_count + 1, sizeof *b->results);
+    b->room = ap_calloc(output_count + 1, sizeof *b->room);
+    AP_TRY(ap_inputs_bind(s, inputs, input_count, b->input_names, b->inputs));
+    for (size_t i = 0; i < output_count; i++) AP_TRY(bind_output(s, b, i, &outputs[i]));
+    ap_session_unbind(s);
+    s->bound = b;
+    b = NULL;
+done:
+    bound_free(s->engine, b);
+    return err;
+}
+
+// What the library put elsewhere goes to its room.
+static ap_err take_result(ap_engine *e, const char *name, OrtValue *v, ap_tensor *room) {
+    ap_tensor t = {0};
+    ap_err err = v ? ap_value_view(e, v, &t) : NULL;
+    if (err) return err;
+    ap_io io = {.dtype = t.dtype, .rank = t.rank};
+    memcpy(io.dims, t.dims, sizeof io.dims);
+    err = check_room(&io, name, room);
+    if (!err && t.bytes) memcpy(room->data, t.data, t.bytes);
+    return err;
+}
+
+ap_err ap_session_call(ap_session *s, uint64_t *vendor_us) {
+    ap_engine *e = s->engine;
+    ap_bound *b = s->bound;
+    if (!b) return ap_err_new(AP_ERR_INTERNAL, "call without shared tensors");
+    memcpy(b->results, b->outputs, b->output_count * sizeof *b->results);
+    uint64_t start = ap_now_us();
+    OrtStatus *status = e->lib.fns.Run(s->handle, NULL, b->input_names, (const OrtValue *const *)b->inputs,
+                                       b->input_count, b->output_names, b->output_count, b->results);
+    *vendor_us = ap_now_us() - start;
+    ap_err err = ap_engine_err(e, status, AP_ERR_VENDOR, "running the model");
+    for (size_t i = 0; i < b->output_count; i++) {
+        if (b->outputs[i]) continue;
+        if (!err) err = take_result(e, b->output_names[i], b->results[i], &b->room[i]);
+        e->lib.fns.ReleaseValue(b->results[i]);
+    }
+    return err;
+}
