@@ -17,24 +17,33 @@ def photo(job, scale=IMAGENET):
     return picture(job.file("photo"), w, h, crop=True, **scale)
 
 
-def mobilenet_v2(job):
+def load_mobilenet_v2(path):
     net = torchvision_models().mobilenet_v2(weights=None)
-    net.load_state_dict(torch.load(job.file("weights"), weights_only=True))
-    return finish(job, net, photo(job))
+    net.load_state_dict(torch.load(path, weights_only=True))
+    return net
 
 
-def seeded_torchvision(job):
+def mobilenet_v2(job):
+    return finish(job, load_mobilenet_v2(job.file("weights")), photo(job))
+
+
+def make_seeded(architecture, x):
+    """torchvision's network with seeded weights, its statistics settled on the picture `x`."""
     seeded()
     torch.backends.mha.set_fastpath_enabled(False)  # the fused attention has no ONNX form
-    net = getattr(torchvision_models(), job.entry["architecture"])(weights=None)
-    x = photo(job)
+    net = getattr(torchvision_models(), architecture)(weights=None)
     settle_batchnorm(net, lambda: net(torch.cat([torch.from_numpy(x), torch.from_numpy(x).flip(2)])))
     for name in ("head", "heads"):  # these start at zero there, and an answer of zeros shows nothing
         last = getattr(net, name, None)
         last = last[-1] if isinstance(last, nn.Sequential) else last
         if isinstance(last, nn.Linear):
             nn.init.trunc_normal_(last.weight, std=last.in_features ** -0.5)
-    return finish(job, net, x)
+    return net
+
+
+def seeded_torchvision(job):
+    x = photo(job)
+    return finish(job, make_seeded(job.entry["architecture"], x), x)
 
 
 class Inverted(nn.Module):
@@ -68,13 +77,20 @@ def lite0():
                          nn.Flatten(), nn.Linear(1280, 1000))
 
 
-def efficientnet_lite0(job):
+def load_lite0(path):
     """The file's names are another code base's, its order is ours: tensors are matched by order, shapes checked."""
-    net, theirs = lite0(), torch.load(job.file("weights"), weights_only=True)
+    net, theirs = lite0(), torch.load(path, weights_only=True)
     ours = net.state_dict()
     theirs = [t for n, t in theirs.items() if not n.endswith("num_batches_tracked")]
     names = [n for n in ours if not n.endswith("num_batches_tracked")]
     if len(names) != len(theirs) or any(ours[n].shape != t.shape for n, t in zip(names, theirs)):
-        raise SystemExit(f"{job.name}: {len(theirs)} tensors in the file do not match {len(names)} of the network")
+        raise SystemExit(f"{path}: {len(theirs)} tensors in the file do not match {len(names)} of the network")
     net.load_state_dict(dict(zip(names, theirs)), strict=False)
-    return finish(job, net, photo(job, {"mean": (0.498,) * 3, "std": (0.502,) * 3}))
+    return net
+
+
+LITE = {"mean": (0.498,) * 3, "std": (0.502,) * 3}
+
+
+def efficientnet_lite0(job):
+    return finish(job, load_lite0(job.file("weights")), photo(job, LITE))

@@ -26,15 +26,16 @@ def ocr(job):
     return {"x": picture(job.path("line.png"), w, h, (0.5,) * 3, (0.5,) * 3)}
 
 
-def speech(path, start, count):
-    """`count` samples of a 16 kHz mono recording, as float32 in -1..1."""
+def speech(path, start=0, count=None):
+    """`count` samples (all without) of a 16 kHz mono recording, as float32 in -1..1."""
     with wave.open(path) as w:
         assert (w.getframerate(), w.getnchannels(), w.getsampwidth()) == (16000, 1, 2)
         w.setpos(start)
-        return np.frombuffer(w.readframes(count), "<i2").astype(np.float32) / 32768
+        return np.frombuffer(w.readframes(w.getnframes() if count is None else count), "<i2").astype(np.float32) / 32768
 
 
 def silero(job):
     """One frame in the middle of a word: 512 samples and the 64 before them."""
     shutil.copyfile(job.file("weights"), job.model)
-    return {"input": speech(job.file("speech"), 16000, 576)[None], "state": np.zeros((2, 1, 128), np.float32)}
+    return {"input": speech(job.file("speech"), 16000, 576)[None], "state": np.zeros((2, 1, 128), np.float32),
+            "sr": np.array(16000, np.int64)}

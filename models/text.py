@@ -51,24 +51,29 @@ def minilm(job):
                             "token_type_ids": row(e.type_ids)}, ["last_hidden_state", "pooler_output"])
 
 
-def clip_text(job):
+def make_clip(sentences=1, length=77):
+    """(text tower, image tower, token ids of made-up sentences) of CLIP ViT-B/32."""
     torchvision_models()
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModelWithProjection
 
     seeded()
-    net = CLIPTextModelWithProjection(CLIPTextConfig(projection_dim=512))
-    length = job.shape("input_ids")[1]
-    ids = np.full((1, length), 49407, np.int64)  # start, 12 words, end, and the end again as padding
-    ids[0, :13] = [49406, *np.random.default_rng(1).integers(300, 40000, 12)]
-    return tower(job, net, {"input_ids": ids}, ["text_embeds", "last_hidden_state"])
+    text = CLIPTextModelWithProjection(CLIPTextConfig(projection_dim=512)).eval()
+    seeded()
+    image = CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=512)).eval()
+    ids = np.full((sentences, length), 49407, np.int64)  # start, 12 words, end, and the end again as padding
+    words = np.random.default_rng(1)
+    for row in ids:
+        row[:13] = [49406, *words.integers(300, 40000, 12)]
+    return text, image, torch.from_numpy(ids)
+
+
+def clip_text(job):
+    net, _, ids = make_clip(length=job.shape("input_ids")[1])
+    return tower(job, net, {"input_ids": ids.numpy()}, ["text_embeds", "last_hidden_state"])
 
 
 def clip_image(job):
-    torchvision_models()
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    seeded()
-    net = CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=512))
+    _, net, _ = make_clip()
     _, _, h, w = job.shape("pixel_values")
     return tower(job, net, {"pixel_values": picture(job.file("photo"), w, h, crop=True, **CLIP)},
                  ["image_embeds", "last_hidden_state"])

@@ -11,12 +11,15 @@ from torch import nn
 from common import export, picture, seeded, settle_batchnorm, torchvision_models
 
 
-def settled(model, job, size):
-    """Statistics from two photos; classes spread as a trained head spreads them: most scores small, few near 1."""
-    photos = [torch.from_numpy(picture(job.file(k), size, size)) for k in ("photo", "photo2")]
+def settled(model, photos):
+    """Statistics from photos, so that activations stay in a trained network's range."""
     model.train()
-    settle_batchnorm(model, lambda: model(torch.cat(photos)))
-    return model, photos[0]
+    return settle_batchnorm(model, lambda: model(torch.cat(photos)))
+
+
+def photos_of(job):
+    size = job.shape("images")[2]
+    return [torch.from_numpy(picture(job.file(k), size, size)) for k in ("photo", "photo2")]
 
 
 def spread_classes(heads, logits, mean=-6.0, std=2.0):
@@ -28,19 +31,24 @@ def spread_classes(heads, logits, mean=-6.0, std=2.0):
         last.bias.copy_((last.bias - level.mean()) * scale + mean)
 
 
-def yolo26n(job):
+def end_to_end(photos):
+    """YOLO26n that answers with 300 boxes; classes spread as a trained head spreads them: most scores small, few near 1."""
     torchvision_models()
     from ultralytics.nn.tasks import DetectionModel
 
     seeded()
-    size = job.shape("images")[2]
-    model, photo = settled(DetectionModel("yolo26n.yaml", verbose=False), job, size)
+    model = settled(DetectionModel("yolo26n.yaml", verbose=False), photos)
     head = model.model[-1]
-    spread_classes(head.one2one_cv3, class_logits(model, head.one2one_cv3, photo))
+    spread_classes(head.one2one_cv3, class_logits(model, head.one2one_cv3, photos[0]))
     head.export, head.format, head.end2end = True, "onnx", True
     model.fuse(verbose=False)
-    export(model, [photo.numpy()], ["images"], ["output0"], job.model, opset=17, dynamo=False)
-    return {"images": photo.numpy()}
+    return model
+
+
+def yolo26n(job):
+    photos = photos_of(job)
+    export(end_to_end(photos), [photos[0].numpy()], ["images"], ["output0"], job.model, opset=17, dynamo=False)
+    return {"images": photos[0].numpy()}
 
 
 def class_logits(model, heads, photo):
@@ -53,18 +61,26 @@ def class_logits(model, heads, photo):
     return seen
 
 
-def yolo_world(job):
+def prompts(count):
+    """Unit vectors, as a CLIP text tower gives them for `count` class names."""
+    return nn.functional.normalize(torch.randn(1, count, 512), dim=-1)
+
+
+def open_vocabulary(photos, classes=80):
     torchvision_models()
     from ultralytics.nn.tasks import WorldModel
 
     seeded()
-    size = job.shape("images")[2]
     model = WorldModel("yolov8s-worldv2.yaml", verbose=False)
-    # Prompts of 80 classes: unit vectors, as a CLIP text tower gives them.
-    model.txt_feats = nn.functional.normalize(torch.randn(1, 80, 512), dim=-1)
-    model, photo = settled(model, job, size)
+    model.txt_feats = prompts(classes)
+    model = settled(model, photos)
     head = model.model[-1]
     head.export, head.format = True, "onnx"
     model.fuse(verbose=False)
-    export(model, [photo.numpy()], ["images"], ["output0"], job.model, opset=17, dynamo=False)
-    return {"images": photo.numpy()}
+    return model
+
+
+def yolo_world(job):
+    photos = photos_of(job)
+    export(open_vocabulary(photos), [photos[0].numpy()], ["images"], ["output0"], job.model, opset=17, dynamo=False)
+    return {"images": photos[0].numpy()}
