@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // surgery, apply, diff.
-#include "api/graph_diff.h"
+#include "graph/graph_diff.h"
 #include "device/runtime.h"
 #include "golden/contract.h"
 #include "golden/request.h"

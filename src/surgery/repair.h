@@ -13,35 +13,57 @@
 
 #include "surgery/search.h"
 
+// What the whole model does on the target. Nodes that may stay on the CPU (allow_cpu) stand in `refused` of a
+// model that was built all the same.
 typedef struct ap_whole {
     bool built, passed; // gates were run and passed
     json_t *refused;    // [{node, op, reason}]; NULL: none
     json_t *wrong;      // [{node, op, reason}] the first node whose numbers are off, when a gate failed; NULL
-    json_t *gates;      // what was measured; NULL when not built
+    json_t *gates;      // what was measured: gates of golden/gates.h; NULL when not built
+    json_t *cost;       // {estimate_ms, nodes}; NULL when not built
     char *error;        // why it could not be built when no node is to blame; NULL
 } ap_whole;
 void ap_whole_release(ap_whole *w);
 
+// What repair works with; the product's are ap_repair_tools_of_search, tests bring their own.
+typedef struct ap_repair_tools {
+    ap_err (*cut)(const ap_match_env *env, ap_node *n, size_t radius, ap_piece *out);
+    ap_err (*search)(const ap_piece *const *pieces, size_t count, const ap_search_options *o,
+                     ap_search_result *out);
+    ap_err (*apply)(const ap_recipe *r, const ap_match_env *env, ap_node *n, json_t *steps);
+    // Appends {node, op, verdict, reason} of nodes the target takes and computes wrong on its own. NULL:
+    // nobody is asked.
+    ap_err (*probe)(const ap_match_env *env, const ap_search_options *o, json_t *wrong);
+} ap_repair_tools;
+extern const ap_repair_tools ap_repair_tools_of_search;
+
 typedef struct ap_repair_options {
-    ap_search_options search;
+    const ap_repair_tools *tools;
+    ap_search_options search; // `banned` is set by repair
     // Measured types of all values of this model; called after every change. The source lives until the next
     // call.
     ap_err (*types)(void *user, ap_model *m, ap_type_source *out);
     // Builds the model on the target, runs it on the golden inputs, judges it.
     ap_err (*whole)(void *user, ap_model *m, ap_whole *out);
     void (*progress)(void *user, const char *text); // NULL: none
+    // A piece nothing was found for: kept somewhere, `left` gets `model` with the file's name. NULL: nobody
+    // wants it.
+    void (*keep)(void *user, const ap_piece *p, json_t *left);
     void *user;
-    bool allow_cpu; // nodes that cannot be repaired may stay on the CPU; counted and named
-    size_t tries;   // most whole-model builds; 0: 24
-    double seconds; // 0: 600
+    bool allow_cpu;  // nodes that cannot be repaired may stay on the CPU; counted and named
+    size_t tries;    // most whole-model builds; 0: 24
+    size_t restarts; // how often all is begun anew without the least exact recipe; 0: 2
+    double seconds;  // 0: 600
 } ap_repair_options;
 
 typedef struct ap_repaired {
     ap_model *model; // NULL when nothing was changed
-    bool passed;     // the target takes the whole model and its gates pass
-    // {needs: [{node, op, verdict, reason}], repairs: [{key, op, nodes: [name], why, rules: [name], class,
-    //  proofs, piece_error, nodes_before, nodes_after, gates}], left: [{node, op, reason, tried}],
-    //  rolled_back: [{rules, nodes, reason}], cpu: [node], stats}
+    ap_buf bytes;    // what the model was read from
+    ap_whole whole;  // what the target says of it in the end
+    // {needs: [{node, op, verdict, reason}], repairs: [{key, op, verdict, nodes: [name], why, rules: [name],
+    //  class, exact, proofs, piece_error, nodes_before, nodes_after, gates_before, gates_after,
+    //  estimate_before, estimate_after}], left: [{node, op, verdict, reason, tried, model}],
+    //  rolled_back: [{key, rules, nodes, reason}], cpu: [node], stats: {tries, searches, seconds, restarts}}
     json_t *report;
     json_t *steps; // of kind "rule", for plan.json
 } ap_repaired;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/graph_diff.h"
+#include "graph/graph_diff.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // graph_diff: two models line by line, nodes of both in graph order, what belongs together side by side.
-#ifndef AP_API_GRAPH_DIFF_H
-#define AP_API_GRAPH_DIFF_H
+#ifndef AP_GRAPH_GRAPH_DIFF_H
+#define AP_GRAPH_GRAPH_DIFF_H
 
 #include "graph/inspect.h"
 

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/graph_diff.h"
+#include "plan/surgery_priv.h"
+#include "surgery/record.h"
+#include "surgery/rule.h"
+
+#include <string.h>
+
+enum { MOST_ROWS = 600 }; // of the listing of changes
+
+// ---- key
+
+static ap_err rules_hash(const ap_surgery_stage *s, char hex[65]) {
+    ap_rules *rules = NULL;
+    ap_rule_problems problems = {0};
+    ap_err err = ap_rules_open(s->rules, &rules, &problems);
+    if (!err) memcpy(hex, rules->hash.hex, 65);
+    ap_rules_free(rules);
+    ap_rule_problems_free(&problems);
+    return err;
+}
+
+static json_t *target_part(const ap_surgery_stage *s, const char *rules) {
+    const ap_whole_host *h = s->host;
+    return json_pack("{ss,ss,ss,ss,sO,sO,sb}", "target", h->target->text, "precision", h->precision, "qnn",
+                     s->qnn ? s->qnn->sha256 : "", "rules", rules, "gates", h->gates->rules, "always",
+                     h->gates->always, "allow_cpu", h->allow_cpu);
+}
+
+ap_err ap_surgery_key(const ap_surgery_stage *s, char key[65]) {
+    json_t *passes = json_object(), *skip = json_array(), *target = NULL;
+    char rules[65] = "";
+    ap_err err = NULL;
+    for (const ap_pass *p = ap_passes; p->name; p++)
+        json_object_set_new(passes, p->name, json_integer(p->version));
+    for (size_t i = 0; i < s->skip_count; i++) json_array_append_new(skip, ap_json_string(s->skip[i]));
+    if (s->host) {
+        err = rules_hash(s, rules);
+        target = target_part(s, rules);
+    }
+    json_t *in = json_pack("{ss,si,ss,ss,sO,sO,sO,so,so,ss,so}", "stage", "surgery", "format", AP_PLAN_FORMAT,
+                           "aipc", AP_VERSION, "model", s->digest, "shapes", s->shapes, "params", s->params,
+                           "inputs", s->inputs, "passes", passes, "skip", skip, "ort", s->ort->sha256,
+                           "target", target ? target : json_null());
+    if (!err) ap_store_key(in, key);
+    json_decref(in);
+    return err;
+}
+
+// ---- the work
+
+static void say_step(void *user, const json_t *step) {
+    const ap_surgery_stage *s = user;
+    const json_t *nodes = json_object_get(step, "nodes");
+    ap_context_progress(s->ctx, (size_t)ap_json_int(step, "n", 0), 0, "%s: %lld nodes",
+                        ap_json_str(step, "name", ""),
+                        (long long)json_integer_value(json_array_get(nodes, json_array_size(nodes) - 1)));
+}
+
+static json_t *plan_of(const ap_surgery_stage *s, const ap_cleaned *now, const json_t *cleaned,
+                       const json_t *rule_steps) {
+    json_t *steps = json_copy(json_object_get(cleaned, "steps")), *step;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)rule_steps, i, step) {
+        json_t *own = json_copy(step);
+        json_object_set_new(own, "n", json_integer((json_int_t)json_array_size(steps) + 1));
+        json_array_append_new(steps, own);
+    }
+    json_t *plan =
+        json_pack("{si,ss,ss,s{so,ss},sI,sO,sO,s{ss,ss},s{ss,sI},so,sO}", "format", AP_PLAN_FORMAT, "kind",
+                  "aipc plan", "aipc", AP_VERSION, "source", "file", ap_json_string(ap_path_base(s->file)),
+                  "sha256", s->digest, "opset", (json_int_t)s->model->opset, "shapes", s->shapes, "params",
+                  s->params, "oracle", "name", s->ort->name, "sha256", s->ort->sha256, "result", "sha256",
+                  now->sha256, "nodes", (json_int_t)now->model->graph->node_count, "steps", steps, "refused",
+                  json_object_get(cleaned, "refused"));
+    if (s->host) json_object_set_new(plan, "target", json_string(s->host->target->text));
+    return plan;
+}
+
+json_t *ap_whole_json(const ap_whole *w) {
+    json_t *null = json_null();
+    return json_pack("{sb,sb,sO,sO,sO,sO,so}", "built", w->built, "passed", w->passed, "refused",
+                     w->refused ? w->refused : null, "wrong", w->wrong ? w->wrong : null, "gates",
+                     w->gates ? w->gates : null, "cost", w->cost ? w->cost : null, "error",
+                     ap_json_string(w->error));
+}
+
+// What differs, row by row, without what does not.
+static ap_err changes_of(const ap_surgery_stage *s, const ap_cleaned *now, json_t **out) {
+    json_t *diff = NULL, *rows = json_array(), *row;
+    size_t i;
+    json_int_t left_out = 0;
+    ap_err err = ap_graph_diff((ap_model *)(uintptr_t)s->model, now->model, &diff);
+    if (err) {
+        json_decref(rows);
+        return err;
+    }
+    json_array_foreach(json_object_get(diff, "rows"), i, row) {
+        if (strcmp(ap_json_str(row, "mark", "="), "=") == 0) continue;
+        if (json_array_size(rows) < MOST_ROWS)
+            json_array_append(rows, row);
+        else
+            left_out++;
+    }
+    *out =
+        json_pack("{sO,so,sI}", "nodes", json_object_get(diff, "nodes"), "rows", rows, "left_out", left_out);
+    json_decref(diff);
+    return NULL;
+}
+
+static json_t *no_repairs(void) {
+    return json_pack("{s[],s[],s[],s[],s[],sn}", "needs", "repairs", "left", "rolled_back", "cpu", "stats");
+}
+
+// The target's half: judge what the passes made, repair it when it has to be.
+static ap_err fit(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, json_t **repairs,
+                  json_t **steps, bool *passed) {
+    ap_whole w = {0};
+    json_t *report = NULL, *cleaned = NULL, *changes = NULL;
+    ap_err err = NULL;
+    ap_context_progress(s->ctx, 0, 0, "%s: building the cleaned model", s->host->target->text);
+    AP_TRY(ap_whole_judge(s->host, now->model, &w));
+    cleaned = ap_whole_json(&w);
+    if (!w.passed || w.refused) AP_TRY(surgery_repair(s, dir, now, &w, &report, steps));
+    if (!report) report = no_repairs();
+    AP_TRY(changes_of(s, now, &changes));
+    json_object_set(report, "cleaned", cleaned);
+    json_object_set_new(report, "after", ap_whole_json(&w));
+    json_object_set(report, "changes", changes);
+    *passed = w.passed;
+    *repairs = json_incref(report);
+done:
+    ap_whole_release(&w);
+    json_decref(report);
+    json_decref(cleaned);
+    json_decref(changes);
+    return err;
+}
+
+// How the passes went, each in short.
+static json_t *passes_of(const json_t *cleaned) {
+    json_t *list = json_array(), *step;
+    size_t i;
+    json_array_foreach(json_object_get(cleaned, "steps"), i, step) json_array_append_new(
+        list, json_pack("{sO,sO,sO,sO?}", "name", json_object_get(step, "name"), "class",
+                        json_object_get(step, "class"), "nodes", json_object_get(step, "nodes"), "touched",
+                        json_object_get(step, "touched")));
+    return list;
+}
+
+ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_t **record) {
+    ap_clean_options clean = {.params = s->params,
+                              .skip = s->skip,
+                              .skip_count = s->skip_count,
+                              .oracle = s->oracle,
+                              .step = say_step,
+                              .user = (void *)(uintptr_t)s};
+    ap_arena a = {0};
+    ap_cleaned now = {0};
+    json_t *cleaned = NULL, *repairs = NULL, *steps = NULL;
+    bool passed = false;
+    ap_err err = NULL;
+    AP_TRY(ap_clean(s->model, &clean, &now, &cleaned));
+    if (s->host) {
+        AP_TRY(fit(s, dir, &now, &repairs, &steps, &passed));
+        json_object_set_new(repairs, "passes", passes_of(cleaned));
+    }
+    AP_TRY(ap_model_save(now.model, ap_path_join(&a, dir, "model.onnx"), NULL));
+    json_t *plan = plan_of(s, &now, cleaned, steps);
+    bool changed = json_array_size(json_object_get(plan, "steps")) > 0;
+    *record = json_pack("{ss,so,so,sb,sb}", "stage", "surgery", "plan", plan, "repairs",
+                        repairs ? json_incref(repairs) : json_null(), "passed", passed, "changed", changed);
+done:
+    ap_cleaned_release(&now);
+    json_decref(cleaned);
+    json_decref(repairs);
+    json_decref(steps);
+    ap_arena_release(&a);
+    return err;
+}
+
+ap_err ap_surgery_stored(const ap_surgery_stage *s, const ap_store *store, bool fresh, ap_arena *a,
+                         char **dir, json_t **record) {
+    char key[65], *work = NULL;
+    ap_err err = NULL;
+    *record = NULL;
+    AP_TRY(ap_surgery_key(s, key));
+    if (fresh) AP_TRY(ap_store_drop(store, key));
+    AP_TRY(ap_store_get(store, key, a, dir, record));
+    if (*record) return NULL;
+    AP_TRY(ap_store_begin(store, a, &work));
+    AP_TRY(ap_surgery_make(s, work, record));
+    AP_TRY(ap_store_commit(store, key, work, *record, a, dir));
+    work = NULL;
+done:
+    ap_store_discard(work);
+    if (err) {
+        json_decref(*record);
+        *record = NULL;
+    }
+    return err;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the surgery stage.
+#ifndef AP_PLAN_SURGERY_PRIV_H
+#define AP_PLAN_SURGERY_PRIV_H
+
+#include "plan/surgery.h"
+
+// The cleaned model made to run on s->host's target. *w is what the target said of it and becomes what it
+// says of the result. *now is replaced when something was repaired. *report and *steps: of ap_repaired.
+AP_MUST ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w,
+                              json_t **report, json_t **steps);
+
+#endif

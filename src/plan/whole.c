@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/whole.h"
+
+#include "base/file.h"
+#include "base/proc.h"
+#include "golden/trace.h"
+#include "tensor/npy.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BAD_TENSOR_DB 15.0 // as in the diagnosis of a deployment
+#define MAX_TRACED 400
+
+void ap_whole_host_release(ap_whole_host *h) {
+    ap_worker_stop(h->oracle, NULL);
+    ap_worker_stop(h->worker, NULL);
+    json_decref(h->types);
+    ap_map_free(&h->by_name);
+    h->oracle = h->worker = NULL;
+    h->types = NULL;
+    h->by_name = (ap_map){0};
+}
+
+// ---- workers
+
+// The worker of the oracle or of the target, started when there is none.
+static ap_err worker_of(ap_whole_host *h, bool oracle, ap_worker **out) {
+    ap_worker **kept = oracle ? &h->oracle : &h->worker;
+    const ap_target_id cpu = ap_cpu_target(), *id = oracle ? &cpu : h->target;
+    ap_arena a = {0};
+    ap_err err = NULL;
+    if (!*kept) {
+        ap_worker_setup setup = {.cpu = AP_ANY_CPU, .timeout_s = h->timeout_s, .memory_mib = h->memory_mib};
+        setup.log_path = ap_path_join(&a, h->logs, ap_arena_printf(&a, "%s-repair.log", id->folder));
+        err = ap_open_worker(h->ctx, id, &setup, kept);
+    }
+    *out = *kept;
+    ap_arena_release(&a);
+    return err;
+}
+
+static bool is_worker_death(ap_code c) {
+    return c == AP_ERR_WORKER_CRASH || c == AP_ERR_WORKER_HANG || c == AP_ERR_WORKER_MEMORY ||
+           c == AP_ERR_WORKER_GARBAGE;
+}
+
+// Steals args.
+static ap_err call(ap_whole_host *h, bool oracle, const char *op, json_t *args, json_t **result) {
+    ap_worker *w = NULL;
+    ap_err err = worker_of(h, oracle, &w);
+    if (err) {
+        json_decref(args);
+        return err;
+    }
+    err = ap_worker_call(w, op, args, result);
+    if (!err && h->ledger)
+        ap_ledger_add(h->ledger, oracle ? AP_TIME_GOLDEN : AP_TIME_VENDOR,
+                      (uint64_t)ap_json_int(*result, "vendor_us", 0));
+    if (is_worker_death(ap_err_code(err))) {
+        ap_worker_stop(w, NULL);
+        *(oracle ? &h->oracle : &h->worker) = NULL;
+    }
+    return err;
+}
+
+// A fresh folder with the model in it.
+static ap_err put_model(ap_whole_host *h, const ap_model *m, ap_arena *a, char **dir, char **file) {
+    ap_err err = ap_mkdtemp(h->scratch, "whole", a, dir);
+    if (err) return err;
+    *file = ap_path_join(a, *dir, "model.onnx");
+    return ap_model_save(m, *file, NULL);
+}
+
+// ---- types
+
+static json_t *all_values(const ap_model *m) {
+    json_t *names = json_array();
+    for (size_t i = 0; i < m->graph->node_count; i++)
+        for (size_t k = 0; k < m->graph->nodes[i]->output_count; k++)
+            if (m->graph->nodes[i]->outputs[k])
+                json_array_append_new(names, ap_json_string(m->graph->nodes[i]->outputs[k]->name));
+    return names;
+}
+
+static bool measured(void *user, const ap_value *v, ap_value_type *out) {
+    const ap_whole_host *h = user;
+    const json_t *t = ap_map_get(&h->by_name, v->name), *dims = json_object_get(t, "dims");
+    if (!t || json_array_size(dims) > AP_MAX_RANK) return false;
+    *out = (ap_value_type){.dtype = ap_dtype_from_name(ap_json_str(t, "dtype", "")),
+                           .rank = json_array_size(dims)};
+    for (size_t i = 0; i < out->rank; i++) out->dims[i] = json_integer_value(json_array_get(dims, i));
+    return out->dtype != AP_DTYPE_NONE;
+}
+
+ap_err ap_whole_types(void *host, ap_model *m, ap_type_source *out) {
+    ap_whole_host *h = host;
+    ap_arena a = {0};
+    char *dir = NULL, *file = NULL;
+    json_t *result = NULL, *t;
+    size_t i;
+    ap_err err = NULL;
+    AP_TRY(put_model(h, m, &a, &dir, &file));
+    AP_TRY(call(h, true, "oracle",
+                json_pack("{s{ss},sO,so,ss,sb}", "model", "file", file, "inputs", h->inputs, "tensors",
+                          all_values(m), "dir", dir, "shapes_only", 1),
+                &result));
+    json_decref(h->types);
+    ap_map_free(&h->by_name);
+    h->by_name = (ap_map){0};
+    h->types = json_incref(json_object_get(result, "outputs"));
+    json_array_foreach(h->types, i, t) ap_map_set(&h->by_name, ap_json_str(t, "name", ""), t);
+    *out = (ap_type_source){.type = measured, .user = h};
+done:
+    json_decref(result);
+    if (dir) ap_err_free(ap_rmtree(dir));
+    ap_arena_release(&a);
+    return err;
+}
+
+// ---- build
+
+// A refusal is an answer, and so is a library that fails, dies or hangs of this model.
+static ap_err build(ap_whole_host *h, const char *file, json_t *outputs, const char *dir, bool allow_cpu,
+                    ap_whole *out, json_t **result) {
+    json_t *spec = json_pack("{ss}", "file", file);
+    if (outputs) json_object_set(spec, "outputs", outputs);
+    ap_err err = call(h, false, "build",
+                      json_pack("{so,ss,ss,sb}", "model", spec, "dir", dir, "precision", h->precision,
+                                "allow_cpu", allow_cpu),
+                      result);
+    ap_code code = ap_err_code(err);
+    if (code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || code == AP_ERR_WORKER_CRASH ||
+        code == AP_ERR_WORKER_HANG || code == AP_ERR_WORKER_MEMORY) {
+        free(out->error);
+        out->error = ap_strdup(ap_err_message(err));
+        ap_err_free(err);
+        return NULL;
+    }
+    const json_t *refusal = json_object_get(*result, "refusal");
+    if (err || !refusal) return err;
+    json_t *list = json_object_get(json_object_get(*result, "details"), "refused");
+    json_decref(out->refused);
+    out->refused = json_array_size(list) ? json_incref(list) : NULL;
+    free(out->error);
+    out->error = out->refused ? NULL : ap_strdup(ap_json_str(refusal, "message", "the model is refused"));
+    json_decref(*result);
+    *result = NULL;
+    return NULL;
+}
+
+// As it must be, and where the CPU may help, with its help. *result NULL: not built.
+static ap_err build_model(ap_whole_host *h, const char *file, const char *dir, ap_whole *out,
+                          json_t **result) {
+    ap_whole second = {0};
+    ap_err err = build(h, file, NULL, dir, false, out, result);
+    if (err || *result || !h->allow_cpu || !out->refused) return err;
+    err = build(h, file, NULL, dir, true, &second, result); // the refusals known stay the ones told
+    if (second.error) {
+        free(out->error);
+        out->error = second.error;
+        second.error = NULL;
+    }
+    ap_whole_release(&second);
+    return err;
+}
+
+static json_t *cost_of(const json_t *built) {
+    const json_t *cost = json_object_get(built, "cost");
+    if (!json_is_object(cost)) return NULL;
+    return json_pack("{sO,sI}", "estimate_ms", json_object_get(cost, "estimate_ms"), "nodes",
+                     (json_int_t)json_array_size(json_object_get(built, "placement")));
+}
+
+// ---- numbers
+
+static ap_err judge_output(const ap_whole_host *h, const json_t *want, const json_t *have, json_t *gates,
+                           bool *passed) {
+    ap_tensor x = {0}, y = {0};
+    ap_metrics m;
+    const char *name = ap_json_str(want, "name", "?");
+    ap_err err = NULL;
+    AP_TRY(ap_npy_map(ap_json_str(want, "file", ""), &x));
+    AP_TRY(ap_npy_map(ap_json_str(have, "file", ""), &y));
+    AP_TRY(ap_metrics_compare(&x, &y, &m));
+    if (!ap_gates_output(h->gates, name, &m, gates)) *passed = false;
+done:
+    ap_tensor_free(&x);
+    ap_tensor_free(&y);
+    return ap_err_subject(err, name);
+}
+
+static ap_err run(ap_whole_host *h, const char *dir, json_t **outputs) {
+    json_t *result = NULL;
+    ap_err err = call(h, false, "run", json_pack("{sO,ss}", "inputs", h->inputs, "dir", dir), &result);
+    if (!err) *outputs = json_incref(json_object_get(result, "outputs"));
+    json_decref(result);
+    return err;
+}
+
+static ap_err judge_numbers(ap_whole_host *h, const char *dir, ap_whole *out) {
+    json_t *outputs = NULL;
+    bool passed = true;
+    ap_err err = run(h, dir, &outputs);
+    ap_code code = ap_err_code(err);
+    if (code == AP_ERR_VENDOR || is_worker_death(code)) { // it builds, and cannot run
+        out->error = ap_strdup(ap_err_message(err));
+        ap_err_free(err);
+        return NULL;
+    }
+    if (err) return err;
+    out->gates = json_array();
+    for (size_t i = 0; i < json_array_size(h->golden); i++)
+        AP_TRY(
+            judge_output(h, json_array_get(h->golden, i), json_array_get(outputs, i), out->gates, &passed));
+    out->built = true;
+    out->passed = passed;
+done:
+    json_decref(outputs);
+    return err;
+}
+
+// ---- blame
+
+static json_t *wanted(const ap_model *m) {
+    const char **names = NULL;
+    size_t count = 0;
+    json_t *list = json_array();
+    ap_trace_candidates(m, &names, &count);
+    size_t step = count / MAX_TRACED + 1;
+    for (size_t i = 0; i < count; i += step) json_array_append_new(list, ap_json_string(names[i]));
+    free(names);
+    return list;
+}
+
+static ap_err target_values(ap_whole_host *h, const char *file, json_t *names, const char *dir,
+                            json_t **values) {
+    ap_whole ignored = {0};
+    json_t *built = NULL;
+    ap_err err = build(h, file, names, dir, h->allow_cpu, &ignored, &built);
+    ap_whole_release(&ignored);
+    if (!err && !built) err = ap_err_new(AP_ERR_REFUSED, "with every tensor exposed it is not taken");
+    json_decref(built);
+    return err ? err : run(h, dir, values);
+}
+
+// The first tensor that differs from what the oracle computes for the same model, read off a run with every
+// tensor exposed.
+static ap_err find_wrong(ap_whole_host *h, const ap_model *m, const char *file, ap_arena *a, const char *base,
+                         ap_whole *out) {
+    json_t *names = wanted(m), *want = NULL, *have = NULL, *trace = NULL;
+    char *golden = ap_path_join(a, base, "golden"), *target = ap_path_join(a, base, "target");
+    double floor_db = fmin(ap_gates_threshold(h->gates, "sqnr_db"), BAD_TENSOR_DB);
+    ap_err err = NULL;
+    AP_TRY(ap_mkdirs(golden));
+    AP_TRY(ap_mkdirs(target));
+    AP_TRY(call(h, true, "oracle",
+                json_pack("{s{ss},sO,sO,ss}", "model", "file", file, "inputs", h->inputs, "tensors", names,
+                          "dir", golden),
+                &want));
+    AP_TRY(target_values(h, file, names, target, &have));
+    AP_TRY(ap_trace_compare(m, json_object_get(want, "outputs"), have, &trace));
+    const json_t *first = ap_trace_first_bad(m, trace, floor_db);
+    const ap_value *v = first ? ap_graph_value(m->graph, ap_json_str(first, "tensor", "")) : NULL;
+    if (!v || !v->producer) goto done;
+    char *reason = ap_arena_printf(a, "its output is at %.1f dB of the oracle's, on the model's own tensors",
+                                   ap_json_to_real(json_object_get(first, "sqnr_db")));
+    out->wrong =
+        json_pack("[{ss,ss,ss}]", "node", v->producer->name, "op", v->producer->op, "reason", reason);
+done:
+    json_decref(names);
+    json_decref(want);
+    json_decref(have);
+    json_decref(trace);
+    return err;
+}
+
+// Nobody to blame is an answer, too.
+static ap_err blame(ap_whole_host *h, const ap_model *m, const char *file, ap_arena *a, const char *base,
+                    ap_whole *out) {
+    ap_err err = find_wrong(h, m, file, a, base, out);
+    ap_code code = ap_err_code(err);
+    if (code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || is_worker_death(code)) {
+        ap_context_log(h->ctx, AIPC_DEBUG, "%s: no first wrong tensor: %s", h->target->text,
+                       ap_err_message(err));
+        ap_err_free(err);
+        err = NULL;
+    }
+    return err;
+}
+
+ap_err ap_whole_judge(void *host, ap_model *m, ap_whole *out) {
+    ap_whole_host *h = host;
+    ap_arena a = {0};
+    ap_whole w = {0};
+    json_t *built = NULL;
+    char *dir = NULL, *file = NULL;
+    uint64_t start = ap_now_us();
+    ap_err err = NULL;
+    AP_TRY(put_model(h, m, &a, &dir, &file));
+    char *made = ap_path_join(&a, dir, "built");
+    AP_TRY(ap_mkdirs(made));
+    AP_TRY(build_model(h, file, made, &w, &built));
+    if (built) {
+        w.cost = cost_of(built);
+        AP_TRY(judge_numbers(h, made, &w));
+    }
+    if (w.built && !w.passed) AP_TRY(blame(h, m, file, &a, dir, &w));
+    *out = w;
+    w = (ap_whole){0};
+    h->judged++;
+done:
+    h->seconds += (double)(ap_now_us() - start) / 1e6;
+    ap_whole_release(&w);
+    json_decref(built);
+    if (dir) ap_err_free(ap_rmtree(dir));
+    ap_arena_release(&a);
+    return err;
+}

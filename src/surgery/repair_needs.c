@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// What needs repair: gathered from three sources, put together by equal pieces, and searched for a recipe.
+#include "surgery/repair_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_RADIUS 2 // the node; with its makers; with its users, too
+
+static repair_group *group_for(repair *r, const char *key, const char *op, const char *verdict,
+                               const char *reason) {
+    repair_group *g = ap_map_get(&r->group_of_key, key);
+    if (g) return g;
+    g = ap_arena_calloc(&r->arena, 1, sizeof *g);
+    memcpy(g->key, key, strnlen(key, sizeof g->key - 1));
+    g->op = ap_arena_strdup(&r->arena, op);
+    g->verdict = ap_arena_strdup(&r->arena, verdict);
+    g->reason = ap_arena_strdup(&r->arena, reason);
+    *r->group_end = g;
+    r->group_end = &g->next;
+    ap_map_set(&r->group_of_key, g->key, g);
+    return g;
+}
+
+static void add_node(repair *r, repair_group *g, const char *node) {
+    if (!ap_map_add(&r->group_of_node, node, g)) return; // met already, by another source
+    if (g->node_count == g->node_cap) {
+        size_t cap = g->node_cap ? g->node_cap * 2 : 4;
+        const char **wider = ap_arena_calloc(&r->arena, cap, sizeof *wider);
+        if (g->node_count) memcpy(wider, g->nodes, g->node_count * sizeof *wider);
+        g->nodes = wider;
+        g->node_cap = cap;
+    }
+    g->nodes[g->node_count++] = ap_arena_strdup(&r->arena, node);
+}
+
+static void note_need(repair *r, const char *node, const char *op, const char *verdict, const char *reason) {
+    size_t i;
+    json_t *n;
+    json_array_foreach(r->needs, i, n) if (!strcmp(ap_json_str(n, "node", ""), node)) return;
+    json_array_append_new(r->needs, json_pack("{ss,so,ss,so}", "node", node, "op", ap_json_string(op),
+                                              "verdict", verdict, "reason", ap_json_string(reason)));
+}
+
+// All nodes like `n`: one that goes wrong stands for its equals, wherever they are.
+static ap_err take_equals(repair *r, const ap_node *n, repair_group *g) {
+    const ap_graph *graph = r->base.model->graph;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        ap_node *other = graph->nodes[i];
+        ap_piece piece = {0};
+        if (other == n || strcmp(other->op, n->op) != 0 || strcmp(other->domain, n->domain) != 0) continue;
+        ap_err err = r->o->tools->cut(&r->env, other, 0, &piece);
+        if (!err && !strcmp(piece.key, g->key)) add_node(r, g, other->name);
+        ap_piece_release(&piece);
+        if (repair_is_fatal(err)) return err;
+        ap_err_free(err);
+    }
+    return NULL;
+}
+
+static ap_err take_one(repair *r, const json_t *o, const char *fallback) {
+    const char *name = ap_json_str(o, "node", ""), *reason = ap_json_str(o, "reason", "");
+    const char *verdict = ap_json_str(o, "verdict", fallback);
+    ap_node *n = ap_graph_node(r->base.model->graph, name);
+    ap_piece piece = {0};
+    note_need(r, name, n ? n->op : ap_json_str(o, "op", "?"), verdict, reason);
+    if (!n) return NULL; // made by the runtime itself, or gone: there is nothing to rewrite
+    ap_err err = r->o->tools->cut(&r->env, n, 0, &piece);
+    if (!err) {
+        repair_group *g = group_for(r, piece.key, n->op, verdict, reason);
+        add_node(r, g, name);
+        if (strcmp(verdict, "refused") != 0) err = take_equals(r, n, g);
+    }
+    ap_piece_release(&piece);
+    if (repair_is_fatal(err)) return err;
+    ap_err_free(err); // it cannot be cut out: it stays in the list of what is left
+    return NULL;
+}
+
+static ap_err take(repair *r, const json_t *list, const char *fallback) {
+    size_t i;
+    json_t *o;
+    ap_err err = NULL;
+    json_array_foreach((json_t *)(uintptr_t)list, i, o) {
+        err = take_one(r, o, fallback);
+        if (err) break;
+    }
+    return err;
+}
+
+static ap_err ask_alone(repair *r) {
+    if (r->wrong_alone) return NULL;
+    r->wrong_alone = json_array();
+    if (!r->o->tools->probe) return NULL;
+    repair_say(r, "asking about every node on its own");
+    return r->o->tools->probe(&r->env, &r->o->search, r->wrong_alone);
+}
+
+// Accepted but wrong comes first: such a node hides behind a good verdict of the whole.
+ap_err repair_collect(repair *r) {
+    ap_err err = NULL;
+    ap_facts_free(r->env.facts);
+    r->env.facts = NULL;
+    ap_map_free(&r->group_of_node);
+    r->group_of_node = (ap_map){0};
+    for (repair_group *g = r->groups; g; g = g->next) {
+        g->node_count = 0;
+        ap_recipe_release(&g->recipe);
+        g->recipe = (ap_recipe){0};
+        g->found = false;
+    }
+    AP_TRY(repair_env(r, r->base.model, &r->env));
+    AP_TRY(ask_alone(r));
+    AP_TRY(take(r, r->wrong_alone, "wrong"));
+    AP_TRY(take(r, r->base.whole.wrong, "wrong"));
+    AP_TRY(take(r, r->base.whole.refused, "refused"));
+done:
+    return err;
+}
+
+// ---- search
+
+static void keep_tried(repair *r, repair_group *g, const ap_search_result *found, bool taken) {
+    if (!g->tried) g->tried = json_array();
+    if (found->tried) json_array_extend(g->tried, found->tried);
+    const char *why = found->reason;
+    if (taken)
+        why = "cut out of the model the target takes it and computes it right";
+    else if (!why)
+        why = g->why_not ? g->why_not : "no chain of rules helps";
+    g->why_not = ap_arena_strdup(&r->arena, why);
+}
+
+// What the search found for this group. *wider: look again with more around it. A node that is right on its
+// own was refused, or went wrong, for its company.
+static void take_result(repair *r, repair_group *g, size_t radius, ap_search_result *result, bool *wider) {
+    bool taken = result->before == AP_PROBE_ACCEPTED;
+    g->found = result->found && json_array_size(result->recipe.chain) > 0;
+    *wider = !g->found && (radius == 0 || taken);
+    if (!g->found) {
+        keep_tried(r, g, result, taken);
+        return;
+    }
+    g->recipe = result->recipe;
+    result->recipe = (ap_recipe){0};
+}
+
+// Cuts a piece for each group; those that cannot be cut give up.
+static ap_err cut_all(repair *r, repair_group **groups, size_t *count, size_t radius, ap_piece *pieces) {
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        repair_group *g = groups[i];
+        ap_node *n = ap_graph_node(r->base.model->graph, g->nodes[0]);
+        ap_err err = r->o->tools->cut(&r->env, n, radius, &pieces[kept]);
+        if (repair_is_fatal(err)) {
+            *count = kept;
+            return err;
+        }
+        if (err)
+            g->why_not = ap_arena_strdup(&r->arena, ap_err_message(err));
+        else
+            groups[kept++] = g;
+        ap_err_free(err);
+    }
+    *count = kept;
+    return NULL;
+}
+
+// One radius for all; leaves in the list who wants a wider one.
+static ap_err search_radius(repair *r, repair_group **groups, size_t *count, size_t radius) {
+    ap_search_options so = r->o->search;
+    ap_piece *pieces = ap_calloc(*count + 1, sizeof *pieces);
+    const ap_piece **list = ap_calloc(*count + 1, sizeof *list);
+    ap_search_result *results = ap_calloc(*count + 1, sizeof *results);
+    size_t asked = 0, kept = 0;
+    bool wider = false;
+    ap_err err = cut_all(r, groups, count, radius, pieces);
+    so.banned = r->banned;
+    asked = *count;
+    for (size_t i = 0; i < asked; i++) list[i] = &pieces[i];
+    r->searches += asked;
+    if (!err && asked) err = r->o->tools->search(list, asked, &so, results);
+    for (size_t i = 0; !err && i < asked; i++) {
+        take_result(r, groups[i], radius, &results[i], &wider);
+        ap_search_result_release(&results[i]);
+        if (wider) groups[kept++] = groups[i];
+    }
+    for (size_t i = 0; i < asked; i++) ap_piece_release(&pieces[i]);
+    *count = kept;
+    free(pieces);
+    free(list);
+    free(results);
+    return err;
+}
+
+ap_err repair_search(repair *r) {
+    size_t cap = 0, count = 0;
+    ap_err err = NULL;
+    for (repair_group *g = r->groups; g; g = g->next) cap++;
+    repair_group **groups = ap_calloc(cap + 1, sizeof *groups);
+    for (repair_group *g = r->groups; g; g = g->next) {
+        if (g->node_count == 0 || g->given_up) continue;
+        groups[count++] = g;
+        g->given_up = true; // until something is found
+    }
+    if (count)
+        repair_say(r, "looking for a way around %s '%s'%s", groups[0]->op, groups[0]->nodes[0],
+                   count > 1 ? " and others" : "");
+    for (size_t radius = 0; count && !err && radius <= MAX_RADIUS && !repair_out_of_budget(r); radius++)
+        err = search_radius(r, groups, &count, radius);
+    for (repair_group *g = r->groups; g; g = g->next)
+        if (g->found) g->given_up = false;
+    free(groups);
+    return err;
+}
+
+// ---- what is left
+
+static json_t *left_json(const repair_group *g, const json_t *need) {
+    const char *why = g && g->why_not ? g->why_not : NULL, *said = ap_json_str(need, "reason", "");
+    return json_pack("{ss,so,ss,ss,so,so,sn}", "node", ap_json_str(need, "node", "?"), "op",
+                     json_incref(json_object_get(need, "op")), "verdict", ap_json_str(need, "verdict", "?"),
+                     "reason", said, "why_not", ap_json_string(why), "tried",
+                     g && g->tried ? json_incref(g->tried) : json_array(), "model");
+}
+
+static ap_err keep_piece(repair *r, const repair_group *g, json_t *left) {
+    ap_node *n = g ? ap_graph_node(r->base.model->graph, ap_json_str(left, "node", "")) : NULL;
+    ap_piece piece = {0};
+    if (!n || !r->o->keep) return NULL;
+    ap_err err = r->o->tools->cut(&r->env, n, 0, &piece);
+    if (!err) r->o->keep(r->o->user, &piece, left);
+    ap_piece_release(&piece);
+    if (repair_is_fatal(err)) return err;
+    ap_err_free(err);
+    return NULL;
+}
+
+// A need that still is one: the target says so now, or it was never touched.
+static bool still_there(const repair *r, const json_t *need) {
+    const json_t *lists[] = {r->base.whole.refused, r->base.whole.wrong};
+    const char *name = ap_json_str(need, "node", "");
+    for (size_t k = 0; k < 2; k++) {
+        size_t i;
+        json_t *o;
+        json_array_foreach((json_t *)(uintptr_t)lists[k], i,
+                           o) if (!strcmp(ap_json_str(o, "node", ""), name)) return true;
+    }
+    return strcmp(ap_json_str(need, "verdict", ""), "refused") != 0 &&
+           ap_graph_node(r->base.model->graph, name) != NULL;
+}
+
+ap_err repair_left(repair *r, json_t *left) {
+    size_t i;
+    json_t *need;
+    ap_map kept = {0}; // one file for a kind of piece
+    ap_err err = NULL;
+    json_array_foreach(r->needs, i, need) {
+        if (!still_there(r, need)) continue;
+        const repair_group *g = ap_map_get(&r->group_of_node, ap_json_str(need, "node", ""));
+        json_t *one = left_json(g, need);
+        json_array_append_new(left, one);
+        if (g && ap_map_add(&kept, g->key, one)) err = keep_piece(r, g, one);
+        if (err) break;
+    }
+    ap_map_free(&kept);
+    return err;
+}
