@@ -12,8 +12,7 @@ from common import export, picture, seeded, settle_batchnorm, torchvision_models
 
 
 def settled(model, photos):
-    """Statistics from photos, so that activations stay in a trained network's range."""
-    model.train()
+    """Scales from photos, so that activations stay in a trained network's range."""
     return settle_batchnorm(model, lambda: model(torch.cat(photos)))
 
 
@@ -39,7 +38,7 @@ def end_to_end(photos):
     seeded()
     model = settled(DetectionModel("yolo26n.yaml", verbose=False), photos)
     head = model.model[-1]
-    spread_classes(head.one2one_cv3, class_logits(model, head.one2one_cv3, photos[0]))
+    spread_classes(head.one2one_cv3, answers(model, [h[-1] for h in head.one2one_cv3], photos[0]))
     head.export, head.format, head.end2end = True, "onnx", True
     model.fuse(verbose=False)
     return model
@@ -51,14 +50,22 @@ def yolo26n(job):
     return {"images": photos[0].numpy()}
 
 
-def class_logits(model, heads, photo):
-    """What the class heads give for a photo, one tensor a level."""
+def answers(model, modules, photo):
+    """What these modules give when the model sees a photo."""
     seen = []
-    hooks = [h[-1].register_forward_hook(lambda m, i, o: seen.append(o)) for h in heads]
+    hooks = [m.register_forward_hook(lambda m, i, o: seen.append(o)) for m in modules]
     model(photo)
     for h in hooks:
         h.remove()
     return seen
+
+
+def spread_similarities(heads, logits, mean=-6.0, std=2.0):
+    """The same for heads that compare with text: scale and bias of the similarity."""
+    for head, level in zip(heads, logits):
+        scale = std / level.std()
+        head.logit_scale.add_(scale.log())
+        head.bias.copy_(mean - (level.mean() - head.bias) * scale)
 
 
 def prompts(count):
@@ -73,8 +80,10 @@ def open_vocabulary(photos, classes=80):
     seeded()
     model = WorldModel("yolov8s-worldv2.yaml", verbose=False)
     model.txt_feats = prompts(classes)
-    model = settled(model, photos)
     head = model.model[-1]
+    head.nc, head.no = classes, classes + 4 * head.reg_max  # as its set_classes does
+    model = settled(model, photos)
+    spread_similarities(head.cv4, answers(model, head.cv4, photos[0]))
     head.export, head.format = True, "onnx"
     model.fuse(verbose=False)
     return model

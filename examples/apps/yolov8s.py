@@ -14,9 +14,14 @@ os.environ.setdefault("YOLO_VERBOSE", "false")
 from common import torchvision_models
 from files import file
 
-torchvision_models()  # its ops declared, beside a CPU build of torch
+torchvision_models()
+import torchvision
+from torchvision.extension import _has_ops
 from ultralytics import YOLO
+from ultralytics.utils.nms import TorchNMS
 
+if not _has_ops():  # a torchvision built for CUDA beside a CPU build of torch
+    torchvision.ops.nms = TorchNMS.nms
 model = YOLO(file("fall.pt"))
 photos = sys.argv[1:] or [file("bus.jpg"), file("zidane.jpg")]
 for photo, result in zip(photos, model.predict(photos, verbose=False)):
