@@ -10,7 +10,7 @@ _aipc_targets() {
     return 0
 }
 _aipc() {
-    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy record inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy record export inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
@@ -68,6 +68,19 @@ _aipc() {
             return
         fi
         _aipc_files "$cur"
+        ;;
+    export)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --module) _aipc_nothing "$cur"; return ;;
+        --timeout) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --module --level1 --timeout --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_folders "$cur"
         ;;
     inspect)
         case $prev in

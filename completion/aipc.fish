@@ -6,7 +6,7 @@ function __aipc_name_file
         echo $name$file
     end
 end
-set -g __aipc_commands deploy record inspect compare run profile probe surgery apply diff doctor runtime targets help completion
+set -g __aipc_commands deploy record export inspect compare run profile probe surgery apply diff doctor runtime targets help completion
 complete -c aipc -f
 complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
 complete -c aipc -n 'true' -l json -d 'print one JSON document'
@@ -36,6 +36,13 @@ complete -c aipc -n '__fish_seen_subcommand_from record' -l module -r -f -d 'rec
 complete -c aipc -n '__fish_seen_subcommand_from record' -l samples -r -f -d 'calls to keep of every signature and process (default: 8): the first half and a choice of the rest'
 complete -c aipc -n '__fish_seen_subcommand_from record' -l budget -r -f -d 'most bytes of samples a process (default: 536870912)'
 complete -c aipc -n '__fish_seen_subcommand_from record' -F
+complete -c aipc -f -n __fish_use_subcommand -a export -d 'make ONNX models of a recording, each checked on the recorded calls'
+complete -c aipc -n '__fish_seen_subcommand_from export' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'write the models here (default: RECORDING/export)'
+complete -c aipc -n '__fish_seen_subcommand_from export' -l module -r -f -d 'this model only, by name, class or file, also when it was not chosen'
+complete -c aipc -n '__fish_seen_subcommand_from export' -l level1 -d 'replace what targets have trouble with even when the export works without'
+complete -c aipc -n '__fish_seen_subcommand_from export' -l timeout -r -f -d 'most time for the program and all attempts (default: 1800)'
+complete -c aipc -n '__fish_seen_subcommand_from export' -F
+complete -c aipc -n '__fish_seen_subcommand_from export' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l macs -d 'count multiply-accumulates: runs the model once on the CPU to learn every shape (--shape does this too)'

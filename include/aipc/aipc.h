@@ -80,16 +80,20 @@ typedef struct aipc_deploy_options {
     size_t shape_count;
     const char *const *gates; /* "METRIC=VALUE": thresholds of the user's own, shown in the report */
     size_t gate_count;
-    const char *precision; /* "fp16" or "fp32"; NULL: the target's default */
-    const char *out_dir;   /* NULL: "out" */
-    uint64_t seed;         /* of random inputs */
-    bool dlc;              /* also write a DLC file (htp) */
-    bool no_trace;         /* skip the per-tensor comparison */
-    bool intermediates;    /* keep every golden tensor in OUT/golden/ too */
-    bool fresh;            /* ignore stored results */
-    unsigned timeout_s;    /* per vendor call; 0: 600 */
-    unsigned memory_mib;   /* per vendor process; 0: no limit */
-    const char *command;   /* shown in the report as the way to reproduce; NULL: made from the options */
+    const char *precision;    /* "fp16" or "fp32"; NULL: the target's default */
+    const char *out_dir;      /* NULL: "out" */
+    uint64_t seed;            /* of random inputs */
+    bool dlc;                 /* also write a DLC file (htp) */
+    bool no_trace;            /* skip the per-tensor comparison */
+    bool intermediates;       /* keep every golden tensor in OUT/golden/ too */
+    bool fresh;               /* ignore stored results */
+    unsigned timeout_s;       /* per vendor call; 0: 600 */
+    unsigned memory_mib;      /* per vendor process; 0: no limit */
+    const char *command;      /* shown in the report as the way to reproduce; NULL: made from the options */
+    bool no_surgery;          /* a model the target refuses or computes wrong stays as it is */
+    bool allow_cpu;           /* nodes that cannot be repaired may run on the CPU; the report names them */
+    const char *const *fixed; /* "INPUT=16000": the input is a switch that will always have this value */
+    size_t fixed_count;
 } aipc_deploy_options;
 /* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json)
  * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
@@ -169,6 +173,7 @@ typedef struct aipc_probe_options {
     unsigned timeout_s;     /* per vendor call; 0: 60 */
     unsigned threads;       /* 0: one a processor */
     unsigned batch;         /* most probes a graph; 0: 48 */
+    bool repair;            /* for what is refused or wrong: look for a chain of rules that makes it right */
 } aipc_probe_options;
 /* Asks the backend itself: small graphs are compiled, run twice and compared with the CPU. What the backend
  * does wrong is a verdict in the document, not an error. */
@@ -188,9 +193,13 @@ typedef struct aipc_surgery_options {
     size_t fixed_count;
     const char *const *skip; /* names of passes that are not wanted */
     size_t skip_count;
-    uint64_t seed;    /* of random inputs; 0: 1 */
-    const char *plan; /* plan.json to write; NULL: none */
-    const char *save; /* the model after surgery; NULL: not written */
+    uint64_t seed;      /* of random inputs; 0: 1 */
+    const char *plan;   /* plan.json to write; NULL: none */
+    const char *save;   /* the model after surgery; NULL: not written */
+    const char *target; /* "htp:sm8650": repair what it refuses or computes wrong, too; NULL: passes only */
+    const char *const *gates; /* as for deploy; with a target */
+    size_t gate_count;
+    bool allow_cpu; /* as for deploy; with a target */
 } aipc_surgery_options;
 /* Freezes shapes, folds constants, takes away what does nothing; every pass judged by the numbers. `document`
  * is the plan. */
@@ -234,6 +243,19 @@ AIPC_API aipc_error *aipc_export(aipc_context *c, const aipc_export_options *o, 
 /* Does an ONNX model compute what was recorded? `request` is a JSON file (src/plan/replay.h); used by export.
  */
 AIPC_API aipc_error *aipc_replay(aipc_context *c, const char *request, char **document);
+
+typedef struct aipc_exec_options {
+    size_t size;                /* sizeof(aipc_exec_options) */
+    const char *const *command; /* the program and its arguments */
+    size_t command_count;
+    const char *const *artifacts; /* folders written by deploy */
+    size_t artifact_count;
+    const char *target; /* which target of them; NULL: the first */
+    bool strict; /* a call of a deployed model that cannot be served fails, instead of running the original */
+} aipc_exec_options;
+/* Runs the program in the foreground with its models served by the artifacts. *status as for aipc_record;
+ * `document` says which calls were served. */
+AIPC_API aipc_error *aipc_exec(aipc_context *c, const aipc_exec_options *o, int *status, char **document);
 
 /* ---- vendor runtimes ---- */
 AIPC_API aipc_error *aipc_runtime_list(aipc_context *c, char **document);

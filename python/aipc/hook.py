@@ -179,8 +179,8 @@ def _patch_ort(m, h):
     _replace(m.IOBinding, "bind_cpu_input", bind("_aipc_feed", lambda a, k: a[0] if a else k["arr_on_cpu"]))
     _replace(m.IOBinding, "bind_ortvalue_input", bind("_aipc_feed", lambda a, k: a[0] if a else k["ortvalue"]))
     _replace(m.IOBinding, "bind_input", bind("_aipc_feed", lambda a, k: (a, k)))
-    _replace(m.IOBinding, "bind_output", bind("_aipc_out"))
-    _replace(m.IOBinding, "bind_ortvalue_output", bind("_aipc_out"))
+    for name in ("bind_output", "bind_ortvalue_output"):
+        _replace(m.IOBinding, name, bind("_aipc_out", lambda a, k, name=name: (getattr(m.IOBinding, name), a, k)))
     _replace(m.IOBinding, "clear_binding_inputs", clear("_aipc_feed"))
     _replace(m.IOBinding, "clear_binding_outputs", clear("_aipc_out"))
 

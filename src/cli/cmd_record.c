@@ -43,6 +43,7 @@ static void put_model(term_table *t, const json_t *m) {
     const json_t *who = json_object_get(m, "identity");
     bool chosen = doc_true(m, "chosen");
     double share = 0;
+    (void)doc_number(m, "share", &share);
     size_t n = json_array_size(json_object_get(m, "signatures"));
     table_row(t);
     table_cell(t, chosen ? CLI_BOLD : CLI_PLAIN, "%s", doc_text(m, "name", "-"));
@@ -52,7 +53,7 @@ static void put_model(term_table *t, const json_t *m) {
     table_cell_take(t, CLI_PLAIN, shapes_text(m));
     table_cell_take(t, CLI_PLAIN, doc_format(who, "parameters", fmt_count));
     table_cell_take(t, CLI_PLAIN, doc_format(m, "seconds", fmt_seconds));
-    table_cell(t, CLI_PLAIN, doc_number(m, "share", &share) ? "%.1f %%" : "-", 100 * share);
+    table_cell(t, CLI_PLAIN, "%.1f %%", 100 * share);
     table_cell(t, chosen ? CLI_GREEN : CLI_DIM, "%s", chosen ? "yes" : doc_text(m, "why", "no"));
 }
 
@@ -89,7 +90,7 @@ static void show(const json_t *doc, const char *dir) {
     term_table *t = table_new("MODEL|CLASS|>CALLS|>SHAPES|INPUTS|>PARAMETERS|>TIME|>SHARE|CHOSEN");
     for (size_t i = 0; i < json_array_size(models); i++) put_model(t, json_array_get(models, i));
     table_print(t, json_array_size(models) ? stderr : NULL);
-    put_sums(stderr, doc, dir);
+    if (json_array_size(models)) put_sums(stderr, doc, dir);
 }
 
 static aipc_error *run(cli_env *env, void *p, int *status) {
