@@ -93,9 +93,10 @@ def main(args):
         try:
             meta = make(known[name], top, cache)
         except Missing as why:
-            shutil.rmtree(os.path.join(top, name + ".new"), ignore_errors=True)
             print(f"{name}: skipped: data not here: {why}", flush=True)
             continue
+        finally:
+            shutil.rmtree(os.path.join(top, name + ".new"), ignore_errors=True)
         print(f"{name}: {meta['model_bytes']} bytes, {time.monotonic() - start:.0f} s", flush=True)
     return 0
 

@@ -65,7 +65,7 @@ class UNet(nn.Module):
         time = 4 * a
         self.time = nn.Sequential(nn.Linear(a, time), nn.SiLU(), nn.Linear(time, time))
         self.first = nn.Conv2d(4, a, 3, padding=1)
-        self.d1, self.dt1, self.half = Residual(a, a, time), Transformer(a, context), nn.Conv2d(a, a, 3, 2, 1)
+        self.d1, self.dt1, self.small = Residual(a, a, time), Transformer(a, context), nn.Conv2d(a, a, 3, 2, 1)
         self.d2, self.dt2 = Residual(a, b, time), Transformer(b, context)
         self.m1, self.mt, self.m2 = Residual(b, b, time), Transformer(b, context), Residual(b, b, time)
         self.u2, self.ut2, self.twice = Residual(2 * b, b, time), Transformer(b, context), nn.Conv2d(b, b, 3, padding=1)
@@ -75,7 +75,7 @@ class UNet(nn.Module):
     def forward(self, sample, wave, context):
         t = self.time(wave)
         x1 = self.dt1(self.d1(self.first(sample), t), context)
-        x2 = self.dt2(self.d2(self.half(x1), t), context)
+        x2 = self.dt2(self.d2(self.small(x1), t), context)
         y = self.m2(self.mt(self.m1(x2, t), context), t)
         y = self.ut2(self.u2(torch.cat([y, x2], 1), t), context)
         y = self.twice(F.interpolate(y, scale_factor=2.0, mode="nearest"))
