@@ -198,6 +198,8 @@ static ap_dtype operand_dtype(build *b, const ap_op_schema *s, const inputs *in,
     case AP_OPERAND_IDX: return AP_I64;
     case AP_OPERAND_BOOL: return AP_BOOL;
     case AP_OPERAND_F32: return AP_F32;
+    case AP_OPERAND_I32: return AP_I32;
+    case AP_OPERAND_U8: return AP_U8;
     default: return variable(b, s, in, o->type);
     }
 }

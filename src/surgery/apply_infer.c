@@ -401,6 +401,8 @@ static ap_dtype out_dtype(const ap_op_schema *s, const ap_node *n, const ap_valu
     case AP_OPERAND_IDX: return AP_I64;
     case AP_OPERAND_BOOL: return AP_BOOL;
     case AP_OPERAND_F32: return AP_F32;
+    case AP_OPERAND_I32: return AP_I32;
+    case AP_OPERAND_U8: return AP_U8;
     case AP_OPERAND_TO: {
         int64_t to = ap_node_attr_int(n, "to", ap_node_attr_int(n, "dtype", 0));
         return to ? (ap_dtype)to : in[0].dtype;

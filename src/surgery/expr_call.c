@@ -62,6 +62,18 @@ static ap_val call_sqrt(eval *e, const ap_val *args, size_t count) {
     double x;
     return val_number(args, &x) && x >= 0 ? val_real(sqrt(x)) : unknown(e, "sqrt needs a number from 0");
 }
+static ap_val of_real(eval *e, const ap_val *a, double (*fn)(double)) {
+    double x;
+    return val_number(a, &x) && isfinite(fn(x)) ? val_real(fn(x)) : unknown(e, "a number out of range");
+}
+static ap_val call_sin(eval *e, const ap_val *args, size_t count) {
+    (void)count;
+    return of_real(e, args, sin);
+}
+static ap_val call_cos(eval *e, const ap_val *args, size_t count) {
+    (void)count;
+    return of_real(e, args, cos);
+}
 static ap_val call_pow2(eval *e, const ap_val *args, size_t count) {
     (void)count;
     double x;
@@ -315,6 +327,8 @@ static const struct {
     {"ceil", 1, 1, call_ceil},
     {"floor", 1, 1, call_floor},
     {"sqrt", 1, 1, call_sqrt},
+    {"sin", 1, 1, call_sin},
+    {"cos", 1, 1, call_cos},
     {"prod", 1, 1, call_prod},
     {"sum", 1, 1, call_sum},
     {"len", 1, 1, call_len},

@@ -102,11 +102,12 @@ ap_val val_of_default(ap_arena *a, const ap_op_attr *at, size_t rank, bool rank_
     const char *text = at->fallback;
     if (!text) return (ap_val){.kind = AP_VAL_ABSENT};
     size_t spatial = rank > 2 ? rank - 2 : 0;
-    bool by_rank = !strcmp(text, "ones") || !strcmp(text, "zeros") || !strcmp(text, "reverse");
+    bool by_rank = at->kind == 'I' && *text != '[' && *text != 'a'; // a text may be "zeros" too
     if (!strcmp(text, "any") || (by_rank && !rank_known)) return (ap_val){.kind = AP_VAL_UNKNOWN};
-    if (!strcmp(text, "ones")) return list_of(a, spatial, 1, 0);
-    if (!strcmp(text, "zeros")) return list_of(a, strcmp(at->name, "pads") ? spatial : 2 * spatial, 0, 0);
-    if (!strcmp(text, "reverse")) return list_of(a, rank, (int64_t)rank - 1, -1);
+    if (by_rank && !strcmp(text, "ones")) return list_of(a, spatial, 1, 0);
+    if (by_rank && !strcmp(text, "zeros"))
+        return list_of(a, strcmp(at->name, "pads") ? spatial : 2 * spatial, 0, 0);
+    if (by_rank) return list_of(a, rank, (int64_t)rank - 1, -1);
     switch (at->kind) {
     case 'i': return val_int(strtoll(text, NULL, 10));
     case 'f': return val_real((double)strtof(text, NULL));

@@ -10,7 +10,8 @@
 // "Op[@since] [flags] | operands | outputs | attributes", parsed once a library.
 //   flags      c two operands may be swapped, e elementwise with broadcasting
 //   operand    [attr@since:]type[?|*]   type: T U V variables, i int64, x int32/int64, b bool, f float32,
-//              o what `to` says; ? optional, * any number. With attr@since it was that attribute before.
+//              n int32, q uint8, o what `to` says; ? optional, * any number. With attr@since it was that
+//              attribute before.
 //   attribute  name[@since[-to]]=kind[:default|!]   ! required; defaults by rank: ones zeros reverse; "any":
 //   never
 //              compared, because it follows from the operands
@@ -154,6 +155,46 @@ static const char *const lines[] = {
     "Det@11 | T | T |",
     "QuantizeLinear@10 | T T U? | U | axis@13=i:1 saturate@19=i:1 block_size@21=i:0 output_dtype@21=i:0",
     "DequantizeLinear@10 | U T U? | T | axis@13=i:1 block_size@21=i:0",
+    "BitShift@11 e | T T | T | direction=s!",
+    "BitwiseAnd@18 c e | T T | T |",
+    "BitwiseOr@18 c e | T T | T |",
+    "BitwiseXor@18 c e | T T | T |",
+    "BitwiseNot@18 e | T | T |",
+    "MatMulInteger@10 | T U T? U? | n |",
+    "ConvInteger@10 | T U T? U? | n | " CONV,
+    "DynamicQuantizeLinear@11 | T | q f q |",
+    "DeformConv@19 | T T T T? T? | T | dilations=I:ones group=i:1 kernel_shape=I:any offset_group=i:1 "
+    "pads=I:zeros strides=I:ones",
+    "MaxUnpool@9 | T i i? | T | kernel_shape=I! pads=I:zeros strides=I:ones",
+    "MaxRoiPool | T T | T | pooled_shape=I! spatial_scale=f:1.0",
+    "RoiAlign@10 | T T i | T | coordinate_transformation_mode@16=s:half_pixel mode=s:avg output_height=i:1 "
+    "output_width=i:1 sampling_ratio=i:0 spatial_scale=f:1.0",
+    "GridSample@16 | T U | T | align_corners=i:0 mode@16-19=s:bilinear mode@20=s:linear padding_mode=s:zeros",
+    "AffineGrid@20 | T i | T | align_corners=i:0",
+    "Scatter@9 | T x T | T | axis=i:0",
+    "TensorScatter@24 | T T i? | T | axis=i:-2 mode=s:linear",
+    "Compress@9 | T b | T | axis=i",
+    "ReverseSequence@10 | T i | T | batch_axis=i:1 time_axis=i:0",
+    "DFT@17 | T i? axis@20:i? | T | inverse=i:0 onesided=i:0",
+    "STFT@17 | T i T? i? | T | onesided=i:1",
+    "RNN | T T T T? n? T? | T? T? | activation_alpha=F activation_beta=F activations=S clip=f "
+    "direction=s:forward hidden_size=i layout@14=i:0",
+    "GRU | T T T T? n? T? | T? T? | activation_alpha=F activation_beta=F activations=S clip=f "
+    "direction=s:forward hidden_size=i layout@14=i:0 linear_before_reset@3=i:0",
+    "LSTM | T T T T? n? T? T? T? | T? T? T? | activation_alpha=F activation_beta=F activations=S clip=f "
+    "direction=s:forward hidden_size=i layout@14=i:0 input_forget=i:0",
+    "RotaryEmbedding@23 | T T T i? | T | interleaved=i:0 num_heads=i:0 rotary_embedding_dim=i:0",
+    "SimplifiedLayerNormalization | T T | T V? | axis=i:-1 epsilon=f:1e-05 stash_type=i:1",
+    "com.microsoft::BiasGelu | T T | T |",
+    "com.microsoft::Inverse | T | T |",
+    "com.microsoft::SkipLayerNormalization | T T T T? T? | T V? V? T? | epsilon=f:1e-12",
+    "com.microsoft::SkipSimplifiedLayerNormalization | T T T T? | T V? V? T? | epsilon=f:1e-12",
+    "com.microsoft::RotaryEmbedding | T i T T | T | interleaved=i:0 is_packed_batching=i:0 num_heads=i:0 "
+    "rotary_embedding_dim=i:0 scale=f:1.0",
+    "com.microsoft::MultiHeadAttention | T T? T? T? V? T? T? T? | T T? T? | mask_filter_value=f:-10000.0 "
+    "num_heads=i! scale=f unidirectional=i:0",
+    "com.microsoft::MatMulNBits | T U T? V? V? T? | T | K=i! N=i! bits=i:4 block_size=i! "
+    "accuracy_level=i:0",
     "com.microsoft::Gelu e | T | T |",
     "com.microsoft::FastGelu e | T T? | T |",
     "com.microsoft::QuickGelu e | T | T | alpha=f:1.702",
@@ -188,6 +229,8 @@ static ap_operand_type operand_type(char c) {
     case 'x': return AP_OPERAND_IDX;
     case 'b': return AP_OPERAND_BOOL;
     case 'f': return AP_OPERAND_F32;
+    case 'n': return AP_OPERAND_I32;
+    case 'q': return AP_OPERAND_U8;
     case 'o': return AP_OPERAND_TO;
     default: return AP_OPERAND_T;
     }

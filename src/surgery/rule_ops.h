@@ -18,6 +18,8 @@ typedef enum ap_operand_type {
     AP_OPERAND_IDX,  // int32 or int64
     AP_OPERAND_BOOL, // bool
     AP_OPERAND_F32,  // float32
+    AP_OPERAND_I32,  // int32
+    AP_OPERAND_U8,   // uint8
     AP_OPERAND_TO    // output: what attribute `to` says
 } ap_operand_type;
 
