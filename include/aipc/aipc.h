@@ -179,6 +179,28 @@ typedef struct aipc_probe_options {
  * does wrong is a verdict in the document, not an error. */
 AIPC_API aipc_error *aipc_probe(aipc_context *c, const aipc_probe_options *o, char **document);
 
+/* ---- rewrite rules ---- */
+/* Everywhere below `folder` holds the user's own rules besides the built-in ones: a folder or a file; NULL:
+ * the folder `rules` where the program was started, if there is one. */
+AIPC_API aipc_error *aipc_rules_list(aipc_context *c, const char *folder, char **document);
+/* One rule with its text, by name, family or file. */
+AIPC_API aipc_error *aipc_rules_show(aipc_context *c, const char *folder, const char *name, char **document);
+typedef struct aipc_rules_options {
+    size_t size; /* sizeof(aipc_rules_options) */
+    const char *folder;
+    const char *const *what; /* names, families or files of rules; none: all */
+    size_t what_count;
+    size_t instances;   /* judged for each rule; 0: 200 */
+    uint64_t seed;      /* 0: 1 */
+    bool mutate;        /* also: does every line of the preconditions matter? */
+    const char *keep;   /* folder for counterexamples; NULL: none */
+    const char *second; /* command of a second oracle; NULL: none */
+    unsigned threads;   /* 0: one a processor */
+} aipc_rules_options;
+/* Proves rules on random instances. A rule that fails is an error (exit code 10); `document` is set also
+ * then. */
+AIPC_API aipc_error *aipc_rules_test(aipc_context *c, const aipc_rules_options *o, char **document);
+
 /* ---- surgery ---- */
 typedef struct aipc_surgery_options {
     size_t size; /* sizeof(aipc_surgery_options) */

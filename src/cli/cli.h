@@ -66,7 +66,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_deploy, cli_record, cli_exec, cli_export, cli_replay, cli_inspect, cli_compare,
-    cli_run, cli_profile, cli_probe, cli_surgery, cli_apply, cli_diff, cli_doctor, cli_runtime, cli_targets,
+    cli_run, cli_profile, cli_probe, cli_rules, cli_surgery, cli_apply, cli_diff, cli_doctor, cli_runtime, cli_targets,
     cli_worker, cli_completion, cli_help;
 extern const cli_command *const cli_commands[]; /* NULL at the end */
 const cli_command *cli_command_find(const char *name);

@@ -17,6 +17,11 @@ static ap_err refuse(const ap_match *m, ap_err err) {
     return ap_err_subject(err, m->rule->name);
 }
 
+// The rule would break the graph's interface: not a case out of its reach, but a fault of the rule.
+static ap_err broken(const ap_match *m, ap_err err) {
+    return ap_err_stage(refuse(m, err), AP_RULE_BREAKS);
+}
+
 // ---- hashes
 
 static void hash_text(ap_sha256 *h, const char *s) {
@@ -156,7 +161,7 @@ static ap_err check_type(build *b, const ap_value *old, const ap_value *now, boo
         return NULL;
     }
     if (made && made->dtype && made->dtype != was.dtype)
-        return refuse(b->m,
+        return broken(b->m,
                       ap_err_new(AP_ERR_REFUSED, "rule %s would make \"%s\" %s, it is %s", b->m->rule->name,
                                  old->name, ap_dtype_name(made->dtype), ap_dtype_name(was.dtype)));
     if (!build_type(b, now, &is)) {
@@ -175,7 +180,7 @@ static ap_err check_type(build *b, const ap_value *old, const ap_value *now, boo
                             b->m->rule->name, old->name, ap_buf_str(&c), ap_buf_str(&a));
     ap_buf_free(&a);
     ap_buf_free(&c);
-    return refuse(b->m, err);
+    return broken(b->m, err);
 }
 
 static bool is_needed(const ap_value *v) {
@@ -214,7 +219,7 @@ static ap_err check_results(build *b, const replacement *r, bool *known) {
         const ap_value *old = b->m->root->outputs[i];
         if (!old || (!r->values[i] && !is_needed(old))) continue;
         if (!r->values[i])
-            return refuse(b->m, ap_err_new(AP_ERR_REFUSED, "rule %s makes nothing for \"%s\", which is used",
+            return broken(b->m, ap_err_new(AP_ERR_REFUSED, "rule %s makes nothing for \"%s\", which is used",
                                            b->m->rule->name, old->name));
         ap_err err = check_type(b, old, r->values[i], known);
         if (err) return err;

@@ -18,10 +18,12 @@ typedef struct ap_applied {
     json_t *record;   // for replay; {format, kind: "rule", name, hash, class, root, nodes, binds, steps,
                       // before, after}: before/after are hashes of the region with its operand types
 } ap_applied;
+#define AP_RULE_BREAKS "rule-breaks"
 void ap_applied_release(ap_applied *a);
 
 // Applies. Error REFUSED (subject: the rule) when the replacement would change an output's dtype or shape, or
-// needs something this opset lacks; the graph is then as before. The match is used up (still to be freed).
+// needs something this opset lacks; the graph is then as before. Stage AP_RULE_BREAKS marks the former: such
+// a rule is wrong, not out of reach. The match is used up (still to be freed).
 // Facts in env are not updated: values made here are derived on demand.
 AP_MUST ap_err ap_match_apply(ap_match *m, ap_applied *out);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Built-ins that run the matched operator itself: formulas are read off, not copied by hand.
 #include "surgery/match_priv.h"
+#include "surgery/oracle_worker.h"
 #include "tensor/convert.h"
 
 #include <math.h>
@@ -62,8 +63,14 @@ static bool run_cut(eval *e, cut *c) {
     ap_named_tensor in = {c->x->name, c->in};
     ap_tensor_free(&c->out);
     c->out = (ap_tensor){0};
-    e->err = e->m->env.oracle->run(e->m->env.oracle->user, c->piece, &in, 1, &c->out, 1);
-    return !e->err && c->out.rank == c->in.rank;
+    ap_err err = e->m->env.oracle->run(e->m->env.oracle->user, c->piece, &in, 1, &c->out, 1);
+    if (ap_oracle_blames_model(err)) { // it cannot be run: nothing is known then
+        (void)unknown(e, "the oracle says: %.100s", ap_err_message(err));
+        ap_err_free(err);
+        return false;
+    }
+    e->err = err;
+    return !err && c->out.rank == c->in.rank;
 }
 
 // One number per position along the axis: the result must not depend on the others.
@@ -178,7 +185,14 @@ ap_val eval_nodes(eval *e, const ap_expr *x) {
     if (err) goto done;
     if (!made[x->body_count - 1][0]) goto done;
     AP_TRY(ap_graph_add_output(b.model->graph, made[x->body_count - 1][0], NULL));
-    AP_TRY(env->oracle->run(env->oracle->user, b.model, NULL, 0, &out, 1));
+    err = env->oracle->run(env->oracle->user, b.model, NULL, 0, &out, 1);
+    if (ap_oracle_blames_model(err)) {
+        v = unknown(e, "the oracle says: %.100s", ap_err_message(err));
+        ap_err_free(err);
+        err = NULL;
+        goto done;
+    }
+    if (err) goto done;
     v = val_tensor(e, out.dtype, out.dims, out.rank, &copy);
     if (v.kind == AP_VAL_TENSOR && out.bytes) memcpy(copy->data, out.data, out.bytes);
 done:
