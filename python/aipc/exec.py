@@ -44,7 +44,7 @@ class Deployed:
         self.model_sha256 = manifest["model"]["sha256"]
         self.inputs, self.outputs = ([(t["name"], t["dtype"], tuple(t["dims"])) for t in manifest["contract"][side]]
                                      for side in ("inputs", "outputs"))
-        self.artifact = None
+        self.artifact = self.types = None
         if entry and entry["spec"]:
             self.spec, self.out_spec = flat.thaw(entry["spec"]), flat.thaw(entry["out_spec"])
             leaf_of = {f["input"]: f["leaf"] for f in entry["feeds"]}
@@ -74,7 +74,7 @@ class Model:
         if found is None:
             fits = [d for d in self.artifacts if accepts(d)]
             good = [d for d in fits if not d.refusal]
-            found = good[0] if good else fits[0].refusal if fits else "%s was not deployed" % text()
+            found = good[0] if good else fits[0].refusal if fits else "%s was not deployed" % text
             if len(self.chosen) < SLOTS:
                 self.chosen[key] = found
         if isinstance(found, str):
@@ -229,23 +229,23 @@ class Server:
 
     def _model_of(self, module, method):
         """The Model with the identity of this module, else None. A cheap look at every call, a hash when that changed."""
+        known = self.known.get((id(module), method))
+        if known and known[0]() is module and known[1] == _stamp(known[2], known[3]):
+            return known[4]
         cls = type(module)
         wanted = self.types.get((cls, method))
         if wanted is None or cls.__module__.startswith("torch.jit"):
             wanted = self.types[cls, method] = self.classes.get((identity.class_of(module), method), ())
-        if not wanted:
+        first = _first(module) if wanted else None
+        if first is None:
             return None
-        key = (id(module), method)
-        known, stamp = self.known.get(key), identity.stamp(module)
-        if known and known[0]() is module and known[1] == stamp:
-            return known[2]
-        who = identity.of_module(module)
+        who, key = identity.of_module(module), (id(module), method)
         model = next((m for m in wanted if identity.key(m.identity) == identity.key(who)), None)
         if model is None:
             same = any(m.identity["arch"] == who["arch"] for m in wanted)
             self._say("a %s is not the one that was recorded: %s; the original runs" % (
                 cls.__name__, "other weights" if same else "another architecture"))
-        self.known[key] = (weakref.ref(module, lambda _: self.known.pop(key, None)), stamp, model)
+        self.known[key] = (weakref.ref(module, lambda _: self.known.pop(key, None)), _stamp(*first)) + first + (model,)
         return model
 
     def _module(self, model, module, call, args, kwargs):
@@ -253,25 +253,34 @@ class Server:
         if torch.jit.is_tracing() or torch.compiler.is_compiling():
             return call(module, *args, **kwargs)
         leaves, spec = flat.flatten_call(args, kwargs)
+        key = (spec, tuple([(x.dtype, x.shape) for x in leaves]))
 
         def choose():
             if torch.is_grad_enabled():
                 if module.training or any(x.requires_grad for x in leaves if isinstance(x, torch.Tensor)):
                     raise NotServed("gradients are wanted")
-            metas = tuple([flat.meta(x) for x in leaves])
-            return model.choose((spec, metas), lambda d: d.accepts(spec, metas), lambda: "a call with %s" % _text(metas))
+            found = model.chosen.get(key)
+            if type(found) is Deployed:
+                return found
+            metas = [flat.meta(x) for x in leaves]
+            same = any(metas == [(t, tuple(s)) for t, s in d.call_inputs] for d in model.artifacts)
+            text = "a call with other arguments beside the tensors" if same else "a call with %s" % _text(metas)
+            return model.choose(key, lambda d: d.accepts(spec, metas), text)
         return self._serve(model, choose, lambda d: self._run(d, leaves, torch), lambda: call(module, *args, **kwargs))
 
     def _run(self, d, leaves, torch):
         """Inputs that are row-major already are not copied here; what a copy is made of lives until the run is over."""
-        given = [_plain(leaves[leaf], dtype, torch) for leaf, (_, dtype, _) in zip(d.feeds, d.inputs)]
-        made = [torch.empty(dims, dtype=_torch_type(dtype, torch)) for _, dtype, dims in d.outputs]
-        self._artifact(d).run([t.data_ptr() for t in given], [t.data_ptr() for t in made])
-        device, used, out = leaves[0].device if isinstance(leaves[0], torch.Tensor) else None, set(), []
-        for at, dtype in d.results:
+        if d.types is None:
+            d.types = [[_torch_type(t, torch) for t in names] for names in (
+                [t for _, t, _ in d.inputs], [t for _, t, _ in d.outputs], [t for _, t in d.results])]
+        given = [_plain(leaves[leaf], kind, torch) for leaf, kind in zip(d.feeds, d.types[0])]
+        made = [torch.empty(dims, dtype=kind, device="cpu") for (_, _, dims), kind in zip(d.outputs, d.types[1])]
+        (d.artifact or self._artifact(d)).run([t.data_ptr() for t in given], [t.data_ptr() for t in made])
+        device, used, out = getattr(leaves[0], "device", None) if leaves else None, set(), []
+        for (at, _), kind in zip(d.results, d.types[2]):
             t = made[at].clone() if at in used else made[at]
             used.add(at)
-            out.append(t.to(device=device, dtype=_torch_type(dtype, torch)))
+            out.append(t if t.dtype is kind and t.device == device else t.to(device=device or "cpu", dtype=kind))
         return flat.unflatten(d.out_spec, out)
 
     # ---- onnxruntime
@@ -311,7 +320,7 @@ class Server:
                 metas = tuple([(k,) + flat.meta(v) for k, v in arrays.items()])
             except Exception:
                 raise NotServed("inputs that are no arrays")
-            return model.choose((metas, tuple(names)), accepts, lambda: "a run with %s" % _text([m[1:] for m in metas]))
+            return model.choose((metas, tuple(names)), accepts, "a run with %s" % _text([m[1:] for m in metas]))
 
         def run(d):
             given = [numpy.ascontiguousarray(arrays[n]) for n, _, _ in d.inputs]
@@ -348,12 +357,32 @@ def _torch_type(name, torch):
     return getattr(torch, name.replace("float8e", "float8_e"))
 
 
+def _first(module):
+    """Where the first tensor hangs: (the dict, its key), looked at again at every call."""
+    for m in module.modules():
+        for held in (m._parameters, m._buffers):
+            for name, t in held.items():
+                if t is not None:
+                    return held, name
+    return None
+
+
+def _stamp(held, name):
+    """Another answer means: hash again (to(), half(), load_state_dict())."""
+    t = held.get(name)
+    return t is not None and (id(t), t.dtype, t.data_ptr(), 0 if t.is_inference() else t._version)
+
+
 def _plain(leaf, dtype, torch):
     """Row by row in memory, of the contract's type."""
-    t = leaf.detach() if isinstance(leaf, torch.Tensor) else torch.from_numpy(sys.modules["numpy"].ascontiguousarray(leaf))
+    if not isinstance(leaf, torch.Tensor):
+        leaf = torch.from_numpy(sys.modules["numpy"].ascontiguousarray(leaf))
+    t = leaf.detach() if leaf.requires_grad else leaf
     if t.is_conj() or t.is_neg():
         t = t.resolve_conj().resolve_neg()
-    return t.to(device="cpu", dtype=_torch_type(dtype, torch)).contiguous()
+    if t.dtype is not dtype or t.device.type != "cpu":
+        t = t.to(device="cpu", dtype=dtype)
+    return t if t.is_contiguous() else t.contiguous()
 
 
 def _fill(binding, bound, out):

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// exec: runs the user's program with its models served by deployed artifacts, and counts what was served.
+#ifndef AP_PLAN_EXEC_H
+#define AP_PLAN_EXEC_H
+
+#include "base/json.h"
+#include "plan/context.h"
+
+// As aipc_exec (aipc.h).
+AP_MUST ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t **document);
+
+// The folder of the drop-in libonnxruntime.so.1 beside this program; false when there is none.
+bool ap_dropin_find(ap_arena *a, char **folder);
+
+// Adds up what the processes of the program counted in `dir`: {calls, served, models: [...]}. Written by a
+// program we do not trust, perhaps killed half way: what is malformed is left out.
+json_t *ap_exec_counts(const char *dir);
+
+#endif
