@@ -34,15 +34,23 @@ done:
     return err;
 }
 
-static ap_err run_chunk(oracle *q, ap_session *s) {
+static ap_err run_set(oracle *q, ap_session *s, size_t set, const ap_named_tensor *inputs, size_t count) {
     ap_run_result r = {0};
     ap_err err = NULL;
-    AP_TRY(ap_session_run(s, q->inputs, q->input_count, NULL, 0, &r));
+    AP_TRY(ap_session_run(s, inputs, count, NULL, 0, &r));
     q->stats.vendor_us += r.vendor_us;
-    q->stats.chunks++;
+    if (q->o->set) q->o->set(q->o->user, set);
     for (size_t i = 0; i < r.count; i++) AP_TRY(q->o->sink(q->o->user, r.tensors[i].name, &r.tensors[i].t));
 done:
     ap_run_result_free(&r);
+    return err;
+}
+
+static ap_err run_chunk(oracle *q, ap_session *s) {
+    ap_err err = run_set(q, s, 0, q->inputs, q->input_count);
+    q->stats.chunks++;
+    for (size_t i = 0; !err && i < q->o->more_count; i++)
+        err = run_set(q, s, i + 1, q->o->more[i].list, q->o->more[i].count);
     return err;
 }
 

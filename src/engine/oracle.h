@@ -9,6 +9,11 @@
 #include "engine/engine.h"
 #include "graph/model.h"
 
+typedef struct ap_oracle_inputs {
+    const ap_named_tensor *list;
+    size_t count;
+} ap_oracle_inputs;
+
 typedef struct ap_oracle_options {
     const char *const *tensors; // names wanted; NULL: the graph's outputs
     size_t tensor_count;
@@ -18,6 +23,11 @@ typedef struct ap_oracle_options {
     // Values that are no tensors come with dtype NONE.
     ap_err (*sink)(void *user, const char *name, const ap_tensor *t);
     void *user;
+    // Further input sets, run in the same sessions: opening one is what costs. `set` (may be NULL) says
+    // before the tensors of a set come which one it is; 0 are the inputs of ap_oracle_run.
+    const ap_oracle_inputs *more;
+    size_t more_count;
+    void (*set)(void *user, size_t set);
 } ap_oracle_options;
 
 typedef struct ap_oracle_stats {

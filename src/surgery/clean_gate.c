@@ -10,7 +10,8 @@
 
 typedef struct collect {
     const ap_graph *g;
-    ap_tensor *list;
+    ap_tensor *list; // of the current set
+    ap_outputs *all;
 } collect;
 
 static ap_err keep(void *user, const char *name, const ap_tensor *t) {
@@ -23,12 +24,22 @@ static ap_err keep(void *user, const char *name, const ap_tensor *t) {
     return NULL;
 }
 
+static ap_err keep_of(void *user, size_t set, const char *name, const ap_tensor *t) {
+    collect *c = user;
+    if (set >= c->all->sets)
+        return ap_err_new(AP_ERR_WORKER_GARBAGE, "the oracle answers for a set it was not given");
+    c->list = c->all->list + set * c->all->per_set;
+    return keep(c, name, t);
+}
+
 ap_err ap_outputs_run(const ap_surgery_oracle *o, ap_model *m, ap_outputs *out) {
     ap_outputs all = {.sets = o->sets, .per_set = m->graph->output_count};
     ap_err err = NULL;
     all.list = ap_calloc(all.sets * all.per_set + 1, sizeof *all.list);
-    for (size_t i = 0; i < all.sets; i++) {
-        collect c = {m->graph, all.list + i * all.per_set};
+    collect c = {.g = m->graph, .all = &all};
+    if (o->run_sets) AP_TRY(o->run_sets(o->user, m, keep_of, &c));
+    for (size_t i = 0; !o->run_sets && i < all.sets; i++) {
+        c.list = all.list + i * all.per_set;
         AP_TRY(o->run(o->user, m, i, NULL, 0, false, keep, &c));
     }
     ap_outputs_free(out);

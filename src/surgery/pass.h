@@ -22,6 +22,10 @@ typedef struct ap_surgery_oracle {
     ap_err (*run)(void *user, ap_model *m, size_t set, const char *const *names, size_t count,
                   bool types_only, ap_err (*sink)(void *sink_user, const char *name, const ap_tensor *t),
                   void *sink_user);
+    // The outputs on every input set in one go; NULL: they are asked for one by one.
+    ap_err (*run_sets)(void *user, ap_model *m,
+                       ap_err (*sink)(void *sink_user, size_t set, const char *name, const ap_tensor *t),
+                       void *sink_user);
     void *user;
     size_t sets; // input sets; at least 1
 } ap_surgery_oracle;

@@ -179,9 +179,14 @@ done:
 
 typedef struct oracle_sink {
     bool shapes_only;
+    size_t set;
     const char *dir;
     json_t *outputs;
 } oracle_sink;
+
+static void enter_set(void *user, size_t set) {
+    ((oracle_sink *)user)->set = set;
+}
 
 static ap_err store_oracle_tensor(void *user, const char *name, const ap_tensor *t) {
     oracle_sink *k = user;
@@ -191,7 +196,35 @@ static ap_err store_oracle_tensor(void *user, const char *name, const ap_tensor 
                                         ap_dtype_name(t->dtype), "dims", ap_json_dims(t->dims, t->rank)));
         return NULL;
     }
-    return ap_tensor_store(k->dir, name, t, k->outputs);
+    ap_err err = ap_tensor_store(k->dir, name, t, k->outputs);
+    size_t n = json_array_size(k->outputs);
+    if (!err && k->set)
+        json_object_set_new(json_array_get(k->outputs, n - 1), "set", json_integer((json_int_t)k->set));
+    return err;
+}
+
+// Input sets besides the first.
+typedef struct more_sets {
+    ap_oracle_inputs *list;
+    size_t count;
+} more_sets;
+
+static ap_err open_more(const json_t *lists, more_sets *out) {
+    out->list = ap_calloc(json_array_size(lists) + 1, sizeof *out->list);
+    for (size_t i = 0; i < json_array_size(lists); i++) {
+        ap_named_tensor *inputs = NULL;
+        size_t count = 0;
+        ap_err err = ap_tensors_open(json_array_get(lists, i), &inputs, &count);
+        if (err) return err;
+        out->list[out->count++] = (ap_oracle_inputs){inputs, count};
+    }
+    return NULL;
+}
+
+static void close_more(more_sets *m) {
+    for (size_t i = 0; i < m->count; i++)
+        ap_named_tensors_free((ap_named_tensor *)(uintptr_t)m->list[i].list, m->list[i].count);
+    free(m->list);
 }
 
 ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result) {
@@ -201,10 +234,12 @@ ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result)
     size_t count = 0, name_count = 0;
     oracle_sink sink = {.outputs = json_array(), .shapes_only = ap_json_bool(args, "shapes_only", false)};
     ap_oracle_stats stats = {0};
+    more_sets more = {0};
     ap_err err = NULL;
     AP_TRY(ap_json_get_str(args, "dir", "oracle", AP_ERR_INTERNAL, &sink.dir));
     AP_TRY(ap_spec_model(json_object_get(args, "model"), &m));
     AP_TRY(ap_tensors_open(json_object_get(args, "inputs"), &inputs, &count));
+    AP_TRY(open_more(json_object_get(args, "more_inputs"), &more));
     AP_TRY(names_from_json(json_object_get(args, "tensors"), "tensors", &names, &name_count));
     ap_oracle_options o = {
         .tensors = name_count ? names : NULL,
@@ -213,6 +248,9 @@ ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result)
         .threads = (int)ap_json_int(args, "threads", 0),
         .sink = store_oracle_tensor,
         .user = &sink,
+        .more = more.list,
+        .more_count = more.count,
+        .set = enter_set,
     };
     AP_TRY(ap_oracle_run(e, m, inputs, count, &o, &stats));
     *result = json_pack("{sO,sI,sI}", "outputs", sink.outputs, "chunks", (json_int_t)stats.chunks,
@@ -220,6 +258,7 @@ ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result)
 done:
     json_decref(sink.outputs);
     free(names);
+    close_more(&more);
     ap_named_tensors_free(inputs, count);
     ap_model_free(m);
     return err;
