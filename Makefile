@@ -38,6 +38,7 @@ LIB_SRC := $(sort $(foreach r,$(filter-out cli,$(ROOMS)),$(wildcard src/$(r)/*.c
 CLI_SRC := $(if $(filter cli,$(ROOMS)),$(sort $(wildcard src/cli/*.c)))
 GEN_SRC := $(if $(filter graph,$(ROOMS)),$(BUILD)/gen/onnx_subset.pb-c.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(GEN_SRC:.c=.o) $(BUILD)/gen/data_embedded.o
+EMBEDDED := $(wildcard data/*.json rules/*.rule examples/apps/*.py models/*.py models/models.json)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 UNIT_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard tests/unit/test_$(r)*.c)))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
@@ -91,11 +92,11 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: src/graph/%.proto
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS) -std=c17 -fPIC -fvisibility=hidden $(OPT) $(SANFLAGS) -w -c $< -o $@
 
-# data/*.json and rules/*.rule go into the library as bytes: one program, nothing looked up in a share folder (src/base/data.h).
-$(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(wildcard data/*.json rules/*.rule)
+# Data, rules and what `aipc new` writes go into the library as bytes: one program, nothing looked up in a share folder (src/base/data.h).
+$(BUILD)/gen/data_embedded.c: tools/embed_data.sh $(EMBEDDED)
 	@mkdir -p $(@D)
-	@echo "  GEN   data/*.json rules/*.rule"
-	$(Q)sh tools/embed_data.sh $(wildcard data/*.json rules/*.rule) > $@
+	@echo "  GEN   data, rules, examples"
+	$(Q)sh tools/embed_data.sh $(EMBEDDED) > $@
 
 $(BUILD)/libaipc.a: $(LIB_OBJ) $(BUILD)/objects
 	@rm -f $@

@@ -156,6 +156,9 @@ AIPC_API aipc_error *aipc_model_text(const char *model,
 /* Two tensors, two folders of tensors (matched by file name), or two models. */
 AIPC_API aipc_error *aipc_compare(const char *a, const char *b, char **document);
 AIPC_API aipc_error *aipc_targets(char **document);
+/* Writes the example program `name` into `dir` (NULL: named as the example), {name, dir, command, what,
+ * files}; or, without a name, lists them: {examples}. */
+AIPC_API aipc_error *aipc_new(const char *name, const char *dir, char **document);
 AIPC_API aipc_error *aipc_doctor(aipc_context *c, char **document);
 
 /* ---- asking a target ---- */
