@@ -19,8 +19,9 @@ static void add_use(ap_graph *g, ap_value *v, ap_node *n, size_t input) {
     v->uses[v->use_count++] = (ap_use){n, input};
 }
 
+// Searched from the end: whoever takes a graph apart starts there.
 static void drop_use(ap_value *v, const ap_node *n, size_t input) {
-    for (size_t i = 0; i < v->use_count; i++) {
+    for (size_t i = v->use_count; i-- > 0;) {
         if (v->uses[i].node != n || v->uses[i].input != input) continue;
         memmove(v->uses + i, v->uses + i + 1, (v->use_count - i - 1) * sizeof *v->uses);
         v->use_count--;

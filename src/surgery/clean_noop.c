@@ -6,15 +6,15 @@
 
 #include <string.h>
 
-// Everything that read output 0 of `n` reads `v`. When nothing was won (the name has to stay and needs an
-// Identity to carry it) the node is left alone.
+// Everything that read output 0 of `n` reads `v`; the node, now dead, goes with the caller's sweep. When
+// nothing was won (the name has to stay and needs an Identity to carry it) it is left alone. Callers walk
+// from the front, so that dead readers do not pile up along a row.
 static ap_err bypass(ap_model *m, ap_node *n, ap_value *v, ap_pass_result *r) {
     ap_value *out = n->outputs[0];
     bool seen = out->is_output || out->used_by_subgraph;
     bool movable = v->kind == AP_VALUE_NODE && !v->is_output && !v->used_by_subgraph;
     if (seen && !movable) return NULL;
     ap_err err = ap_graph_replace_value(m->graph, out, v, NULL);
-    if (!err) err = ap_graph_remove_node(m->graph, n);
     if (!err) ap_pass_touch(r, n->op);
     return err;
 }
@@ -68,13 +68,14 @@ static bool is_same_cast(const ap_node *n) {
 ap_err ap_pass_identity(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
     ap_graph *g = m->graph;
     (void)c;
-    for (size_t i = g->node_count; i-- > 0;) {
+    for (size_t i = 0; i < g->node_count; i++) {
         ap_node *n = g->nodes[i];
         if (!only_first_output(n)) continue;
         if (!ap_node_is(n, "Identity") && !is_inference_dropout(m, n) && !is_same_cast(n)) continue;
         ap_err err = bypass(m, n, n->inputs[0], r);
         if (err) return err;
     }
+    if (r->changed) ap_graph_sweep(g);
     return NULL;
 }
 
@@ -146,7 +147,7 @@ ap_err ap_pass_noop(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
     ap_err err = NULL;
     if (any_candidate(m)) AP_TRY(ap_types_measure(m, c, &types));
     ap_flow_of(m, &flow);
-    for (size_t i = g->node_count; i-- > 0;) {
+    for (size_t i = 0; i < g->node_count; i++) {
         ap_node *n = g->nodes[i];
         if (!only_first_output(n)) continue;
         bool nothing = joins_one(n) || (ap_node_is(n, "Pad") && pads_nothing(m, n)) ||

@@ -37,8 +37,7 @@ static bool can_bypass(const ap_value *out, const ap_value *v) {
 static ap_err drop(ap_model *m, ap_node *n, ap_value *v, ap_pass_result *r) {
     if (!can_bypass(n->outputs[0], v)) return NULL;
     ap_pass_touch(r, n->op);
-    ap_err err = ap_graph_replace_value(m->graph, n->outputs[0], v, NULL);
-    return err ? err : ap_graph_remove_node(m->graph, n);
+    return ap_graph_replace_value(m->graph, n->outputs[0], v, NULL); // the sweep takes the node
 }
 
 static ap_err merge_transposes(ap_model *m, ap_node *n, ap_pass_result *r) {
@@ -60,7 +59,7 @@ static ap_err merge_transposes(ap_model *m, ap_node *n, ap_pass_result *r) {
 ap_err ap_pass_transpose(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
     ap_graph *g = m->graph;
     (void)c;
-    for (size_t i = g->node_count; i-- > 0;) {
+    for (size_t i = 0; i < g->node_count; i++) {
         ap_node *n = g->nodes[i];
         if (!ap_node_is(n, "Transpose") || !n->outputs[0] || !n->inputs[0]) continue;
         ap_err err = merge_transposes(m, n, r);
@@ -94,7 +93,8 @@ static bool says_whole_shape(ap_model *m, const ap_node *n) {
 ap_err ap_pass_reshape(ap_model *m, const ap_pass_context *c, ap_pass_result *r) {
     ap_graph *g = m->graph;
     (void)c;
-    for (size_t i = g->node_count; i-- > 0;) {
+    // From the front: what lies behind a Reshape has been moved in front of the whole row already.
+    for (size_t i = 0; i < g->node_count; i++) {
         ap_node *n = g->nodes[i];
         if (!says_whole_shape(m, n) || !n->inputs[0]) continue;
         ap_value *from = n->inputs[0];
