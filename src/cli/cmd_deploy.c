@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/show.h"
+#include "cli/show_index.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     term_progress_end();
     if (document && env->common.json)
         term_document(env, document);
-    else if (document)
+    else if (document && !show_index(document))
         show_deploy(document, out_dir);
     aipc_free(document);
     aipc_context_close(context);
@@ -90,7 +91,7 @@ static const cli_argument arguments[] = {
      .required = true,
      .offset = FIELD(model),
      .complete = CLI_FILE,
-     .help = "the ONNX model to deploy"},
+     .help = "the ONNX model, or the recording of a program, to deploy"},
     {0},
 };
 

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/from_recording.h"
+
+#include "base/file.h"
+#include "base/proc.h"
+#include "plan/deploy.h"
+#include "plan/export.h"
+#include "plan/recording.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXPORT_BYTES = 64 << 20 };
+
+typedef struct batch {
+    aipc_context *ctx;
+    const aipc_deploy_options *o;
+    ap_arena arena;
+    const char *recording, *out;
+    json_t *doc;      // recording
+    json_t *exported; // export document
+    json_t *models;   // of the index
+    ap_err first;     // of the deployments
+} batch;
+
+static json_t *find(const json_t *list, const char *key, const char *value) {
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one) if (!strcmp(ap_json_str(one, key, ""), value)) return one;
+    return NULL;
+}
+
+// ---- what was exported
+
+static bool file_there(const json_t *sig) {
+    const char *file = ap_json_str(sig, "file", NULL);
+    return file && ap_file_exists(file);
+}
+
+// An earlier export serves while its files are there; it may be of models the user named.
+static bool usable(const json_t *exported) {
+    const json_t *models = json_object_get(exported, "models");
+    size_t i, k, files = 0;
+    json_t *m, *sig;
+    json_array_foreach(models, i, m) json_array_foreach(json_object_get(m, "signatures"), k, sig) {
+        if (json_is_string(json_object_get(sig, "file")) && !file_there(sig)) return false;
+        files += file_there(sig);
+    }
+    return files > 0;
+}
+
+static ap_err get_export(batch *b) {
+    const char *file = ap_path_join(&b->arena, b->recording, "export/export.json");
+    ap_err err = NULL;
+    if (ap_file_exists(file) && !b->o->fresh)
+        err = ap_json_load(file, EXPORT_BYTES, AP_ERR_RECORDING, &b->exported);
+    if (err || usable(b->exported)) return err;
+    json_decref(b->exported);
+    b->exported = NULL;
+    const aipc_export_options o = {.size = sizeof o, .recording = b->recording};
+    err = ap_export(b->ctx, &o, &b->exported);
+    if (!usable(b->exported)) return err;
+    b->first = err; // some of it is there: the rest is told at the end
+    return NULL;
+}
+
+// Level 1 for one model that its target refused: another export, beside the first. NULL when it brings
+// nothing new.
+static json_t *level1_export(batch *b, const char *name) {
+    const char *out =
+        ap_path_join(&b->arena, b->recording, ap_arena_printf(&b->arena, "export/%s/level1", name));
+    const aipc_export_options o = {
+        .size = sizeof o, .recording = b->recording, .module = name, .out_dir = out, .level1 = true};
+    json_t *doc = NULL;
+    ap_context_log(b->ctx, AIPC_INFO, "%s was refused: tries the replacements of level 1", name);
+    ap_err err = ap_rmtree(out);
+    if (!err) err = ap_export(b->ctx, &o, &doc);
+    ap_err_free(err);
+    json_t *model = json_incref(find(json_object_get(doc, "models"), "name", name));
+    json_decref(doc);
+    return model;
+}
+
+// ---- one signature
+
+// "NAME=FILE" of the first sample, for the inputs the model has.
+static const char **input_args(batch *b, const json_t *sig, const json_t *made, size_t *count) {
+    const json_t *feeds = json_object_get(made, "feeds"), *feed;
+    const json_t *sample = json_array_get(json_object_get(sig, "samples"), 0);
+    const char **args = ap_arena_calloc(&b->arena, json_array_size(feeds) + 1, sizeof *args);
+    for (size_t i = *count = 0; i < json_array_size(feeds); i++) {
+        feed = json_array_get(feeds, i);
+        const json_t *file =
+            json_array_get(json_object_get(sample, "inputs"), (size_t)ap_json_int(feed, "leaf", 0));
+        if (!json_is_string(file)) continue;
+        args[(*count)++] = ap_arena_printf(&b->arena, "%s=%s/%s", ap_json_str(feed, "input", "?"),
+                                           b->recording, json_string_value(file));
+    }
+    return args;
+}
+
+static ap_err deploy_one(batch *b, const json_t *sig, const json_t *made, const char *dir, bool *passed) {
+    aipc_deploy_options o = *b->o;
+    json_t *doc = NULL;
+    o.model = ap_json_str(made, "file", "");
+    o.inputs = input_args(b, sig, made, &o.input_count);
+    o.out_dir = dir;
+    ap_err err = ap_deploy(b->ctx, &o, &doc);
+    *passed = !strcmp(ap_json_str(doc, "verdict", ""), "pass");
+    json_decref(doc);
+    return err;
+}
+
+static bool refused(const ap_error *err) {
+    ap_code code = ap_err_code(err);
+    return code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || code == AP_ERR_WORKER_CRASH ||
+           code == AP_ERR_GATE;
+}
+
+static void deploy_signature(batch *b, const json_t *model, const json_t *sig, const json_t *made,
+                             json_t *list) {
+    const char *name = ap_json_str(model, "name", "model"), *id = ap_json_str(sig, "id", "signature");
+    char *below = ap_arena_printf(&b->arena, "%s/%s", name, id);
+    char *dir = ap_path_join(&b->arena, b->out, below);
+    json_t *again = NULL;
+    bool passed = false;
+    ap_context_log(b->ctx, AIPC_INFO, "deploys %s", below);
+    ap_err err = deploy_one(b, sig, made, dir, &passed);
+    bool module = !strcmp(ap_json_str(model, "kind", ""), "module");
+    if (refused(err) && module && !json_array_size(json_object_get(made, "level1"))) {
+        again = level1_export(b, name);
+        json_t *other = find(json_object_get(again, "signatures"), "id", id);
+        if (file_there(other) && json_array_size(json_object_get(other, "level1"))) {
+            ap_err_free(err);
+            made = other;
+            err = deploy_one(b, sig, made, dir, &passed);
+        }
+    }
+    json_array_append_new(
+        list,
+        json_pack("{sO,ss,ss,sO,sO,sO,sO,sO,sO,sO?}", "signature", json_object_get(sig, "id"), "dir", below,
+                  "verdict", passed ? "pass" : "fail", "spec", json_object_get(sig, "spec"), "inputs",
+                  json_object_get(sig, "inputs"), "out_spec", json_object_get(sig, "out_spec"), "outputs",
+                  json_object_get(sig, "outputs"), "feeds", json_object_get(made, "feeds"), "results",
+                  json_object_get(made, "results"), "level1", json_object_get(made, "level1")));
+    json_decref(again);
+    err = ap_err_context(err, "%s", below);
+    if (b->first)
+        ap_err_free(err);
+    else
+        b->first = err;
+}
+
+// ---- all
+
+static void deploy_model(batch *b, const json_t *exported) {
+    const json_t *model = find(json_object_get(b->doc, "models"), "name", ap_json_str(exported, "name", ""));
+    json_t *made, *list = json_array();
+    size_t i;
+    json_array_foreach(json_object_get(exported, "signatures"), i, made) {
+        const json_t *sig = find(json_object_get(model, "signatures"), "id", ap_json_str(made, "id", ""));
+        if (sig && file_there(made)) deploy_signature(b, model, sig, made, list);
+    }
+    if (model)
+        json_array_append_new(b->models,
+                              json_pack("{sO,sO,sO,sO?,sO}", "name", json_object_get(model, "name"), "kind",
+                                        json_object_get(model, "kind"), "identity",
+                                        json_object_get(model, "identity"), "path",
+                                        json_object_get(model, "path"), "artifacts", list));
+    json_decref(list);
+}
+
+static json_t *index_of(const batch *b) {
+    char now[21];
+    json_t *targets = json_array();
+    ap_time_utc(now);
+    for (size_t i = 0; i < b->o->target_count; i++)
+        json_array_append_new(targets, ap_json_string(b->o->targets[i]));
+    return json_pack("{si,ss,ss,ss,ss,so,sO}", "format", 1, "kind", "aipc index", "aipc", AP_VERSION,
+                     "created", now, "recording", b->recording, "targets", targets, "models", b->models);
+}
+
+static ap_err check_options(const aipc_deploy_options *o) {
+    if (!o->input_count && !o->shape_count && !o->recipe_count) return NULL;
+    return ap_err_hint(ap_err_new(AP_ERR_USAGE, "a recording brings its own inputs and shapes"),
+                       "leave --input, --shape and --recipe out, or deploy a model of %s/export", o->model);
+}
+
+ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
+    batch b = {.ctx = c, .o = o, .out = o->out_dir ? o->out_dir : "out", .models = json_array()};
+    json_t *index = NULL, *exported;
+    char *real = NULL;
+    size_t i;
+    ap_err err = NULL;
+    AP_TRY(check_options(o));
+    AP_TRY(ap_path_real(o->model, &b.arena, &real));
+    b.recording = real;
+    AP_TRY(ap_recording_read(b.recording, &b.doc));
+    AP_TRY(get_export(&b));
+    AP_TRY(ap_mkdirs(b.out));
+    json_array_foreach(json_object_get(b.exported, "models"), i, exported) deploy_model(&b, exported);
+    index = index_of(&b);
+    AP_TRY(ap_json_save(ap_path_join(&b.arena, b.out, "index.json"), index));
+    *document = json_incref(index);
+    err = b.first;
+    b.first = NULL;
+done:
+    ap_err_free(b.first);
+    json_decref(index);
+    json_decref(b.models);
+    json_decref(b.exported);
+    json_decref(b.doc);
+    ap_arena_release(&b.arena);
+    return err;
+}
