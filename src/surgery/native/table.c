@@ -7,7 +7,14 @@
 #include <string.h>
 
 const ap_native ap_natives[] = {
+    {"einsum", 1, native_einsum},
+    {"elementwise", 1, native_elementwise},
+    {"fmod", 1, native_fmod},
     {"reduce_prod", 1, native_reduce_prod},
+    {"rnn", 1, native_rnn},
+    {"scatter", 1, native_scatter},
+    {"scatter_gather", 1, native_scatter},
+    {"transpose", 1, native_transpose},
     {NULL, 0, NULL},
 };
 
