@@ -104,7 +104,7 @@ def seeded():
     torch.set_grad_enabled(False)
 
 
-def settle_batchnorm(model, run):
+def settle_batchnorm(model, run, gain=1.0):
     """Gives every BatchNorm the scale of what `run` feeds it. With the customary mean 0 and variance 1 the activations of
     random weights grow or shrink from layer to layer, which a trained net's do not. The mean stays 0: random weights
     answer every picture with nearly the same, and with that taken away what is left is chaos, where each layer enlarges
@@ -113,6 +113,7 @@ def settle_batchnorm(model, run):
 
     def scale(norm, args):
         x = args[0]
+        norm.weight.fill_(gain)
         norm.running_mean.zero_()
         norm.running_var.copy_(x.square().mean([d for d in range(x.dim()) if d != 1]))
 
