@@ -38,18 +38,21 @@ LIB_SRC := $(sort $(foreach r,$(filter-out cli,$(ROOMS)),$(wildcard src/$(r)/*.c
 CLI_SRC := $(if $(filter cli,$(ROOMS)),$(sort $(wildcard src/cli/*.c)))
 GEN_SRC := $(if $(filter graph,$(ROOMS)),$(BUILD)/gen/onnx_subset.pb-c.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(GEN_SRC:.c=.o) $(BUILD)/gen/data_embedded.o
-EMBEDDED := $(wildcard data/*.json rules/*.rule examples/apps/*.py models/*.py models/models.json)
+EMBEDDED := $(wildcard data/*.json rules/*.rule examples/apps/*.py) models/models.json \
+    $(filter-out models/check.py models/fetch.py,$(wildcard models/*.py))
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 UNIT_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard tests/unit/test_$(r)*.c)))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/bin/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 SO := $(BUILD)/libaipc.so
+DROPIN := $(BUILD)/dropin/libonnxruntime.so.1 $(BUILD)/dropin/compat/libonnxruntime.so.1
+DROPIN_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard dropin/*.c)) $(BUILD)/dropin/compat.o
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/libaipc.a $(if $(CLI_SRC),$(BUILD)/aipc $(SO) $(BUILD)/aipc.pc)
+all: $(BUILD)/libaipc.a $(if $(CLI_SRC),$(BUILD)/aipc $(SO) $(BUILD)/aipc.pc $(DROPIN))
 
 # ---- the two commands
 
@@ -111,6 +114,27 @@ $(BUILD)/aipc: $(CLI_OBJ) $(BUILD)/libaipc.a
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $(CLI_OBJ) $(BUILD)/libaipc.a $(PKG_LIBS) -o $@
 
+# The library that stands before ONNX Runtime's own (dropin/dropin.h), with the symbol version of every release; compat:
+# without any, for releases newer than the list.
+$(BUILD)/gen/dropin_versions.h $(BUILD)/gen/dropin.map: dropin/versions.sh
+	@mkdir -p $(@D)
+	@echo "  GEN   $(@F)"
+	$(Q)sh dropin/versions.sh $(if $(filter %.map,$@),map,header) > $@
+$(BUILD)/dropin/dropin.o: $(BUILD)/gen/dropin_versions.h
+$(BUILD)/dropin/compat.o: dropin/dropin.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -DDROPIN_COMPAT -c $< -o $@
+$(BUILD)/dropin/libonnxruntime.so.1: $(filter-out %/compat.o,$(DROPIN_OBJ)) $(BUILD)/gen/dropin.map
+	@echo "  LINK  $@"
+	$(Q)$(CC) -shared -Wl,-soname,libonnxruntime.so.1 -Wl,--version-script=$(BUILD)/gen/dropin.map $(SANFLAGS) $(LDFLAGS) \
+	    $(filter %.o,$^) -ldl -lpthread -o $@
+	$(Q)ln -sf libonnxruntime.so.1 $(@D)/libonnxruntime.so
+$(BUILD)/dropin/compat/libonnxruntime.so.1: $(filter-out %/dropin.o,$(DROPIN_OBJ))
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) -shared -Wl,-soname,libonnxruntime.so.1 $(SANFLAGS) $(LDFLAGS) $^ -ldl -lpthread -o $@
+	$(Q)ln -sf libonnxruntime.so.1 $(@D)/libonnxruntime.so
+
 $(BUILD)/aipc.pc: aipc.pc.in VERSION Makefile FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -147,7 +171,7 @@ unit: $(UNIT_BIN)
 
 # ---- source form
 
-FORMATTED = $(wildcard src/*/*.[ch] src/*/*/*.[ch] include/aipc/*.h tests/*/*.[ch] examples/*.[ch])
+FORMATTED = $(wildcard src/*/*.[ch] src/*/*/*.[ch] include/aipc/*.h tests/*/*.[ch] examples/*.[ch] dropin/*.[ch])
 format:
 	clang-format -i $(FORMATTED)
 format-check:
@@ -163,7 +187,8 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 INSTALLED := $(BIN)/aipc $(LIB)/libaipc.a $(LIB)/libaipc.so $(LIB)/libaipc.so.$(SOVERSION) $(LIB)/libaipc.so.$(VERSION) \
     $(LIB)/pkgconfig/aipc.pc $(DESTDIR)$(PREFIX)/include/aipc/aipc.h $(SHARE)/man/man1/aipc.1 \
     $(SHARE)/bash-completion/completions/aipc $(SHARE)/zsh/site-functions/_aipc \
-    $(SHARE)/fish/vendor_completions.d/aipc.fish $(SHARE)/doc/aipc
+    $(SHARE)/fish/vendor_completions.d/aipc.fish $(SHARE)/doc/aipc $(LIB)/aipc $(SHARE)/aipc
+PYTHON_FILES := $(wildcard python/aipc/*.py python/aipc/_hook/*.py python/onnxwrapper.py)
 
 install: all
 	$(Q)install -d $(BIN) $(LIB)/pkgconfig $(DESTDIR)$(PREFIX)/include/aipc $(SHARE)/man/man1 $(SHARE)/doc/aipc \
@@ -180,6 +205,10 @@ install: all
 	$(Q)install -m 644 completion/_aipc $(SHARE)/zsh/site-functions/
 	$(Q)install -m 644 completion/aipc.fish $(SHARE)/fish/vendor_completions.d/
 	$(Q)install -m 644 LICENSE $(wildcard README.md docs/*.md examples/*.c) $(SHARE)/doc/aipc/
+	$(Q)install -d $(LIB)/aipc/dropin/compat $(SHARE)/aipc/python
+	$(Q)for d in dropin dropin/compat; do install -m 755 $(BUILD)/$$d/libonnxruntime.so.1 $(LIB)/aipc/$$d/ && \
+	    ln -sf libonnxruntime.so.1 $(LIB)/aipc/$$d/libonnxruntime.so; done
+	$(Q)for f in $(PYTHON_FILES:python/%=%); do install -D -m 644 python/$$f $(SHARE)/aipc/python/$$f || exit 1; done
 	@echo "installed aipc $(VERSION) below $(DESTDIR)$(PREFIX)"
 uninstall:
 	rm -rf $(INSTALLED)
@@ -202,4 +231,4 @@ help:
 
 .PHONY: all run check check-full fuzz bench unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
     clean help FORCE
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d $(BUILD)/bin/surgery.d
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(DROPIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d $(BUILD)/bin/surgery.d

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every program of `aipc new`, from the app to the verified artifact, with no question asked (bench/apps.sh calls this).
+
+For each: the program alone, record, deploy, exec, verify; wall seconds of each, of the deployments the share that is
+aipc's own, the vendor's and the golden run's, and the verdicts. The paper's minutes stand beside them (wall clock of an
+agent with the vendor's tools on a laptop with the real chip, arXiv 2604.14661, its tables; the best of each model)."""
+import datetime
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+AIPC = os.path.abspath(os.environ.get("AIPC", os.path.join(ROOT, "build", "aipc")))
+TARGET = os.environ.get("TARGET", "htp:sm8650")
+LIMIT = float(os.environ.get("SECONDS_EACH", "3600"))
+PYTHON = os.environ.get("PYTHON", os.path.join(ROOT, ".deps", "venv", "bin", "python"))
+PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12, "yolo-world": 25}
+# Arguments that make a row affordable on an emulator, or that only the user has. Sizes the issue leaves open.
+EXTRA = {"realesrgan": ["--size", "64x64"], "realesrgan-anime": ["--size", "64x64"]}
+COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "exec", "served", "verify", "paper", "verdict")
+
+
+def call(command, folder, log):
+    """(exit code, seconds) of one command; all it says goes to the log."""
+    log.write(f"\n$ {' '.join(command)}\n")
+    log.flush()
+    start = time.monotonic()
+    try:
+        code = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                              timeout=LIMIT).returncode
+    except subprocess.TimeoutExpired:
+        code = "time-out"
+    return code, time.monotonic() - start
+
+
+def shares(folder):
+    """Seconds of all deployments below: aipc's own, the vendor's, the golden runs'."""
+    total = {"ours_s": 0.0, "vendor_s": 0.0, "golden_s": 0.0}
+    for path in glob.glob(os.path.join(folder, "out", "**", "report.json"), recursive=True):
+        spent = json.load(open(path))["time"]
+        for k in total:
+            total[k] += spent[k]
+    return [total[k] for k in ("ours_s", "vendor_s", "golden_s")]
+
+
+def served(path):
+    """"12/12": what exec's line on stderr says; "-" when it says nothing."""
+    for line in reversed(open(path, errors="replace").read().splitlines()):
+        words = line.replace(",", " ").split()
+        if "served" in words and "of" in words[words.index("served"):]:
+            at = words.index("of", words.index("served"))
+            return f"{words[at - 1]}/{words[at + 1]}"
+    return "-"
+
+
+def one(example, top):
+    folder = os.path.join(top, example["name"])
+    shutil.rmtree(folder, ignore_errors=True)
+    cells = {"app": example["name"], "weights": example["weights"]}
+    if example["name"] in PAPER:
+        cells["paper"] = f"{PAPER[example['name']]} min"
+    given = example.get("given", [])
+    if given:
+        mine = os.environ.get("LPRNET_DATA")  # a folder with lprnet.pth, classes.txt, plates/
+        if not mine:
+            print(f"skipped: data not here: {example['name']}: LPRNET_DATA", flush=True)
+            return None
+        given = ["--weights", f"{mine}/lprnet.pth", "--classes", f"{mine}/classes.txt", "--plates", f"{mine}/plates"]
+    program = [PYTHON, "-W", "ignore", "app.py", *example["args"], *EXTRA.get(example["name"], []), *given]
+    steps = [("new", [AIPC, "new", example["name"], "-o", folder]), ("plain", program),
+             ("record", [AIPC, "record", "-o", "rec", "--", *program]),
+             ("deploy", [AIPC, "deploy", "rec", "--target", TARGET, "-o", "out", "--no-trace", "-q"]),
+             ("exec", [AIPC, "exec", "--target", TARGET, "--artifacts", "out", "--", *program]),
+             ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--", *program])]
+    os.makedirs(top, exist_ok=True)
+    cells["verdict"] = "pass"
+    for name, command in steps:
+        path = os.path.join(top, f"{example['name']}.{name}.log")
+        with open(path, "w") as log:
+            code, seconds = call(command, folder if os.path.isdir(folder) else top, log)
+        if name != "new":
+            cells[name] = f"{seconds:.1f} s"
+        if name == "deploy":
+            cells.update({k: f"{s:.1f} s" for k, s in zip(("ours", "vendor", "golden"), shares(folder))})
+        if name == "exec":
+            cells["served"] = served(path)
+        if code != 0:
+            cells["verdict"] = f"{name}: {code}"
+            with open(path, errors="replace") as log:
+                tail = [line for line in log.read().splitlines() if line.strip()][-6:]
+            cells["note"] = "; ".join(tail)[:300]
+            break
+    return cells
+
+
+def main(names):
+    table = json.load(open(os.path.join(ROOT, "data", "examples.json")))["examples"]
+    unknown = set(names) - {e["name"] for e in table}
+    if unknown:
+        print(f"no example is named {sorted(unknown)[0]}; 'aipc new' lists them", file=sys.stderr)
+        return 2
+    top = os.path.join(os.environ["AIPC_CACHE"], "apps")
+    rows = []
+    for example in table:
+        if names and example["name"] not in names:
+            continue
+        cells = one(example, top)
+        if cells:
+            rows.append(cells)
+            print(" | ".join(cells.get(c, "-") for c in COLUMNS) + ("  " + cells["note"] if "note" in cells else ""), flush=True)
+    if not rows:
+        return 0
+    day = datetime.date.today().isoformat()
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    lines = [f"# From the app to the device: {TARGET}, {day}, commit {commit or '-'}", "",
+             "`bench/apps.sh`: for every program of `aipc new`: itself, `aipc record`, `aipc deploy` of the recording, `aipc exec`, `aipc verify`; "
+             "wall time. ours, vendor, golden: seconds inside deploy, workers side by side counted each. The vendor's part is compiling and its "
+             "emulator on this machine's processor, which a device does not need. served: calls answered by the artifact. paper: the best wall "
+             "clock the paper gives for that model (arXiv 2604.14661). No intervention, no cost of an API.", "",
+             "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    lines += ["| " + " | ".join(r.get(c, "-") for c in COLUMNS) + " |" for r in rows]
+    lines += [""] + [f"- {r['app']}: {r['note']}" for r in rows if "note" in r]
+    path = os.path.join(HERE, "results", f"apps-{day}.md")
+    if not names:
+        with open(path, "w") as f:
+            f.write("\n".join(lines).rstrip() + "\n")
+        print(path)
+    else:
+        print("\n".join(lines))
+    return 1 if any(r["verdict"] != "pass" for r in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
