@@ -58,6 +58,15 @@ done:
     return err;
 }
 
+static bool has_errors(const json_t *doc) {
+    size_t i;
+    json_t *m;
+    json_array_foreach(json_object_get(doc, "models"), i, m) {
+        if (json_object_size(json_object_get(m, "errors"))) return true;
+    }
+    return false;
+}
+
 // Why there is nothing, as far as it can be told.
 static ap_err nothing(const json_t *doc) {
     ap_err err;
@@ -73,6 +82,7 @@ static ap_err nothing(const json_t *doc) {
         return ap_err_hint(
             err, "is this the part of the program that runs the model, on a device torch has here?");
     }
+    if (has_errors(doc)) return ap_err_new(AP_ERR_NO_CAPTURE, "every call of a model ended in an exception");
     err = ap_err_new(AP_ERR_NO_CAPTURE, "a model was loaded and never called");
     return ap_err_hint(
         err, "run the program with arguments that make it use the model; --module names modules by class");
