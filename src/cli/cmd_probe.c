@@ -7,7 +7,7 @@
 typedef struct values {
     const char *target;
     cli_list what, shapes;
-    bool all, fresh;
+    bool all, fresh, repair;
     const char *csv, *html;
     unsigned timeout_s, threads, batch;
 } values;
@@ -32,6 +32,30 @@ static void put_probes(const json_t *list) {
         table_cell(t, CLI_DIM, "%s", doc_text(p, "reason", ""));
     }
     table_print(t, stdout);
+}
+
+// What surgery makes of what was not right.
+static void put_repairs(const json_t *doc) {
+    const json_t *list = json_object_get(doc, "probes"), *sum = json_object_get(doc, "summary");
+    if (!json_object_get(sum, "right_as_is")) return;
+    term_table *t = table_new("OP|VARIANT|AFTER SURGERY|>ERROR|RULES, OR WHY NOT");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *p = json_array_get(list, i), *r = json_object_get(p, "repair");
+        if (!json_is_object(r)) continue;
+        bool found = doc_true(r, "found");
+        table_row(t);
+        table_cell(t, CLI_PLAIN, "%s", doc_text(p, "op", "?"));
+        table_cell(t, CLI_PLAIN, "%s", doc_text(p, "variant", "?"));
+        table_cell(t, found ? CLI_GREEN : CLI_YELLOW, "%s", found ? doc_text(r, "class", "?") : "left");
+        table_cell_take(t, CLI_PLAIN, doc_format(r, "error", fmt_number));
+        table_cell(t, CLI_DIM, "%s", doc_text(r, found ? "by" : "reason", ""));
+    }
+    table_print(t, stdout);
+    double as_is = 0, after = 0, left = 0;
+    (void)doc_number(sum, "right_as_is", &as_is);
+    (void)doc_number(sum, "right_after_surgery", &after);
+    (void)doc_number(sum, "left", &left);
+    printf("\n%.0f right as they are, %.0f right after surgery, %.0f left\n\n", as_is, after, left);
 }
 
 static void put_summary(const json_t *doc) {
@@ -66,6 +90,7 @@ static void show(const char *document) {
     json_t *doc = doc_parse(document);
     put_probes(json_object_get(doc, "probes"));
     (void)fputc('\n', stdout);
+    put_repairs(doc);
     put_summary(doc);
     json_decref(doc);
 }
@@ -108,6 +133,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                             .csv = v->csv,
                             .html = v->html,
                             .fresh = v->fresh,
+                            .repair = v->repair,
                             .timeout_s = v->timeout_s,
                             .threads = v->threads,
                             .batch = v->batch};
@@ -148,6 +174,10 @@ static const cli_option options[] = {
      .offset = offsetof(values, shapes),
      .arg = "NAME=DIMS",
      .help = "fixes a model's input shape (images=1,3,320,320) or a symbol (batch=1)"},
+    {.name = "repair",
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, repair),
+     .help = "look for rules that make right what is refused or wrong"},
     {.name = "csv",
      .kind = CLI_TEXT,
      .offset = offsetof(values, csv),
@@ -192,6 +222,7 @@ static const cli_example examples[] = {
     {"does it take Resize, and right?", "aipc probe htp:sm8650 Resize"},
     {"which nodes of a model does it take?", "aipc probe htp:sm8650 model.onnx --shape images=1,3,320,320"},
     {"the support matrix", "aipc probe htp:sm8650 --all --csv support.csv --html support.html"},
+    {"what surgery adds to it", "aipc probe htp:sm8650 --all --repair"},
     {0},
 };
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IR_VERSION 10
 
 typedef struct joiner {
     ap_arena arena;
@@ -154,7 +153,7 @@ static ap_err write_model(const ap_probe_batch *b, const char *path, const json_
     g.name = ap_arena_strdup(&j.arena, "probes");
     m.graph = &g;
     m.has_ir_version = 1;
-    m.ir_version = IR_VERSION;
+    m.ir_version = AP_PROBE_IR_VERSION;
     join_opsets(b, &j.arena, &m);
     size_t bytes = onnx__model_proto__get_packed_size(&m);
     uint8_t *packed = ap_alloc(bytes);

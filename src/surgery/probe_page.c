@@ -88,11 +88,27 @@ static const char *error_text(const json_t *p, char out[32]) {
     return out;
 }
 
+// Was repair asked for (coverage.h)?
+static bool with_repairs(const json_t *document) {
+    return json_object_get(json_object_get(document, "summary"), "right_as_is") != NULL;
+}
+
+static void csv_repair(const json_t *r, ap_buf *out) {
+    char error[32];
+    bool found = ap_json_bool(r, "found", false);
+    csv_field(out, found ? ap_json_str(r, "by", "") : "", false);
+    csv_field(out, found ? ap_json_str(r, "class", "") : "", false);
+    csv_field(out, found ? error_text(r, error) : "", false);
+    csv_field(out, json_is_object(r) && !found ? ap_json_str(r, "reason", "") : "", true);
+}
+
 void ap_probe_csv(const json_t *document, ap_buf *out) {
     size_t i;
     json_t *p;
     char error[32];
-    ap_buf_puts(out, "op,domain,variant,opset,verdict,accepted_but_wrong,error,inexact,folded,reason\n");
+    bool repairs = with_repairs(document);
+    ap_buf_puts(out, "op,domain,variant,opset,verdict,accepted_but_wrong,error,inexact,folded,reason");
+    ap_buf_puts(out, repairs ? ",repaired_by,repair_class,repair_error,left_because\n" : "\n");
     json_array_foreach(json_object_get(document, "probes"), i, p) {
         const char *verdict = ap_json_str(p, "verdict", "");
         csv_field(out, ap_json_str(p, "op", ""), false);
@@ -105,7 +121,8 @@ void ap_probe_csv(const json_t *document, ap_buf *out) {
         csv_field(out, error_text(p, error), false);
         csv_field(out, ap_json_bool(p, "inexact", false) ? "yes" : "no", false);
         csv_field(out, ap_json_bool(p, "folded", false) ? "yes" : "no", false);
-        csv_field(out, ap_json_str(p, "reason", ""), true);
+        csv_field(out, ap_json_str(p, "reason", ""), !repairs);
+        if (repairs) csv_repair(json_object_get(p, "repair"), out);
     }
 }
 
@@ -162,13 +179,24 @@ static void html_matrix(const json_t *document, ap_buf *out) {
     ap_buf_puts(out, "</table>\n");
 }
 
+static void html_repair(const json_t *r, ap_buf *out) {
+    char error[32];
+    bool found = ap_json_bool(r, "found", false);
+    html_cell(out, found ? "accepted" : "reason", ap_json_str(r, found ? "by" : "reason", ""));
+    html_cell(out, "", found ? ap_json_str(r, "class", "") : "");
+    html_cell(out, "n", found ? error_text(r, error) : "");
+}
+
 static void html_probes(const json_t *document, ap_buf *out) {
     size_t i;
     json_t *p;
     char error[32];
+    bool repairs = with_repairs(document);
     ap_buf_puts(
         out, "<h2>Variants</h2>\n<table><tr><th>Operator</th><th>Variant</th><th>Verdict</th><th>Error</th>"
-             "<th>Reason</th></tr>\n");
+             "<th>Reason</th>");
+    ap_buf_puts(out,
+                repairs ? "<th>Repaired by, or why not</th><th>Class</th><th>Error</th></tr>\n" : "</tr>\n");
     json_array_foreach(json_object_get(document, "probes"), i, p) {
         const char *verdict = ap_json_str(p, "verdict", "");
         ap_buf_puts(out, "<tr>");
@@ -177,6 +205,7 @@ static void html_probes(const json_t *document, ap_buf *out) {
         html_cell(out, verdict, ap_json_bool(p, "inexact", false) ? "accepted, inexact" : verdict);
         html_cell(out, "n", error_text(p, error));
         html_cell(out, "reason", ap_json_str(p, "reason", ""));
+        if (repairs) html_repair(json_object_get(p, "repair"), out);
         ap_buf_puts(out, "</tr>\n");
     }
     ap_buf_puts(out, "</table>\n");
@@ -202,6 +231,13 @@ void ap_probe_html(const json_t *document, ap_buf *out) {
         (long long)ap_json_int(sum, "wrong", 0), (long long)ap_json_int(sum, "unstable", 0),
         (long long)ap_json_int(sum, "crashed", 0), (long long)ap_json_int(sum, "hung", 0),
         (long long)ap_json_int(sum, "invalid", 0), (long long)ap_json_int(sum, "unasked", 0));
+    if (with_repairs(document))
+        ap_buf_printf(out,
+                      "<p>%lld right as they are, <b class=\"accepted\">%lld right after surgery</b>, "
+                      "<b class=\"refused\">%lld left</b>.</p>\n",
+                      (long long)ap_json_int(sum, "right_as_is", 0),
+                      (long long)ap_json_int(sum, "right_after_surgery", 0),
+                      (long long)ap_json_int(sum, "left", 0));
     html_matrix(document, out);
     html_probes(document, out);
     ap_buf_puts(out, "</body></html>\n");

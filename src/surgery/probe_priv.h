@@ -6,6 +6,7 @@
 #include "surgery/facts.h"
 #include "surgery/probe.h"
 
+#define AP_PROBE_IR_VERSION 10
 #define AP_PROBE_SETS 2    // value sets
 #define AP_PROBE_REPEATS 2 // runs of the first one
 #define AP_PROBE_TOLERANCE 0.01

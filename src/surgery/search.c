@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH = 5, EXPANSIONS = 200, PROBES = 64, TOLD = 24 };
+enum { DEPTH = 5, EXPANSIONS = 200, PROBES = 64, TOLD = 24, MOST_TOLD = 64 };
 #define SECONDS 20.0
 
 // ---- adding states
@@ -129,6 +129,17 @@ static bool is_banned(const search *s, const json_t *chain) {
     return banned;
 }
 
+static void note_unproven(search *s, const char *rule, const json_t *proof, const ap_error *err) {
+    ap_arena a = {0};
+    const char *verdict = ap_json_str(proof, "verdict", NULL), *why = ap_json_str(proof, "reason", "");
+    char *text =
+        err       ? ap_arena_printf(&a, "rule %s cannot be proven: %s", rule, ap_err_message(err))
+        : verdict ? ap_arena_printf(&a, "rule %s is not proven: %s%s%s", rule, verdict, *why ? ", " : "", why)
+                  : ap_arena_printf(&a, "rule %s is not proven", rule);
+    ap_map_set(&s->unproven, rule, ap_arena_strdup(&s->arena, text));
+    ap_arena_release(&a);
+}
+
 // Asks the judge once a rule.
 static ap_err is_proven(search *s, const char *name, bool *yes, json_t **proof) {
     *yes = true;
@@ -138,7 +149,10 @@ static ap_err is_proven(search *s, const char *name, bool *yes, json_t **proof) 
         json_t *p = NULL;
         bool ok = false;
         ap_err err = s->o->judge->proven(s->o->judge->user, ap_rules_find(s->o->rules, name), &ok, &p);
-        if (err) return err;
+        if (err && search_is_fatal(err)) return err;
+        if (err || !ok) note_unproven(s, name, p, err);
+        ok &= !err;
+        ap_err_free(err);
         if (ok && !p) p = json_null();
         if (!ok) {
             json_decref(p);
@@ -164,10 +178,7 @@ static ap_err try_accepted(search *s, search_state *st) {
         json_t *proof;
         AP_TRY(is_proven(s, ap_json_str(step, "rule", ""), &yes, &proof));
         if (!yes) {
-            ap_arena a = {0};
-            search_note(s, st, NULL, "unproven",
-                        ap_arena_printf(&a, "rule %s is not proven", ap_json_str(step, "rule", "")));
-            ap_arena_release(&a);
+            search_note(s, st, NULL, "unproven", ap_map_get(&s->unproven, ap_json_str(step, "rule", "")));
             goto done;
         }
         json_object_set(step, "proof", proof ? proof : json_null());
@@ -236,20 +247,53 @@ static int by_nearness(const void *x, const void *y) {
     return search_compare(a, b);
 }
 
-// Failed states, the nearest first, then what else was noted.
+static void append_notes(json_t *list, const json_t *notes, bool misfits) {
+    size_t i;
+    json_t *n;
+    json_array_foreach((json_t *)(uintptr_t)notes, i, n) {
+        bool misfit = strcmp(ap_json_str(n, "verdict", ""), "misfit") == 0;
+        if (misfit == misfits && json_array_size(list) < MOST_TOLD) json_array_append(list, n);
+    }
+}
+
+static int by_depth(const void *x, const void *y) {
+    const json_t *a = *(json_t *const *)x, *b = *(json_t *const *)y;
+    int64_t p = ap_json_int(a, "depth", 0), q = ap_json_int(b, "depth", 0);
+    return p != q ? (p > q ? -1 : 1)
+                  : strcmp(json_string_value(json_array_get(json_object_get(a, "chain"), 0)),
+                           json_string_value(json_array_get(json_object_get(b, "chain"), 0)));
+}
+
+// The rule that came nearest first.
+static void sort_misfits(json_t *notes) {
+    size_t n = json_array_size(notes), k = 0;
+    json_t **list = ap_calloc(n + 1, sizeof *list);
+    for (size_t i = 0; i < n; i++) {
+        json_t *note = json_array_get(notes, i);
+        if (json_object_get(note, "depth")) list[k++] = json_incref(note);
+    }
+    qsort(list, k, sizeof *list, by_depth);
+    for (size_t i = 0, at = 0; i < n; i++)
+        if (json_object_get(json_array_get(notes, i), "depth")) json_array_set_new(notes, i, list[at++]);
+    for (size_t i = 0; i < k; i++) json_object_del(list[i], "depth");
+    free(list);
+}
+
+// Chains that work but may not be used, failed states with the nearest first, rules that do not fit.
 static json_t *tell_tried(search *s) {
     json_t *notes = s->tried, *list = json_array();
     search_state **order = ap_calloc(s->count + 1, sizeof *order);
     size_t n = 0;
     s->tried = list;
+    append_notes(list, notes, false);
     for (size_t i = 0; i < s->count; i++)
         if (s->list[i]->parent && s->list[i]->asked && s->list[i]->verdict != AP_PROBE_ACCEPTED)
             order[n++] = s->list[i];
     qsort(order, n, sizeof *order, by_nearness);
     for (size_t i = 0; i < n && i < TOLD; i++)
         search_note(s, order[i], NULL, ap_probe_verdict_word(order[i]->verdict), order[i]->reason);
-    for (size_t i = 0; i < json_array_size(notes) && json_array_size(list) < 2 * TOLD; i++)
-        json_array_append(list, json_array_get(notes, i));
+    sort_misfits(notes);
+    append_notes(list, notes, true);
     free(order);
     json_decref(notes);
     s->tried = NULL;
@@ -289,6 +333,7 @@ static void search_release(search *s) {
     free(s->list);
     for (size_t i = 0; i < s->proofs.count; i++) json_decref(s->proofs.entries[i].value);
     ap_map_free(&s->proofs);
+    ap_map_free(&s->unproven);
     ap_map_free(&s->by_key);
     json_decref(s->tried);
     json_decref(s->chain);

@@ -72,6 +72,11 @@ static ap_err make_open_copy(const ap_model *m, ap_model **out, const char ***na
     return err ? err : ap_model_set_outputs(*out, list, *count);
 }
 
+static bool has_type(const ap_value *v) {
+    ap_value_type t;
+    return ap_value_shape(v, &t.dtype, t.dims, &t.rank, NULL);
+}
+
 ap_err search_types(ap_model *m, const json_t *facts, const ap_piece_oracle *oracle) {
     ap_arena a = {0};
     ap_model *open = NULL;
@@ -88,7 +93,7 @@ ap_err search_types(ap_model *m, const json_t *facts, const ap_piece_oracle *ora
         const ap_tensor *t = &k.results[i];
         ap_value *v = ap_graph_value(m->graph, names[i]);
         ap_value_type type = {.dtype = t->dtype, .rank = t->rank};
-        if (!v || t->dtype == AP_DTYPE_NONE || v->is_output) continue;
+        if (!v || t->dtype == AP_DTYPE_NONE || (v->is_output && has_type(v))) continue;
         memcpy(type.dims, t->dims, t->rank * sizeof *t->dims);
         search_declare(m, v, &type);
     }

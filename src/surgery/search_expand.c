@@ -132,7 +132,12 @@ static void note_miss(expansion *x, const ap_rule *r, ap_node *n) {
     ap_match_miss miss = {0};
     ap_match *m = NULL;
     ap_err err = ap_rule_match(r, &x->env, n, &m, &miss);
-    if (!err && !m) search_note(x->s, x->st, r->name, "misfit", miss.text);
+    if (!err && !m) {
+        json_t *tried = x->s->tried;
+        search_note(x->s, x->st, r->name, "misfit", miss.text);
+        json_object_set_new(json_array_get(tried, json_array_size(tried) - 1), "depth",
+                            json_integer((json_int_t)miss.depth));
+    }
     ap_match_free(m);
     ap_err_free(err);
 }

@@ -39,9 +39,10 @@ typedef struct search {
     ap_arena arena;
     search_state **list; // all of them, in the order they came up
     size_t count, cap;
-    ap_map by_key; // probe key → search_state *
-    ap_map proofs; // rule name → json_t * (proof), or NULL when it is not proven
-    json_t *tried; // what is worth telling beside the states
+    ap_map by_key;   // probe key → search_state *
+    ap_map proofs;   // rule name → json_t * (proof), or NULL when it is not proven
+    ap_map unproven; // rule name → why, in the arena
+    json_t *tried;   // what is worth telling beside the states
     size_t expansions, probes;
     uint64_t start_us;
     bool done;
