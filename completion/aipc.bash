@@ -10,7 +10,7 @@ _aipc_targets() {
     return 0
 }
 _aipc() {
-    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy record export inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="new deploy record export exec inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
@@ -34,6 +34,17 @@ _aipc() {
             return
         fi
         _aipc_words "$cur" $commands
+        ;;
+    new)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_nothing "$cur"
         ;;
     deploy)
         case $prev in
@@ -81,6 +92,18 @@ _aipc() {
             return
         fi
         _aipc_folders "$cur"
+        ;;
+    exec)
+        case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --artifacts) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --target -t --artifacts --strict --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
         ;;
     inspect)
         case $prev in
@@ -139,10 +162,26 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --all --shape --csv --html --fresh --timeout --threads --batch --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --all --shape --repair --csv --html --fresh --timeout --threads --batch --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_targets "$cur"
+        ;;
+    rules)
+        case $prev in
+        --rules) _aipc_files "$cur"; return ;;
+        --instances) _aipc_nothing "$cur"; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
+        --keep) _aipc_folders "$cur"; return ;;
+        --second) _aipc_nothing "$cur"; return ;;
+        --threads) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --rules --instances --seed --mutate --keep --second --threads --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_words "$cur" list show test
         ;;
     surgery)
         case $prev in
