@@ -6,7 +6,7 @@ function __aipc_name_file
         echo $name$file
     end
 end
-set -g __aipc_commands deploy record export inspect compare run profile probe surgery apply diff doctor runtime targets help completion
+set -g __aipc_commands new deploy record export exec inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion
 complete -c aipc -f
 complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
 complete -c aipc -n 'true' -l json -d 'print one JSON document'
@@ -14,6 +14,9 @@ complete -c aipc -n 'true' -l quiet -s q -d 'no progress and no warnings on stde
 complete -c aipc -n 'true' -l verbose -s v -d 'say more on stderr; twice: say all'
 complete -c aipc -n 'true' -l color -r -f -a 'auto always never' -d 'colour the output; auto does on a terminal unless NO_COLOR is set'
 complete -c aipc -n 'true' -l help -s h -d 'show the help of the command'
+complete -c aipc -f -n __fish_use_subcommand -a new -d 'write a small program around a known model'
+complete -c aipc -n '__fish_seen_subcommand_from new' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'the folder it goes to (default: named as the example)'
+complete -c aipc -n '__fish_seen_subcommand_from new' -f
 complete -c aipc -f -n __fish_use_subcommand -a deploy -d 'turn a model into a verified artifact for one or more targets'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'where it shall run: cpu, or htp:SOC such as htp:sm8650 (default cpu)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l input -s i -r -f -a '(__aipc_name_file)' -d 'a sample for an input: .npy, .pb, .raw, .bin, .jpg or .png (default random, and the report says so)'
@@ -43,6 +46,11 @@ complete -c aipc -n '__fish_seen_subcommand_from export' -l level1 -d 'replace w
 complete -c aipc -n '__fish_seen_subcommand_from export' -l timeout -r -f -d 'most time for the program and all attempts (default: 1800)'
 complete -c aipc -n '__fish_seen_subcommand_from export' -F
 complete -c aipc -n '__fish_seen_subcommand_from export' -F
+complete -c aipc -f -n __fish_use_subcommand -a exec -d 'run a program unchanged with its models served by artifacts'
+complete -c aipc -n '__fish_seen_subcommand_from exec' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'which target of the artifacts (default the first)'
+complete -c aipc -n '__fish_seen_subcommand_from exec' -l artifacts -r -f -a '(__fish_complete_directories)' -d 'a folder written by deploy (default $AIPC_ARTIFACTS, else out)'
+complete -c aipc -n '__fish_seen_subcommand_from exec' -l strict -d 'fail when a call of a deployed model cannot be served, instead of running the original'
+complete -c aipc -n '__fish_seen_subcommand_from exec' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l macs -d 'count multiply-accumulates: runs the model once on the CPU to learn every shape (--shape does this too)'
@@ -63,6 +71,7 @@ complete -c aipc -n '__fish_seen_subcommand_from profile' -F
 complete -c aipc -f -n __fish_use_subcommand -a probe -d 'ask a target which operators it takes, and whether it computes them right'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l all -d 'every operator and variant of the table'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l shape -r -f -d 'fixes a model\'s input shape (images=1,3,320,320) or a symbol (batch=1)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l repair -d 'look for rules that make right what is refused or wrong'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l csv -r -F -d 'also write the answers as CSV'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l html -r -F -d 'also write the support matrix as a page'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l fresh -d 'ask again what is known from before; the answers are not kept'
@@ -71,6 +80,16 @@ complete -c aipc -n '__fish_seen_subcommand_from probe' -l threads -r -f -d 'wor
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l batch -r -f -d 'most probes in one graph (48)'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -f
 complete -c aipc -n '__fish_seen_subcommand_from probe' -F
+complete -c aipc -f -n __fish_use_subcommand -a rules -d 'list, show or prove the rewrite rules'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -l rules -r -F -d 'folder or file with rules of your own (./rules, when there is one)'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -l instances -r -f -d 'test: how many random instances each rule must stand (200)'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -l seed -r -f -d 'test: of the random instances (1)'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -l mutate -d 'test: also take away each line of the preconditions, which must then fail'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -l keep -r -f -a '(__fish_complete_directories)' -d 'test: write the counterexamples as models and tensors'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -l second -r -f -d 'test: a second oracle; where it disagrees an instance is disputed and does not count'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -l threads -r -f -d 'test: rules at once (one a processor)'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -f -a 'list show test'
+complete -c aipc -n '__fish_seen_subcommand_from rules' -F
 complete -c aipc -f -n __fish_use_subcommand -a surgery -d 'freeze shapes, fold constants and clean a model; record every step'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l output -s o -r -F -d 'write the recorded steps here, for aipc apply'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l save -r -F -d 'write the model after surgery here'
