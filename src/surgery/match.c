@@ -343,6 +343,25 @@ static bool check_inner(try_state *t) {
     return true;
 }
 
+// A value without elements is nobody's case: reshapes read a dimension of 0 as "as before", windows do not
+// exist.
+static bool check_elements(try_state *t) {
+    for (size_t i = 0; i < t->m.rule->match_count; i++) {
+        const ap_node *n = t->m.nodes[i];
+        for (size_t k = 0; k < n->input_count; k++) {
+            ap_value_type type;
+            ap_tensor constant;
+            const ap_value *v = n->inputs[k];
+            if (!v || !ap_type_of(&t->m.env.types, v, &type)) continue;
+            bool empty = false;
+            for (size_t d = 0; d < type.rank; d++) empty |= type.dims[d] == 0;
+            if (empty && !ap_value_constant(t->m.env.model, v, &constant))
+                return miss(t, t->m.rule->match[i].pos, "value \"%.80s\" has no elements", v->name);
+        }
+    }
+    return true;
+}
+
 // ---- conditions
 
 static bool run_step(try_state *t, const ap_rule_step *s) {
@@ -376,7 +395,7 @@ static bool attempt(try_state *t, ap_node *root) {
     t->depth = t->choice_count = 0;
     memset(t->m.nodes, 0, r->match_count * sizeof *t->m.nodes);
     for (size_t i = 0; i < r->slot_count; i++) t->m.slots[i] = (ap_val){.kind = AP_VAL_UNKNOWN};
-    if (!match_node(t, r->root, root) || !check_inner(t)) return false;
+    if (!match_node(t, r->root, root) || !check_inner(t) || !check_elements(t)) return false;
     for (size_t i = 0; i < r->step_count; i++)
         if (!run_step(t, &r->steps[i])) return false;
     return pick_class(t);

@@ -5,6 +5,7 @@
 #include "surgery/prove_priv.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,11 +60,13 @@ static void draw_round(judge *j, prove_run *r, size_t wanted) {
     }
 }
 
-static void count_round(prove_run *r, ap_proof *p) {
+static void count_round(judge *j, prove_run *r, ap_proof *p) {
     for (size_t i = 0; i < r->count; i++) {
         const instance *x = r->list[i];
         r->held += x->stage == STAGE_HELD;
         if (x->stage == STAGE_REFUSED) r->refused = x->why;
+        if ((x->stage == STAGE_ILLEGAL || x->stage == STAGE_OUTSIDE) && x->why)
+            snprintf(j->why, sizeof j->why, "%s", x->why);
         p->disputed += x->stage == STAGE_DISPUTED;
         p->rejected += x->stage == STAGE_OUTSIDE || x->stage == STAGE_ILLEGAL || x->stage == STAGE_REFUSED;
         if (x->stage == STAGE_FAILED && r->failed == SIZE_MAX) r->failed = i;
@@ -132,7 +135,7 @@ static ap_err prove_round(judge *j, ap_proof *p, size_t wanted, ap_arena *a, con
     draw_round(j, &r, wanted);
     ap_err err = judge_all(j, r.list, r.count);
     if (err) goto done;
-    count_round(&r, p);
+    count_round(j, &r, p);
     if (r.refused && !*refused) *refused = ap_arena_strdup(a, r.refused);
     *over = r.failed != SIZE_MAX;
     *held = r.held;
@@ -190,7 +193,7 @@ static ap_err prove_mutant(const ap_rule *r, const ap_prove_options *o, ap_mutan
         draw_round(&j, &q, i ? MUTANT_BATCH : MUTANT_BATCH / 2);
         if (!q.count && i) break;
         err = judge_all(&j, q.list, q.count);
-        if (!err) count_round(&q, &p);
+        if (!err) count_round(&j, &q, &p);
         m->killed = q.failed != SIZE_MAX;
         m->instances = p.instances;
         free_round(&q);

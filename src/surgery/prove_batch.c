@@ -175,7 +175,9 @@ static void measure(instance *x, ap_value *v, const ap_tensor *t) {
     ap_value_type type = {.dtype = t->dtype, .rank = t->rank}, known;
     memcpy(type.dims, t->dims, sizeof type.dims);
     if (!ap_type_of(NULL, v, &known)) {
-        ap_value_declare(x->model->graph, v, &type);
+        ap_value_type *kept = ap_arena_alloc(&x->arena, sizeof *kept);
+        *kept = type;
+        ap_map_set(&x->measured, v->name, kept);
     } else if (!same_type(&known, t) && x->stage == STAGE_DRAWN) {
         x->stage = STAGE_FAILED;
         x->fail = FAIL_TYPE;

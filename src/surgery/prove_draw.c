@@ -28,7 +28,7 @@ const char *draw_name(draw *d, const char *stem) {
 int64_t draw_dim(draw *d) {
     static const int64_t sizes[] = {1, 2, 3, 5, 7, 8};
     uint32_t v = choose(d->c, 60);
-    return v < 54 ? sizes[v / 9] : v < 56 ? 4 : v < 58 ? 6 : v == 58 ? 17 : 0;
+    return v < 54 ? sizes[v / 9] : v < 56 ? 4 : v < 59 ? 6 : 17;
 }
 
 const ap_rule_draw *draw_hint(const draw *d, int slot) {
@@ -487,6 +487,7 @@ void instance_free(instance *x) {
     ap_model_free(x->right);
     ap_model_free(x->model);
     json_decref(x->element);
+    ap_map_free(&x->measured);
     choices_free(&x->c);
     ap_arena_release(&x->arena);
     free(x);

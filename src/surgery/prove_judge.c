@@ -22,10 +22,17 @@ void judge_close(judge *j) {
     j->outside = NULL;
 }
 
-ap_match_env instance_env(const instance *x, ap_model *m, const ap_prove_options *o, ap_facts **facts) {
+static bool measured_type(void *user, const ap_value *v, ap_value_type *out) {
+    const ap_value_type *t = ap_map_get(user, v->name);
+    if (t) *out = *t;
+    return t != NULL;
+}
+
+ap_match_env instance_env(instance *x, ap_model *m, const ap_prove_options *o, ap_facts **facts) {
     ap_match_env env = {
         .model = m, .rules = o->rules, .compute = o->compute, .oracle = o->oracle, .skip = o->skip};
-    ap_err_free(ap_facts_new(m, NULL, o->compute ? o->compute : AP_F32, facts));
+    env.types = (ap_type_source){measured_type, &x->measured};
+    ap_err_free(ap_facts_new(m, &env.types, o->compute ? o->compute : AP_F32, facts));
     for (size_t i = 0; i < x->feed_count; i++)
         if (x->feeds[i].assumed)
             ap_err_free(ap_facts_assume(*facts, x->feeds[i].v->name, x->feeds[i].lo, x->feeds[i].hi));

@@ -77,6 +77,7 @@ typedef struct instance {
     size_t feed_count;
     value_class values; // of its first data operand
     choices c;
+    ap_map measured;  // name → ap_value_type *, of values whose type only the oracle could tell
     bool types_known; // every value's type was inferred
     bool sums;        // errors are measured against the sum of the absolute terms
     bool elementwise; // only elementwise operators: against the element itself
@@ -241,7 +242,7 @@ ap_value *draw_value(draw *d, int slot, bool constant, const operand *want);
 instance *instance_draw(const ap_rule *rule, const ap_prove_options *o, const choices *c, size_t serial,
                         ap_map *illegal, char *why, size_t why_size);
 // Env for matching in a copy of the instance or in itself; facts made here belong to the caller.
-ap_match_env instance_env(const instance *x, ap_model *m, const ap_prove_options *o, ap_facts **facts);
+ap_match_env instance_env(instance *x, ap_model *m, const ap_prove_options *o, ap_facts **facts);
 
 typedef enum batch_side { SIDE_LEFT, SIDE_RIGHT, SIDE_ABS, SIDE_SECOND } batch_side;
 // Runs one side of all instances that are still in the race; those that cannot be run get their stage. Error:

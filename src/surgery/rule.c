@@ -142,6 +142,7 @@ void ap_rule_class_print(const ap_rule_class *c, ap_buf *out) {
     ap_buf_puts(out, names[c->kind]);
     if (c->amount) ap_buf_printf(out, " %lld", (long long)c->amount);
     if (c->refines) ap_buf_puts(out, " refines");
+    if (c->finite) ap_buf_puts(out, " finite");
 }
 
 void ap_rule_problems_free(ap_rule_problems *p) {

@@ -168,6 +168,7 @@ typedef struct ap_rule_class {
     ap_class_kind kind;
     int64_t amount; // ULP, DB
     bool refines;   // where the left side is NaN the right side is free
+    bool finite;    // nothing is said of operands or results that are NaN or infinite
     ap_expr *cond;  // NULL: always
 } ap_rule_class;
 

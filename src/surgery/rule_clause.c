@@ -57,8 +57,9 @@ static bool parse_class(parser *p, ap_rule_class *c) {
         c->amount = t->i;
         advance(p);
     }
-    if (is_word(p, "refines")) {
-        c->refines = true;
+    while (is_word(p, "refines") || is_word(p, "finite")) {
+        c->refines |= is_word(p, "refines");
+        c->finite |= is_word(p, "finite");
         advance(p);
     }
     if (!is_word(p, "if")) return true;
