@@ -135,6 +135,19 @@ AIPC_API aipc_error *aipc_artifact_run_into(aipc_artifact *a, const aipc_tensor 
  * an output there until the next run. */
 AIPC_API void *aipc_artifact_input_memory(const aipc_artifact *a, size_t i);
 AIPC_API void *aipc_artifact_output_memory(const aipc_artifact *a, size_t i);
+/* The deployed artifacts of one ONNX model. */
+typedef struct aipc_served aipc_served;
+/* Looks in `folders` (written by deploy, joined by ':') for the model with the SHA-256 of this file, or of
+ * these bytes when `path` is NULL. *out is NULL when it was not deployed. Deployments that failed a gate do
+ * not count. */
+AIPC_API aipc_error *aipc_served_find(aipc_context *c, const char *folders, const char *target,
+                                      const char *path, const void *bytes, size_t len, aipc_served **out);
+/* The artifact for these inputs (data is not looked at), started when it is wanted first; it belongs to `s`.
+ * In the child of a fork: one of its own. Error input-shape when none fits. Threads as for an artifact. */
+AIPC_API aipc_error *aipc_served_choose(aipc_served *s, const aipc_tensor *inputs, size_t input_count,
+                                        aipc_artifact **out);
+AIPC_API const char *aipc_served_dir(const aipc_served *s, const aipc_artifact *a); /* where it lies */
+AIPC_API void aipc_served_close(aipc_served *s);
 /* Reads "NAME=FILE" inputs as deploy does (contract recipe for images), runs, writes OUT/NAME.npy. No inputs:
  * the golden sample. */
 AIPC_API aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // exec, verify.
 #include "plan/exec.h"
+#include "plan/served.h"
 
 #include <string.h>
 
@@ -17,4 +18,20 @@ aipc_error *aipc_exec(aipc_context *c, const aipc_exec_options *o, int *status, 
     ap_err err = ap_exec(c, &full, status, &doc);
     give(doc, document);
     return ap_err_stage(err, "exec");
+}
+
+aipc_error *aipc_served_find(aipc_context *c, const char *folders, const char *target, const char *path,
+                             const void *bytes, size_t len, aipc_served **out) {
+    *out = NULL;
+    return ap_served_find(c, folders, target, path, bytes, len, out);
+}
+aipc_error *aipc_served_choose(aipc_served *s, const aipc_tensor *inputs, size_t input_count,
+                               aipc_artifact **out) {
+    return ap_served_choose(s, inputs, input_count, out);
+}
+const char *aipc_served_dir(const aipc_served *s, const aipc_artifact *a) {
+    return ap_served_dir(s, a);
+}
+void aipc_served_close(aipc_served *s) {
+    ap_served_close(s);
 }

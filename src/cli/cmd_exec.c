@@ -30,11 +30,14 @@ static void show(const json_t *doc) {
     double calls = 0, served = 0;
     (void)doc_number(doc, "calls", &calls);
     (void)doc_number(doc, "served", &served);
-    char *line = calls > 0
-                     ? cli_text("aipc: served %.0f of %.0f calls", served, calls)
-                     : cli_text("aipc: served nothing: %s",
-                                doc_true(doc, "python") ? "the program called no model that was deployed"
-                                                        : "no Python below this command loaded aipc's hook");
+    char *line =
+        calls > 0
+            ? cli_text("aipc: served %.0f of %.0f calls", served, calls)
+            : cli_text(
+                  "aipc: served nothing: %s",
+                  doc_true(doc, "python")
+                      ? "the program called no model that was deployed"
+                      : "nothing below this command uses torch, or onnxruntime from a place aipc reaches");
     for (size_t i = 0; i < json_array_size(models); i++) line = with_model(line, json_array_get(models, i));
     term_put(stderr, CLI_PLAIN, line);
     term_put(stderr, CLI_PLAIN, "\n");

@@ -40,12 +40,14 @@ typedef struct OrtEpAssignedNode OrtEpAssignedNode;
 typedef struct OrtEpAssignedSubgraph OrtEpAssignedSubgraph;
 typedef struct OrtEpDevice OrtEpDevice;
 typedef struct OrtHardwareDevice OrtHardwareDevice;
+typedef struct OrtIoBinding OrtIoBinding;
 typedef struct OrtKeyValuePairs OrtKeyValuePairs;
 typedef struct OrtMapTypeInfo OrtMapTypeInfo;
 typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtModelCompilationOptions OrtModelCompilationOptions;
 typedef struct OrtModelMetadata OrtModelMetadata;
 typedef struct OrtOptionalTypeInfo OrtOptionalTypeInfo;
+typedef struct OrtPrepackedWeightsContainer OrtPrepackedWeightsContainer;
 typedef struct OrtRunOptions OrtRunOptions;
 typedef struct OrtSequenceTypeInfo OrtSequenceTypeInfo;
 typedef struct OrtSession OrtSession;
@@ -177,6 +179,9 @@ typedef enum OrtCompileApiFlags {
 typedef void (*OrtLoggingFunction)(void *param, OrtLoggingLevel severity, const char *category,
                                    const char *logid, const char *code_location, const char *message);
 
+// Told of the end of RunAsync, on a thread of the library.
+typedef void (*RunAsyncCallbackFn)(void *user, OrtValue **outputs, size_t num_outputs, OrtStatus *status);
+
 // Argument of CreateEnvWithOptions. `version` tells the library how many of the fields exist: set
 // AP_ORT_API_VERSION. Everything is borrowed for the call; pointers other than log_id may be NULL.
 typedef struct OrtEnvCreationOptions {
@@ -199,10 +204,12 @@ typedef struct OrtEnvCreationOptions {
 // X(name, position in OrtApi, return type, (parameters))
 #define AP_ORT_FUNCTIONS(X) \
     /* status */ \
+    X(CreateStatus,                                0, OrtStatus *, (OrtErrorCode code, const char *message)) \
     X(GetErrorCode,                                1, OrtErrorCode, (const OrtStatus *status)) \
     X(GetErrorMessage,                             2, const char *, (const OrtStatus *status)) \
     X(ReleaseStatus,                              93, void, (OrtStatus *status)) \
     /* environment and library */ \
+    X(CreateEnv,                                   3, OrtStatus *, (OrtLoggingLevel severity, const char *logid, OrtEnv **out)) \
     X(CreateEnvWithOptions,                      406, OrtStatus *, (const OrtEnvCreationOptions *options, OrtEnv **out)) \
     X(ReleaseEnv,                                 92, void, (OrtEnv *env)) \
     X(GetAvailableProviders,                     125, OrtStatus *, (char ***out, int *count)) \
@@ -239,6 +246,14 @@ typedef struct OrtEnvCreationOptions {
     X(Run,                                         9, OrtStatus *, (OrtSession *session, const OrtRunOptions *options, \
         const char *const *input_names, const OrtValue *const *inputs, size_t num_inputs, \
         const char *const *output_names, size_t num_outputs, OrtValue **outputs)) \
+    X(RunWithBinding,                            133, OrtStatus *, (OrtSession *session, const OrtRunOptions *options, const OrtIoBinding *binding)) \
+    X(RunAsync,                                  260, OrtStatus *, (OrtSession *session, const OrtRunOptions *options, \
+        const char *const *input_names, const OrtValue *const *inputs, size_t num_inputs, \
+        const char *const *output_names, size_t num_outputs, OrtValue **outputs, RunAsyncCallbackFn callback, void *user)) \
+    X(CreateSessionWithPrepackedWeightsContainer, 168, OrtStatus *, (const OrtEnv *env, const char *path, const OrtSessionOptions *options, \
+        OrtPrepackedWeightsContainer *weights, OrtSession **out)) \
+    X(CreateSessionFromArrayWithPrepackedWeightsContainer, 169, OrtStatus *, (const OrtEnv *env, const void *data, size_t size_bytes, \
+        const OrtSessionOptions *options, OrtPrepackedWeightsContainer *weights, OrtSession **out)) \
     X(ReleaseSession,                             95, void, (OrtSession *session)) \
     X(SessionGetInputCount,                       30, OrtStatus *, (const OrtSession *session, size_t *out)) \
     X(SessionGetOutputCount,                      31, OrtStatus *, (const OrtSession *session, size_t *out)) \
