@@ -73,16 +73,18 @@ static bool run_cut(eval *e, cut *c) {
     return !err && c->out.rank == c->in.rank;
 }
 
-// One number per position along the axis: the result must not depend on the others.
-static bool read_line(const cut *c, double *line) {
+// One number per position along the axis: the result must not depend on the others by more than `slack`.
+static bool read_line(const cut *c, double *line, double slack) {
     size_t n = (size_t)c->out.dims[c->axis], count = ap_tensor_count(&c->out);
     bool *seen = ap_calloc(n + 1, sizeof *seen), good = count > 0;
     for (size_t i = 0; good && i < count; i++) {
         size_t k = place(&c->out, c->axis, i);
         double x = ap_tensor_at(&c->out, i);
-        if (seen[k] && line[k] != x) good = false;
+        if (!seen[k])
+            line[k] = x;
+        else if (!(fabs(line[k] - x) <= slack))
+            good = false;
         seen[k] = true;
-        line[k] = x;
     }
     free(seen);
     return good;
@@ -92,7 +94,7 @@ static ap_val index_list(eval *e, const cut *c) {
     size_t n = (size_t)c->out.dims[c->axis];
     double *line = ap_calloc(n + 1, sizeof *line);
     ap_val v;
-    if (!read_line(c, line)) {
+    if (!read_line(c, line, 0)) {
         v = unknown(e, "the operator does not treat all lines alike");
     } else {
         ap_val *items = ap_arena_calloc(&e->m->arena, n, sizeof *items);
@@ -146,7 +148,7 @@ static ap_val fill_matrix(eval *e, cut *c) {
             line = ap_calloc((size_t)dims[1] + 1, sizeof *line);
         }
         if (v.kind == AP_VAL_UNKNOWN) break;
-        if (!read_line(c, line))
+        if (!read_line(c, line, 1e-6)) // the weights of the other axis sum up to 1 but for rounding
             v = unknown(e, "the operator does not treat all lines alike");
         else
             ap_tensor_put_f64(matrix, col * (size_t)dims[1], (size_t)dims[1], line);
