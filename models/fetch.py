@@ -59,7 +59,8 @@ def make(entry, top, cache):
         if list(a.shape) != entry["inputs"][name]:
             raise SystemExit(f"{entry['name']}: input {name} is {list(a.shape)}, the table says {entry['inputs'][name]}")
         np.save(job.path(f"inputs/{name}.npy"), a)
-        deploy += ["--input", f"{name}=inputs/{name}.npy"]
+        if not any(o.startswith(name + "=") for o in entry.get("deploy", [])):  # else --fix says what it is
+            deploy += ["--input", f"{name}=inputs/{name}.npy"]
     meta = {"name": entry["name"], "weights": entry["weights"], "licence": entry["licence"],
             "model_sha256": sha256(job.model), "model_bytes": os.path.getsize(job.model), "inputs": entry["inputs"],
             "deploy": deploy + entry.get("deploy", []),
