@@ -36,9 +36,10 @@ class Deployed:
     def __init__(self, folder, entry, target):
         with open(os.path.join(folder, "manifest.json"), "rb") as f:
             manifest = json.load(f)
-        ours = [t for t in manifest["targets"] if target in (None, t["target"])]
+        ours = [t for t in manifest["targets"] if target in (None, t["target"]) or (
+            target.endswith(":") and t["target"].startswith(target))]
         self.folder, self.target = folder, ours[0]["target"] if ours else target
-        self.refusal = None if ours else "not deployed for %s" % target
+        self.refusal = None if ours else "not deployed for %s" % (target if not target.endswith(":") else "any %s target" % target[:-1])
         if ours and "fail" in (ours[0]["verdict"], (entry or {}).get("verdict")):
             self.refusal = "its deployment failed a gate"
         self.model_sha256 = manifest["model"]["sha256"]

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# aipc exec: unmodified PyTorch and onnxruntime programs, served by artifacts, print what they print alone.
+. "$(dirname "$0")/deploy_lib.bash"
+need onnxruntime
+if [[ -n ${AIPC_SAN:-} ]]; then
+    echo "ok exec # skipped: a sanitized library cannot be loaded by Python"
+    finish
+fi
+python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+apps=$root/tests/python/apps.py
+export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
+unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
+
+# same_as_alone NAME FOLDER WANT_STDERR ARGS...: the program by itself and served give the same stdout and exit code
+same_as_alone() {
+    local name=$1 folder=$2 want=$3
+    shift 3
+    "$python" "$apps" "$@" >"$tmp/plain" 2>"$tmp/plain.err" </dev/null
+    local alone=$?
+    "$aipc" exec --artifacts "$folder" -- "$python" "$apps" "$@" >"$tmp/served" 2>"$tmp/err" </dev/null
+    same "$name: exit code" $alone $?
+    same "$name: output" "$(sort "$tmp/plain")" "$(sort "$tmp/served")"
+    same "$name: stderr" "$want" "$(sed "s|$tmp|TMP|g" "$tmp/err")"
+}
+
+if ! "$python" -c "import onnxruntime" 2>/dev/null; then
+    echo "ok exec # skipped: onnxruntime not here"
+    finish
+fi
+make_nets
+deploy 0 two two-io.onnx --target cpu
+net=$nets/two-io.onnx
+by="by TMP/two (cpu)"
+same_as_alone "names, order, subset, lists" "$tmp/two" "aipc: served 3 of 3 calls; two 3 $by" ort "$net" plain
+same_as_alone "IO binding" "$tmp/two" "aipc: served 3 of 3 calls; two 3 $by" ort "$net" binding
+same_as_alone "a subclass, pickled" "$tmp/two" "aipc: served 1 of 1 calls; two 1 $by" ort "$net" subclass
+same_as_alone "wrong names" "$tmp/two" "aipc: two is not served: names the model does not have
+aipc: served 0 of 2 calls; two 2 not: names the model does not have" ort "$net" wrong
+same_as_alone "a model that was not deployed" "$tmp/two" "aipc: served nothing: the program called no model that was deployed" \
+    ort "$nets/mlp.onnx" plain
+"$aipc" exec --strict --artifacts "$tmp/two" -- "$python" "$apps" ort "$nets/mlp.onnx" plain >"$tmp/out" 2>"$tmp/err"
+same "--strict: nothing served is exit 4" 4 $?
+"$aipc" exec --json --artifacts "$tmp/two" --target htp:sm8650 -- "$python" "$apps" ort "$net" subclass >"$tmp/out" 2>"$tmp/err"
+same "a target that was not deployed: the original" 0 $?
+has "and why" "$(<"$tmp/out")" '"why": "not deployed for htp:sm8650"'
+"$aipc" exec --artifacts "$tmp/nothing" -- true >"$tmp/out" 2>"$tmp/err"
+same "no such folder" 7 $?
+"$aipc" exec --artifacts "$tmp/two" -- "$python" -c 'import sys; sys.exit(9)' >"$tmp/out" 2>"$tmp/err"
+same "the program's own exit code" 9 $?
+
+# The same without `aipc exec`: a module that stands for onnxruntime.
+cat >"$tmp/wrapped.py" <<'PY'
+import sys
+import numpy as np
+import onnxwrapper as ort
+session = ort.InferenceSession(sys.argv[1], backend=sys.argv[2], artifacts=sys.argv[3] if len(sys.argv) > 3 else None)
+feed = {i.name: np.ones([d if isinstance(d, int) else 1 for d in i.shape], {"tensor(float)": "f4", "tensor(int64)": "i8"}[i.type])
+        for i in session.get_inputs()}
+print([float(np.asarray(o, "f8").sum().round(3)) for o in session.run(None, feed)], ort.get_available_providers()[-1:], ort.served(session))
+PY
+PYTHONPATH=$root/python "$python" "$tmp/wrapped.py" "$net" QAIRT >"$tmp/plain" 2>"$tmp/err"
+same "onnxwrapper: not deployed, onnxruntime answers" "0|" "$?|$(<"$tmp/err")"
+PYTHONPATH=$root/python "$python" "$tmp/wrapped.py" "$net" CPU "$tmp/two" >"$tmp/served" 2>"$tmp/err"
+same "onnxwrapper: deployed" "0|" "$?|$(<"$tmp/err")"
+same "onnxwrapper: the same answer" "$(sed 's/ [0-9]*$//' "$tmp/plain")" "$(sed 's/ [0-9]*$//' "$tmp/served")"
+same "onnxwrapper: who answered" "0 1" "$(sed 's/.* //' "$tmp/plain" "$tmp/served" | tr '\n' ' ' | sed 's/ $//')"
+
+if ! "$python" -c "import torch, onnx" 2>/dev/null; then
+    echo "ok exec with torch # skipped: torch not here"
+    finish
+fi
+mkdir "$tmp/index"
+"$python" "$apps" index "$tmp/index" "$aipc" >"$tmp/log" 2>&1 || not_ok "tiny modules are deployed" <"$tmp/log"
+float="by TMP/index/Tiny/float (cpu)"
+same_as_alone "module: kwargs, dict and tuple, fresh memory" "$tmp/index" "aipc: served 3 of 3 calls; Tiny 3 $float" torch plain
+same_as_alone "module: shapes and arguments not deployed" "$tmp/index" "aipc: Tiny is not served: a call with float32 1x3x9x9, float32 1x1x1x1 was not deployed
+aipc: Tiny is not served: a call with other arguments beside the tensors was not deployed
+aipc: served 1 of 3 calls; Tiny 1 not: a call with float32 1x3x9x9, float32 1x1x1x1 was not deployed; Tiny 1 not: a call with other arguments beside the tensors was not deployed; Tiny 1 $float" torch other
+same_as_alone "module: channels_last, strided, half" "$tmp/index" \
+    "aipc: served 3 of 3 calls; Tiny 2 $float; TinyHalf 1 by TMP/index/Tiny/half (cpu)" torch layout
+same_as_alone "module: weights change" "$tmp/index" "aipc: a Tiny is not the one that was recorded: other weights; the original runs
+aipc: served 1 of 1 calls; Tiny 1 $float" torch weights
+same_as_alone "module: four threads" "$tmp/index" "aipc: served 80 of 80 calls; Tiny 80 $float" torch threads
+same_as_alone "module: fork" "$tmp/index" "aipc: served 3 of 3 calls; Tiny 3 $float" torch fork
+same_as_alone "module: killed after a call" "$tmp/index" "aipc: served 1 of 1 calls; Tiny 1 $float" torch killed
+same_as_alone "module: training" "$tmp/index" "aipc: Tiny is not served: gradients are wanted
+aipc: served 0 of 1 calls; Tiny 1 not: gradients are wanted" torch train
+"$aipc" exec --strict --artifacts "$tmp/index" -- "$python" "$apps" torch other >"$tmp/out" 2>"$tmp/err"
+same "module: --strict" "1|1" "$?|$(grep -c '^RuntimeError: aipc exec --strict: Tiny is not served' "$tmp/err")"
+finish
