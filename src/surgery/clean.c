@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "surgery/clean_gate.h"
+#include "surgery/clean_rules.h"
 #include "surgery/fold.h"
 
 #include <stdlib.h>
@@ -236,11 +237,45 @@ done:
     return err;
 }
 
+static ap_err replay_rule(ap_cleaned *now, ap_replay_rules *r, size_t n, const json_t *step,
+                          const ap_pass_context *c) {
+    ap_err err = ap_replay_rule(r, now->model, c, step);
+    if (!err) return NULL;
+    err = ap_err_context(err, "step %zu of the plan (rule %s)", n, ap_json_str(step, "name", "?"));
+    return ap_err_hint(err, "make the plan again with 'aipc surgery'");
+}
+
+// The model rules have edited, packed and read anew.
+static ap_err settle(ap_cleaned *now, ap_replay_rules *r) {
+    ap_cleaned fresh = {0};
+    ap_replay_rules_end(r);
+    ap_err err = copy_of(now->model, &fresh);
+    if (err) return err;
+    ap_cleaned_release(now);
+    *now = fresh;
+    return NULL;
+}
+
 ap_err ap_replay(const ap_model *m, const json_t *steps, const ap_pass_context *c, ap_cleaned *out) {
     ap_cleaned now = {0};
+    ap_replay_rules rules = {0};
+    bool edited = false; // by rules, since `now` was packed
+    size_t i;
+    json_t *step;
     ap_err err = copy_of(m, &now);
-    for (size_t i = 0; !err && i < json_array_size(steps); i++)
-        err = replay_step(&now, i + 1, json_array_get(steps, i), c);
+    if (err) return err;
+    json_array_foreach((json_t *)(uintptr_t)steps, i, step) {
+        bool rule = strcmp(ap_json_str(step, "kind", ""), "rule") == 0;
+        if (edited && !rule) AP_TRY(settle(&now, &rules));
+        if (rule)
+            AP_TRY(replay_rule(&now, &rules, i + 1, step, c));
+        else
+            AP_TRY(replay_step(&now, i + 1, step, c));
+        edited = rule;
+    }
+    if (edited) AP_TRY(settle(&now, &rules));
+done:
+    ap_replay_rules_end(&rules);
     if (err)
         ap_cleaned_release(&now);
     else

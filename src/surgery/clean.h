@@ -40,7 +40,9 @@ void ap_cleaned_release(ap_cleaned *c);
 AP_MUST ap_err ap_clean(const ap_model *m, const ap_clean_options *o, ap_cleaned *out, json_t **report);
 
 // Runs recorded steps again, without gates: bytes decide. Errors GATE naming the step and the first thing
-// that differs: no such pass, its version, the model before, what it changed, the model after.
+// that differs: no such pass, its version, the model before, what it changed, the model after. Steps of kind
+// "rule" (apply.h) need `rules`, `compute` and, for some, `pieces` of the context; error CONTRACT (subject:
+// the field that differs).
 AP_MUST ap_err ap_replay(const ap_model *m, const json_t *steps, const ap_pass_context *c, ap_cleaned *out);
 
 #endif

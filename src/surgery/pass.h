@@ -40,6 +40,10 @@ typedef struct ap_pass_context {
     // {max_tensor_bytes, max_growth_bytes, max_unrolled_nodes, fixed: {input: {dtype, dims, data}}}; absent:
     // the defaults below.
     const json_t *params;
+    // What recorded rules need when a plan is replayed (match.h); zero when it holds none.
+    const struct ap_rules *rules;
+    const struct ap_piece_oracle *pieces;
+    ap_dtype compute;
 } ap_pass_context;
 
 #define AP_FOLD_TENSOR_BYTES (64LL << 20)

@@ -61,8 +61,13 @@ static bool is_hash(const char *s) {
 }
 
 static ap_err check_step(const json_t *s, size_t n) {
-    if (!json_is_object(s) || !ap_json_str(s, "kind", NULL) || !ap_json_str(s, "name", NULL) ||
-        !json_is_integer(json_object_get(s, "version")) || !json_is_integer(json_object_get(s, "changed")))
+    bool rule = strcmp(ap_json_str(s, "kind", ""), "rule") == 0;
+    if (rule && (!ap_json_str(s, "name", NULL) || !ap_json_str(s, "root", NULL) ||
+                 !is_hash(ap_json_str(s, "hash", NULL)) || !json_is_object(json_object_get(s, "binds"))))
+        return ap_err_new(AP_ERR_CORRUPT, WHAT ": step %zu is malformed", n);
+    if (!rule &&
+        (!json_is_object(s) || !ap_json_str(s, "kind", NULL) || !ap_json_str(s, "name", NULL) ||
+         !json_is_integer(json_object_get(s, "version")) || !json_is_integer(json_object_get(s, "changed"))))
         return ap_err_new(AP_ERR_CORRUPT, WHAT ": step %zu is malformed", n);
     if (!is_hash(ap_json_str(s, "before", NULL)) || !is_hash(ap_json_str(s, "after", NULL)))
         return ap_err_new(AP_ERR_CORRUPT, WHAT ": step %zu has no hash of the model before or after it", n);
