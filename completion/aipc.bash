@@ -52,6 +52,7 @@ _aipc() {
         --input|-i) _aipc_files "$cur"; return ;;
         --recipe) _aipc_nothing "$cur"; return ;;
         --shape) _aipc_nothing "$cur"; return ;;
+        --fix) _aipc_nothing "$cur"; return ;;
         --gate) _aipc_nothing "$cur"; return ;;
         --precision) _aipc_words "$cur" fp16 fp32; return ;;
         --seed) _aipc_nothing "$cur"; return ;;
@@ -61,7 +62,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --gate --precision --seed --dlc --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
@@ -185,6 +186,8 @@ _aipc() {
         ;;
     surgery)
         case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --gate) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_files "$cur"; return ;;
         --save) _aipc_files "$cur"; return ;;
         --shape) _aipc_nothing "$cur"; return ;;
@@ -196,7 +199,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --gate --allow-cpu --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // surgery, apply, diff.
-#include "graph/graph_diff.h"
 #include "device/runtime.h"
 #include "golden/contract.h"
 #include "golden/request.h"
+#include "graph/graph_diff.h"
 #include "plan/store.h"
+#include "plan/surgery.h"
 #include "plan/workers.h"
-#include "surgery/clean.h"
 #include "surgery/clean_worker.h"
 #include "surgery/freeze.h"
 #include "surgery/record.h"
-#include "tensor/npy.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+// With its files of weights, when it has any.
+static ap_err copy_model(const char *from, const char *to) {
+    ap_model *m = NULL;
+    ap_err err = ap_model_load(from, &m);
+    if (!err) err = ap_model_save(m, to, NULL);
+    ap_model_free(m);
+    return err;
+}
 
 static void give(json_t *document, char **out) {
     if (out) *out = ap_json_text(document, true);
@@ -60,80 +67,13 @@ static void table_release(table *t) {
     ap_arena_release(&t->arena);
 }
 
-// ---- values the user fixes
-
-// As many numbers as the tensor has elements, or one for all of them.
-static ap_err read_numbers(const char *text, const char *arg, ap_tensor *wide) {
-    size_t count = ap_tensor_count(wide);
-    const char *p = text;
-    bool single = !strchr(text, ',');
-    for (size_t i = 0; i < count; i++) {
-        char *end;
-        bool last = single || i + 1 == count;
-        errno = 0;
-        if (wide->dtype == AP_F64)
-            ((double *)wide->data)[i] = strtod(p, &end);
-        else
-            ((int64_t *)wide->data)[i] = strtoll(p, &end, 0);
-        if (end == p || errno || *end != (last ? 0 : ','))
-            return ap_err_new(AP_ERR_USAGE, "--fix %s: '%s' is not %zu number%s", arg, text, count,
-                              count == 1 ? "" : "s");
-        if (!last) p = end + 1;
-    }
-    return NULL;
-}
-
-static ap_err fix_one(table *t, const char *arg, json_t *fixed) {
-    char *name = NULL;
-    const char *text = NULL;
-    ap_dtype dtype;
-    int64_t dims[AP_MAX_RANK];
-    size_t rank = 0;
-    ap_tensor wide = {0}, value = {0};
-    ap_err err = NULL;
-    AP_TRY(ap_request_split(arg, "--fix", "INPUT=VALUE", &t->arena, &name, &text));
-    if (!ap_request_is_input(t->model, name)) {
-        err = ap_request_unknown_input(t->model, name, "--fix");
-        goto done;
-    }
-    const ap_value *v = ap_graph_value(t->model->graph, name);
-    if (!ap_value_shape(v, &dtype, dims, &rank, NULL) || !ap_dtype_bits(dtype))
-        AP_FAIL(AP_ERR_INPUT_DTYPE, "--fix %s: only inputs that are tensors of numbers can be fixed", arg);
-    AP_TRY(ap_tensor_alloc(ap_dtype_is_float(dtype) ? AP_F64 : AP_I64, dims, rank, &wide));
-    AP_TRY(read_numbers(text, arg, &wide));
-    AP_TRY(ap_tensor_cast(&wide, dtype, &value));
-    json_object_set_new(fixed, name, ap_fixed_json(&value));
-done:
-    ap_tensor_free(&wide);
-    ap_tensor_free(&value);
-    return err;
-}
-
 // ---- input sets
-
-// Writes the fixed values where input sets find them; *args: the user's inputs and these.
-static ap_err input_args(table *t, const char *const *inputs, size_t count, const char ***args, size_t *n) {
-    json_t *fixed = json_object_get(t->params, "fixed"), *one;
-    const char *name, **list = ap_arena_calloc(&t->arena, count + json_object_size(fixed) + 1, sizeof *list);
-    ap_err err = NULL;
-    for (*n = 0; *n < count; ++*n) list[*n] = inputs[*n];
-    json_object_foreach(fixed, name, one) {
-        ap_tensor value = {0};
-        char *path = ap_path_join(&t->arena, t->dir, ap_arena_printf(&t->arena, "fixed%zu.npy", *n));
-        err = ap_fixed_tensor(one, name, &value);
-        if (!err) err = ap_npy_write(path, &value);
-        ap_tensor_free(&value);
-        if (err) return err;
-        list[(*n)++] = ap_arena_printf(&t->arena, "%s=%s", name, path);
-    }
-    *args = list;
-    return NULL;
-}
 
 // One set from what the user gave; a second with other random numbers unless every input comes from a file.
 static ap_err make_sets(table *t, ap_input_request r, size_t wanted) {
     ap_err err = NULL;
-    AP_TRY(input_args(t, r.inputs, r.input_count, (const char ***)(uintptr_t)&r.inputs, &r.input_count));
+    AP_TRY(ap_fixed_inputs(json_object_get(t->params, "fixed"), t->dir, r.inputs, r.input_count, &t->arena,
+                           &r.inputs, &r.input_count));
     if (r.input_count >= t->model->graph->input_count) wanted = 1;
     for (size_t i = 0; i < wanted; i++) {
         json_t *inputs = NULL;
@@ -163,23 +103,6 @@ static ap_err open_oracle(table *t) {
 
 // ---- surgery
 
-static void say_step(void *user, const json_t *step) {
-    table *t = user;
-    const json_t *nodes = json_object_get(step, "nodes");
-    ap_context_progress(t->c, (size_t)ap_json_int(step, "n", 0), 0, "%s: %lld nodes",
-                        ap_json_str(step, "name", ""),
-                        (long long)json_integer_value(json_array_get(nodes, json_array_size(nodes) - 1)));
-}
-
-static json_t *plan_of(const table *t, const char *model, const ap_cleaned *done, const json_t *report) {
-    return json_pack("{si,ss,ss,s{so,ss},sI,sO,sO,s{ss,ss},s{ss,sI},sO,sO}", "format", AP_PLAN_FORMAT, "kind",
-                     "aipc plan", "aipc", AP_VERSION, "source", "file", ap_json_string(ap_path_base(model)),
-                     "sha256", t->digest, "opset", (json_int_t)t->model->opset, "shapes", t->shapes, "params",
-                     t->params, "oracle", "name", t->ort.name, "sha256", t->ort.sha256, "result", "sha256",
-                     done->sha256, "nodes", (json_int_t)done->model->graph->node_count, "steps",
-                     json_object_get(report, "steps"), "refused", json_object_get(report, "refused"));
-}
-
 static ap_err read_request(table *t, const aipc_surgery_options *o) {
     const ap_input_request r = {.shapes = o->shapes,
                                 .shape_count = o->shape_count,
@@ -192,95 +115,154 @@ static ap_err read_request(table *t, const aipc_surgery_options *o) {
     ap_err err = NULL;
     t->params = json_pack("{so}", "fixed", fixed);
     AP_TRY(ap_contract_shapes(t->model, &r, &t->shapes));
-    for (size_t i = 0; i < o->fixed_count; i++) AP_TRY(fix_one(t, o->fixed[i], fixed));
+    AP_TRY(ap_fixed_read(t->model, o->fixed, o->fixed_count, fixed));
     AP_TRY(make_sets(t, r, 2));
 done:
     return err;
 }
 
-// Runs the passes; the model goes to `save`.
-static ap_err operate(table *t, const aipc_surgery_options *o, const char *save, json_t **plan) {
-    ap_clean_options clean = {.params = t->params,
-                              .skip = o->skip,
-                              .skip_count = o->skip_count,
-                              .oracle = &t->oracle,
-                              .step = say_step,
-                              .user = t};
-    ap_cleaned done_model = {0};
-    json_t *report = NULL;
+// ---- the target's half
+
+typedef struct bench {
+    ap_target_id id;
+    ap_runtime qnn;
+    ap_gates gates;
+    json_t *golden; // what the original computes from the first input set
+    ap_whole_host host;
+} bench;
+
+static void bench_release(bench *b) {
+    ap_whole_host_release(&b->host);
+    ap_gates_release(&b->gates);
+    ap_runtime_release(&b->qnn);
+    json_decref(b->golden);
+}
+
+// The model with its shapes set travels as a file; `file` and `shapes` say the same of the original.
+static ap_err run_golden(table *t, const char *file, json_t **golden) {
+    json_t *result = NULL;
+    char *dir = ap_path_join(&t->arena, t->dir, "golden");
     ap_err err = NULL;
-    AP_TRY(open_oracle(t));
-    AP_TRY(ap_clean(t->model, &clean, &done_model, &report));
-    if (save) AP_TRY(ap_model_save(done_model.model, save, NULL));
-    *plan = plan_of(t, o->model, &done_model, report);
+    AP_TRY(ap_mkdirs(dir));
+    AP_TRY(ap_worker_call(t->worker, "oracle",
+                          json_pack("{s{ss,sO},sO,sn,ss}", "model", "file", file, "shapes", t->shapes,
+                                    "inputs", t->asked.inputs[0], "tensors", "dir", dir),
+                          &result));
+    *golden = json_incref(json_object_get(result, "outputs"));
 done:
-    json_decref(report);
-    ap_cleaned_release(&done_model);
+    json_decref(result);
+    return ap_err_stage(err, "baseline");
+}
+
+static ap_err bench_open(table *t, const aipc_surgery_options *o, bench *b) {
+    ap_err err = NULL;
+    AP_TRY(ap_target_parse(o->target, &b->id));
+    if (!b->id.soc)
+        AP_FAIL(AP_ERR_USAGE, "--target %s: the cpu takes every model, there is nothing to repair",
+                o->target);
+    AP_TRY(ap_runtime_find(t->c->data_dir, "onnxruntime-qnn", &b->qnn));
+    AP_TRY(ap_gates_init("fp16", o->gates, o->gate_count, &b->gates));
+    b->host = (ap_whole_host){.ctx = t->c,
+                              .target = &b->id,
+                              .precision = "fp16",
+                              .gates = &b->gates,
+                              .inputs = t->asked.inputs[0],
+                              .scratch = t->dir,
+                              .logs = t->dir,
+                              .allow_cpu = o->allow_cpu};
+done:
     return err;
 }
 
-// The result depends on this and nothing else.
-static void make_key(const table *t, const aipc_surgery_options *o, char key[65]) {
-    json_t *passes = json_object(), *skip = json_array();
-    for (const ap_pass *p = ap_passes; p->name; p++)
-        json_object_set_new(passes, p->name, json_integer(p->version));
-    for (size_t i = 0; i < o->skip_count; i++) json_array_append_new(skip, ap_json_string(o->skip[i]));
-    json_t *in = json_pack("{ss,si,ss,ss,sO,sO,sO,so,so,ss}", "stage", "surgery", "format", AP_PLAN_FORMAT,
-                           "aipc", AP_VERSION, "model", t->digest, "shapes", t->shapes, "params", t->params,
-                           "inputs", t->input_hashes, "passes", passes, "skip", skip, "ort", t->ort.sha256);
-    ap_store_key(in, key);
-    json_decref(in);
-}
-
 // The stage: plan and model from the store, or made and put there. *model is the file in the store.
-static ap_err stored(table *t, const aipc_surgery_options *o, json_t **plan, const char **model) {
+static ap_err operate(table *t, const aipc_surgery_options *o, bench *b, json_t **plan, const char **model) {
+    ap_surgery_stage stage = {.ctx = t->c,
+                              .model = t->model,
+                              .digest = t->digest,
+                              .file = o->model,
+                              .shapes = t->shapes,
+                              .params = t->params,
+                              .inputs = t->input_hashes,
+                              .skip = o->skip,
+                              .skip_count = o->skip_count,
+                              .ort = &t->ort,
+                              .qnn = o->target ? &b->qnn : NULL,
+                              .scratch = t->dir,
+                              .host = o->target ? &b->host : NULL};
     ap_store store = {0};
-    json_t *record = NULL, *made = NULL;
-    char key[65], *dir = NULL, *work = NULL;
+    json_t *record = NULL;
+    char *dir = NULL, key[65];
     ap_err err = NULL;
     AP_TRY(ap_store_open(t->c->cache_dir, &store));
-    make_key(t, o, key);
+    AP_TRY(ap_surgery_key(&stage, key));
     AP_TRY(ap_store_get(&store, key, &t->arena, &dir, &record));
     if (!record) {
-        AP_TRY(ap_store_begin(&store, &t->arena, &work));
-        AP_TRY(operate(t, o, ap_path_join(&t->arena, work, "model.onnx"), &made));
-        record = json_pack("{ss,sO}", "stage", "surgery", "plan", made);
-        AP_TRY(ap_store_commit(&store, key, work, record, &t->arena, &dir));
-        work = NULL;
+        AP_TRY(open_oracle(t));
+        stage.oracle = &t->oracle;
+        if (o->target) AP_TRY(run_golden(t, o->model, &b->golden));
+        b->host.golden = b->golden;
+        AP_TRY(ap_surgery_stored(&stage, &store, false, &t->arena, &dir, &record));
     }
     *plan = json_deep_copy(json_object_get(record, "plan"));
     json_object_set_new(json_object_get(*plan, "source"), "file", ap_json_string(ap_path_base(o->model)));
+    json_object_set(*plan, "repairs", json_object_get(record, "repairs"));
+    json_object_set(*plan, "passed", json_object_get(record, "passed"));
     *model = ap_path_join(&t->arena, dir, "model.onnx");
 done:
-    ap_store_discard(work);
     json_decref(record);
-    json_decref(made);
     ap_store_close(&store);
     return err;
 }
 
-aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *o, char **document) {
+// What the plan file holds is what apply needs.
+static ap_err save_plan(const char *path, const json_t *document) {
+    json_t *plan = json_copy((json_t *)(uintptr_t)document);
+    json_object_del(plan, "repairs");
+    json_object_del(plan, "passed");
+    ap_err err = ap_plan_save(path, plan);
+    json_decref(plan);
+    return err;
+}
+
+// A repair that fell short ends in the error a deployment would end in.
+static ap_err short_of(const json_t *document, const char *target) {
+    const json_t *after = json_object_get(json_object_get(document, "repairs"), "after"),
+                 *refused = json_object_get(after, "refused"), *n = json_array_get(refused, 0);
+    if (!target || ap_json_bool(document, "passed", false)) return NULL;
+    if (n)
+        return ap_err_new(AP_ERR_REFUSED, "%s still refuses %zu nodes, the first is %s '%s': %s", target,
+                          json_array_size(refused), ap_json_str(n, "op", "?"), ap_json_str(n, "node", "?"),
+                          ap_json_str(n, "reason", "?"));
+    if (!ap_json_bool(after, "built", false))
+        return ap_err_new(AP_ERR_VENDOR, "%s cannot build the model: %s", target,
+                          ap_json_str(after, "error", "?"));
+    return ap_err_new(AP_ERR_GATE, "%s builds the model, but its gates fail", target);
+}
+
+aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *given, char **document) {
+    aipc_surgery_options o = {0};
     table t;
+    bench b = {0};
     json_t *plan = NULL;
     const char *model = NULL;
     ap_err err = NULL;
-    AP_TRY(table_open(c, o->model, &t));
-    AP_TRY(read_request(&t, o));
-    // Files of weights beside a model stay where they are: such a result is not kept.
-    if (t.model->external.count)
-        AP_TRY(operate(&t, o, o->save, &plan));
-    else
-        AP_TRY(stored(&t, o, &plan, &model));
-    if (model && o->save) AP_TRY(ap_file_copy(model, o->save));
-    if (o->plan) AP_TRY(ap_plan_save(o->plan, plan));
+    memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    AP_TRY(table_open(c, o.model, &t));
+    AP_TRY(read_request(&t, &o));
+    if (o.target) AP_TRY(bench_open(&t, &o, &b));
+    AP_TRY(operate(&t, &o, &b, &plan, &model));
+    if (o.save) AP_TRY(copy_model(model, o.save));
+    if (o.plan) AP_TRY(save_plan(o.plan, plan));
     json_object_set_new(plan, "nodes_before", json_integer((json_int_t)t.model->graph->node_count));
     json_object_set_new(plan, "stored", ap_json_string(model));
     json_object_set(plan, "warnings", t.warnings);
+    err = short_of(plan, o.target);
     give(json_incref(plan), document);
 done:
     json_decref(plan);
+    bench_release(&b);
     table_release(&t);
-    return ap_err_stage(ap_err_subject(err, o->model), "surgery");
+    return ap_err_stage(ap_err_subject(err, o.model), "surgery");
 }
 
 // ---- apply

@@ -8,9 +8,9 @@
 
 typedef struct values {
     const char *model, *precision, *out_dir;
-    cli_list targets, inputs, recipes, shapes, gates;
+    cli_list targets, inputs, recipes, shapes, gates, fixed;
     cli_u64 seed;
-    bool dlc, no_trace, intermediates, fresh;
+    bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu;
     unsigned timeout_s, memory_mib;
 } values;
 
@@ -66,6 +66,10 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .no_trace = v->no_trace,
                              .intermediates = v->intermediates,
                              .fresh = v->fresh,
+                             .no_surgery = v->no_surgery,
+                             .allow_cpu = v->allow_cpu,
+                             .fixed = v->fixed.items,
+                             .fixed_count = v->fixed.count,
                              .timeout_s = v->timeout_s,
                              .memory_mib = v->memory_mib,
                              .command = command};
@@ -121,6 +125,11 @@ static const cli_option options[] = {
      .offset = FIELD(shapes),
      .arg = "NAME=DIMS",
      .help = "fixes an input's shape (images=1,3,320,320) or a symbol (batch=1)"},
+    {.name = "fix",
+     .kind = CLI_PAIRS,
+     .offset = FIELD(fixed),
+     .arg = "NAME=VALUE",
+     .help = "an input that will always have this value, such as a sample rate: surgery may build on it"},
     {.name = "gate",
      .kind = CLI_PAIRS,
      .offset = FIELD(gates),
@@ -138,6 +147,14 @@ static const cli_option options[] = {
      .arg = "N",
      .help = "seed of random inputs (default 1)"},
     {.name = "dlc", .kind = CLI_FLAG, .offset = FIELD(dlc), .help = "also write a DLC file (htp)"},
+    {.name = "no-surgery",
+     .kind = CLI_FLAG,
+     .offset = FIELD(no_surgery),
+     .help = "leave a model that is refused or computed wrong as it is"},
+    {.name = "allow-cpu",
+     .kind = CLI_FLAG,
+     .offset = FIELD(allow_cpu),
+     .help = "let nodes that cannot be repaired run on the CPU; the report counts and names them"},
     {.name = "no-trace",
      .kind = CLI_FLAG,
      .offset = FIELD(no_trace),
@@ -199,6 +216,9 @@ const cli_command cli_deploy = {
         "first and its results are kept; then every target gets its binary, which is built, run twice, "
         "loaded again in a fresh process and compared with the original. The folder holds the binary, a "
         "manifest and the report (report.html, report.md, report.json).\n"
+        "A model the target refuses, or takes and computes wrong, is cleaned and then rewritten by proven "
+        "rules, until the whole model passes its gates; the report lists each repair and its proof, and "
+        "TARGET/plan.json holds the steps for aipc apply.\n"
         "When a gate fails or the backend refuses nodes, the report is written all the same and says where "
         "and why. A second call with nothing changed answers from the store.",
     .arguments = arguments,

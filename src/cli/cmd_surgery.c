@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct values {
-    const char *model, *out, *save;
-    cli_list shapes, inputs, recipes, fixed, skip;
+    const char *model, *out, *save, *target;
+    cli_list shapes, inputs, recipes, fixed, skip, gates;
     cli_u64 seed;
+    bool allow_cpu;
 } values;
 
 /* "Constant 30, Shape 12" */
@@ -62,6 +64,7 @@ static void show(const char *document, const values *v) {
     (void)doc_number(doc, "nodes_before", &before);
     (void)doc_number(json_object_get(doc, "result"), "nodes", &after);
     term_line(CLI_BOLD, "%.0f nodes, %.0f after %zu steps", before, after, json_array_size(steps));
+    if (v->target) show_repairs(json_object_get(doc, "repairs"), v->target);
     if (v->out) term_line(CLI_PLAIN, "plan: %s", v->out);
     if (v->save) term_line(CLI_PLAIN, "model: %s", v->save);
     json_decref(doc);
@@ -88,13 +91,17 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
         .seed = v->seed.given ? v->seed.value : 1,
         .plan = v->out,
         .save = v->save,
+        .target = v->target,
+        .gates = v->gates.items,
+        .gate_count = v->gates.count,
+        .allow_cpu = v->allow_cpu,
     };
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_surgery(context, &o, &document);
     term_progress_end();
-    if (!e && env->common.json)
+    if (document && env->common.json)
         term_document(env, document);
-    else if (!e)
+    else if (document)
         show(document, v);
     aipc_free(document);
     aipc_context_close(context);
@@ -111,6 +118,22 @@ static const cli_argument arguments[] = {
 };
 
 static const cli_option options[] = {
+    {.name = "target",
+     .letter = 't',
+     .kind = CLI_TEXT,
+     .offset = offsetof(values, target),
+     .arg = "TARGET",
+     .complete = CLI_TARGET,
+     .help = "also repair what this target refuses or errs in (htp:sm8650)"},
+    {.name = "gate",
+     .kind = CLI_PAIRS,
+     .offset = offsetof(values, gates),
+     .arg = "METRIC=VALUE",
+     .help = "a threshold of your own for the target's outputs, such as sqnr_db=40"},
+    {.name = "allow-cpu",
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, allow_cpu),
+     .help = "let nodes that cannot be repaired run on the CPU"},
     {.name = "output",
      .letter = 'o',
      .kind = CLI_TEXT,
@@ -161,6 +184,8 @@ static const cli_option options[] = {
 static const cli_example examples[] = {
     {"freeze, fold and clean a dynamic model",
      "aipc surgery yolo.onnx --shape images=1,3,320,320 -o p.json --save c.onnx"},
+    {"also repair what a Snapdragon 8 Gen 3 refuses or computes wrong",
+     "aipc surgery yolo.onnx -t htp:sm8650 --shape images=1,3,320,320 -o plan.json"},
     {"a model with a switch among its inputs",
      "aipc surgery vad.onnx --shape input=1,512 --fix sr=16000 -o plan.json"},
     {0},
@@ -169,23 +194,30 @@ static const cli_example examples[] = {
 static const cli_exit exits[] = {
     {CLI_EXIT_MODEL, NULL},
     {CLI_EXIT_INPUT, NULL},
+    {CLI_EXIT_TARGET, NULL},
     {CLI_EXIT_RUNTIME, NULL},
     {CLI_EXIT_IO, NULL},
+    {CLI_EXIT_GATE, NULL},
+    {CLI_EXIT_REFUSED, NULL},
     {CLI_EXIT_CRASH, NULL},
     {CLI_EXIT_MEMORY, NULL},
+    {CLI_EXIT_VENDOR, NULL},
     {-1, NULL},
 };
 
 const cli_command cli_surgery = {
     .name = "surgery",
-    .summary = "freeze shapes, fold constants and clean a model; record every step",
+    .summary = "freeze, fold and clean a model, repair it for a target; record every step",
     .purpose = "Fixes every dimension, computes what depends on no data, takes away what does nothing, and "
                "inlines control "
                "flow that is decided. After each pass the model runs on example inputs; a pass whose outputs "
                "are not the "
                "same is rolled back and reported.\nInputs and outputs keep their names, order, dtypes and "
                "shapes. The "
-               "steps go into a plan that aipc apply runs again, to the same bits.",
+               "steps go into a plan that aipc apply runs again, to the same bits.\nWith --target, nodes the "
+               "target refuses "
+               "or computes wrong are then rewritten by proven rules, until the whole model passes its gates "
+               "there, as in a deployment.",
     .arguments = arguments,
     .options = options,
     .examples = examples,

@@ -3,8 +3,12 @@
 #ifndef AIPC_CLI_SHOW_H
 #define AIPC_CLI_SHOW_H
 
+#include <jansson.h>
+
 /* The stages of all targets, what failed, where the report is, the verdict. */
 void show_deploy(const char *document, const char *out_dir);
+/* What surgery did for a target, in a few lines; nothing for null. */
+void show_repairs(const json_t *repairs, const char *target);
 /* Layers as measured and as estimated; `top` > 0: only the slowest, slowest first. */
 void show_profile(const char *document, unsigned top);
 

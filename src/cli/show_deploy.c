@@ -114,6 +114,7 @@ void show_deploy(const char *document, const char *out_dir) {
     put_stages(doc);
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const json_t *target = json_array_get(targets, i);
+        show_repairs(json_object_get(target, "repairs"), doc_text(target, "target", "-"));
         put_failed_gates(target);
         put_failure(target);
         put_estimate(target);

@@ -6,19 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void target_release(ap_deploy_target *t) {
-    json_t *owned[] = {t->build,   t->build_stage,   t->align,     t->align_stage, t->runs[0],
-                       t->runs[1], t->reload,        t->reload_io, t->trace,       t->trace_stage,
-                       t->profile, t->profile_stage, t->gate_list, t->failure};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) json_decref(owned[i]);
-    ap_gates_release(&t->gates);
+void ap_target_reset(ap_deploy_target *t) {
+    json_t **owned[] = {&t->build,   &t->build_stage,   &t->align,     &t->align_stage, &t->runs[0],
+                        &t->runs[1], &t->reload,        &t->reload_io, &t->trace,       &t->trace_stage,
+                        &t->profile, &t->profile_stage, &t->gate_list, &t->failure};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        json_decref(*owned[i]);
+        *owned[i] = NULL;
+    }
     ap_err_free(t->err);
+    t->err = NULL;
+    t->build_dir = t->align_dir = NULL;
+    t->align_seconds = t->align_vendor_s = 0;
+}
+
+static void target_release(ap_deploy_target *t) {
+    ap_target_reset(t);
+    json_decref(t->surgery);
+    json_decref(t->surgery_stage);
+    ap_model_free(t->own_model);
+    ap_gates_release(&t->gates);
     pthread_mutex_destroy(&t->lock);
 }
 
 static void deployment_release(ap_deployment *d) {
-    json_t *owned[] = {d->stats,  d->shapes,        d->contract,       d->input_tensors,  d->warnings,
-                       d->golden, d->intermediates, d->baseline_stage, d->interface_stage};
+    json_t *owned[] = {d->stats,  d->shapes,        d->contract,       d->input_tensors,   d->warnings,
+                       d->golden, d->intermediates, d->baseline_stage, d->interface_stage, d->fixed};
     for (size_t i = 0; i < d->target_count; i++) target_release(&d->targets[i]);
     free(d->targets);
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) json_decref(owned[i]);
@@ -34,6 +47,14 @@ static void deployment_release(ap_deployment *d) {
     ap_arena_release(&d->arena);
 }
 
+static void add_followers(ap_jobs *jobs, ap_deploy_target *t) {
+    if (ap_deploy_is_htp(t) && !t->d->o->no_trace) {
+        ap_jobs_add(jobs, ap_job_trace, t, AP_JOB_NONE);
+        t->d->steps++;
+    }
+    ap_jobs_add(jobs, ap_job_reload, t, t->main_job);
+}
+
 // Golden first, then every target's own chain; the trace needs neither, so it fills the idle processor, and
 // whoever is free takes the reload as soon as the build is there.
 static void run_jobs(ap_deployment *d) {
@@ -45,16 +66,41 @@ static void run_jobs(ap_deployment *d) {
         if (i == 0) ap_jobs_add(jobs, ap_job_baseline, d, AP_JOB_NONE);
         d->steps += 4;
     }
-    for (size_t i = 0; i < d->target_count; i++) {
-        ap_deploy_target *t = &d->targets[i];
-        if (ap_deploy_is_htp(t) && !d->o->no_trace) {
-            ap_jobs_add(jobs, ap_job_trace, t, AP_JOB_NONE);
-            d->steps++;
-        }
-        ap_jobs_add(jobs, ap_job_reload, t, t->main_job);
-    }
+    for (size_t i = 0; i < d->target_count; i++) add_followers(jobs, &d->targets[i]);
     ap_jobs_run(jobs, ap_cpu_count());
     ap_jobs_free(jobs);
+}
+
+// One target once more, with another model.
+static void run_again(ap_deploy_target *t) {
+    ap_jobs *jobs = ap_jobs_new();
+    t->d->steps += 4;
+    t->main_job = ap_jobs_add(jobs, ap_job_main, t, AP_JOB_NONE);
+    add_followers(jobs, t);
+    ap_jobs_run(jobs, ap_cpu_count());
+    ap_jobs_free(jobs);
+    ap_target_finish(t);
+}
+
+// Judges the target; what fails is repaired and judged again; what still fails is looked into.
+static void conclude(ap_deploy_target *t) {
+    ap_deployment *d = t->d;
+    bool again = false;
+    ap_target_finish(t);
+    if (!d->baseline_err && t->err) {
+        ap_err err = ap_target_repair(t, &again);
+        if (err) ap_context_log(d->ctx, AIPC_WARN, "%s: no repair: %s", t->id.text, ap_err_message(err));
+        if (ap_err_code(err) == AP_ERR_CANCELLED) {
+            ap_err_free(t->err);
+            t->err = err;
+            err = NULL;
+        }
+        ap_err_free(err);
+    }
+    if (again) run_again(t);
+    if (!d->baseline_err && t->err && t->gate_list) ap_target_diagnose(t);
+    const char *note = ap_json_str(t->trace, "note", NULL);
+    if (note) ap_context_log(d->ctx, AIPC_WARN, "%s: no per-tensor comparison: %s", t->id.text, note);
 }
 
 // The error of the whole: the baseline's, else the first target's. The document keeps them all.
@@ -80,8 +126,9 @@ ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *given, json_t **doc
     AP_TRY(ap_deploy_prepare(&d));
     for (size_t i = 0; i < json_array_size(d.warnings); i++)
         ap_context_log(c, AIPC_WARN, "%s", json_string_value(json_array_get(d.warnings, i)));
+    for (size_t i = 0; i < d.target_count; i++) AP_TRY(ap_target_recall(&d.targets[i]));
     run_jobs(&d);
-    for (size_t i = 0; i < d.target_count; i++) ap_target_finish(&d.targets[i]);
+    for (size_t i = 0; i < d.target_count; i++) conclude(&d.targets[i]);
     AP_TRY(ap_deploy_document(&d, &doc));
     AP_TRY(ap_deploy_write(&d, doc));
     *document = json_incref(doc);

@@ -32,7 +32,15 @@ typedef struct ap_deploy_target {
     const char *precision;
     ap_gates gates;
     size_t main_job;
-    pthread_mutex_t lock; // guards err: the first one wins
+    // What is built: the model as given, or what surgery made of it.
+    const ap_model *model;
+    const char *model_path;
+    char digest[65];
+    bool allow_cpu; // some of its nodes stay on the CPU, and the user said they may
+    ap_model *own_model;
+    json_t *surgery, *surgery_stage; // record of plan/surgery.h; NULL: the model as given
+    const char *surgery_dir;         // in the store
+    pthread_mutex_t lock;            // guards err: the first one wins
     ap_err err;
     // build
     char build_key[65];
@@ -67,6 +75,7 @@ struct ap_deployment {
     char *model_path;    // real path
     char digest[65];
     json_t *stats, *shapes, *contract, *input_tensors, *warnings;
+    json_t *fixed; // {input: value} of --fix
     char baseline_key[65];
     char *baseline_dir;
     json_t *golden, *intermediates; // TENSOR lists: the outputs; other values, when asked for
@@ -80,8 +89,10 @@ struct ap_deployment {
 
 // prepare.c: reads the command, the model and the inputs; fills everything up to `targets`.
 AP_MUST ap_err ap_deploy_prepare(ap_deployment *d);
-// The SPEC of the model as every worker gets it; new reference.
+// The SPEC of the model as every worker gets it; new reference. The second is of what is built.
 json_t *ap_deploy_spec(const ap_deployment *d);
+json_t *ap_target_spec(const ap_deploy_target *t);
+void ap_target_keys(ap_deploy_target *t); // of what is built; again when that changes
 bool ap_deploy_is_htp(const ap_deploy_target *t);
 
 // call.c: workers with a ledger.
@@ -114,6 +125,18 @@ void ap_target_fail(ap_deploy_target *t, ap_err e);                        // ke
 void ap_target_finish(ap_deploy_target *t);
 // Where it goes wrong, when a gate failed (deploy_diagnose.c). Fills t->failure.
 void ap_target_diagnose(ap_deploy_target *t);
+bool ap_target_has_a_place(const ap_deploy_target *t); // a gate failed whose failure has a place in the graph
+
+// Surgery (deploy_repair.c). A model known to be refused as it is, whose repair is stored, is taken from
+// there before any work.
+AP_MUST ap_err ap_target_recall(ap_deploy_target *t);
+// A target that failed with the model as given: makes it fit. *again: there is another model now, and the
+// target is as new.
+AP_MUST ap_err ap_target_repair(ap_deploy_target *t, bool *again);
+// The `repairs` of the document; new reference, null when there was no surgery.
+json_t *ap_target_repairs(const ap_deploy_target *t);
+AP_MUST ap_err ap_target_write_left(const ap_deploy_target *t); // pieces nothing was found for
+void ap_target_reset(ap_deploy_target *t);                      // deploy.c: as before the jobs
 // The files that ship (of t->build), without what only the report needs; new reference.
 json_t *ap_artifact_files(const ap_deploy_target *t);
 // Writes the artifact folder and makes the document (deploy_document.c).

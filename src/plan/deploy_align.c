@@ -238,5 +238,4 @@ void ap_target_finish(ap_deploy_target *t) {
     if (!failed) return;
     json_object_set_new(t->align_stage, "verdict", json_string("fail"));
     ap_target_fail(t, ap_err_stage(failed, "align"));
-    ap_target_diagnose(t);
 }

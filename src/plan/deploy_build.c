@@ -49,13 +49,13 @@ static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
     uint64_t start = ap_now_us();
     ap_err err = NULL;
     AP_TRY(ap_store_begin(&d->store, &a, &work));
-    json_t *args = json_pack("{so,ss,ss,sb}", "model", ap_deploy_spec(d), "dir", work, "precision",
-                             t->precision, "dlc", d->o->dlc);
+    json_t *args = json_pack("{so,ss,ss,sb,sb}", "model", ap_target_spec(t), "dir", work, "precision",
+                             t->precision, "dlc", d->o->dlc, "allow_cpu", t->allow_cpu);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build", args, &vendor_s, &result));
     t->build = json_incref(result);
     json_t *stage = ap_stage_json("build", t, t->build_key, (double)(ap_now_us() - start) / 1e6, vendor_s, 0,
                                   metric_of_build(result, t->id.kind, &a),
-                                  json_pack("{ss,sO}", "model", d->digest, "shapes", d->shapes), NULL);
+                                  json_pack("{ss,sO}", "model", t->digest, "shapes", d->shapes), NULL);
     t->build_stage = stage;
     err = refusal_error(result);
     if (err) {

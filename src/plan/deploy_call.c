@@ -31,6 +31,7 @@ ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out) {
 // The stage a worker is started for, by its purpose; golden ones serve several.
 static const char *stage_of_purpose(const char *purpose) {
     if (strcmp(purpose, "reload") == 0) return "align";
+    if (strcmp(purpose, "surgery") == 0) return "surgery";
     return strcmp(purpose, "build") == 0 ? "build" : NULL;
 }
 

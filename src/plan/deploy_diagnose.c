@@ -34,7 +34,7 @@ static ap_err golden_values(diagnosis *q, const char *const *names, size_t count
         if (!json_object_get(q->values, names[i])) json_array_append_new(missing, ap_json_string(names[i]));
     if (json_array_size(missing) > 0) {
         AP_TRY(ap_deploy_scratch(d, "values", &dir));
-        json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
+        json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_target_spec(q->t), "inputs", d->input_tensors,
                                  "tensors", missing, "dir", dir);
         AP_TRY(ap_deploy_call(d, q->golden, AP_TIME_GOLDEN, "oracle", args, NULL, &result));
         json_array_foreach(json_object_get(result, "outputs"), i, t)
@@ -54,8 +54,8 @@ done:
     return err;
 }
 
-static json_t *piece_spec(const ap_deployment *d, const ap_piece *p, const json_t *inputs) {
-    json_t *spec = ap_deploy_spec(d), *outputs = json_array();
+static json_t *piece_spec(const ap_deploy_target *t, const ap_piece *p, const json_t *inputs) {
+    json_t *spec = ap_target_spec(t), *outputs = json_array();
     for (size_t i = 0; i < p->output_count; i++)
         json_array_append_new(outputs, ap_json_string(p->outputs[i]));
     json_object_set_new(spec, "extract", json_pack("{sO,so}", "inputs", inputs, "outputs", outputs));
@@ -74,10 +74,10 @@ static ap_err piece_sqnr(diagnosis *q, const ap_piece *p, double *db) {
     AP_TRY(golden_values(q, p->outputs, p->output_count, &want));
     AP_TRY(ap_deploy_scratch(d, "piece", &dir));
     AP_TRY(ap_deploy_scratch(d, "piece-run", &run));
-    AP_TRY(ap_deploy_call(
-        d, q->target, AP_TIME_VENDOR, "build",
-        json_pack("{so,ss,ss}", "model", piece_spec(d, p, inputs), "dir", dir, "precision", q->t->precision),
-        NULL, &built));
+    AP_TRY(ap_deploy_call(d, q->target, AP_TIME_VENDOR, "build",
+                          json_pack("{so,ss,ss}", "model", piece_spec(q->t, p, inputs), "dir", dir,
+                                    "precision", q->t->precision),
+                          NULL, &built));
     if (json_object_get(built, "refusal")) AP_FAIL(AP_ERR_REFUSED, "the piece is refused on its own");
     AP_TRY(ap_deploy_call(d, q->target, AP_TIME_VENDOR, "run",
                           json_pack("{sO,ss}", "inputs", inputs, "dir", run), NULL, &result));
@@ -107,7 +107,7 @@ static ap_err piece_fails(void *user, const ap_piece *p, bool *fails) {
 // bisection. Used when there is no trace to read it off. Assumes that what is wrong stays wrong downstream,
 // which the reducer then checks.
 static ap_err bisect(diagnosis *q, const char **tensor) {
-    const ap_model *m = q->t->d->model;
+    const ap_model *m = q->t->model;
     const char **names = NULL;
     size_t count = 0, lo = 0;
     const char **inputs = ap_calloc(m->graph->input_count + 1, sizeof *inputs);
@@ -153,7 +153,7 @@ static ap_err save_piece(diagnosis *q, const ap_piece *p, json_t **out) {
     AP_TRY(ap_mkdirs(dir));
     AP_TRY(golden_values(q, p->inputs, p->input_count, &inputs));
     AP_TRY(golden_values(q, p->outputs, p->output_count, &want));
-    spec = piece_spec(d, p, inputs);
+    spec = piece_spec(q->t, p, inputs);
     AP_TRY(ap_spec_model(spec, &m));
     AP_TRY(ap_model_save(m, ap_path_join(&a, dir, "model.onnx"), NULL));
     json_array_foreach(inputs, i, t) AP_TRY(ap_file_copy(
@@ -174,15 +174,15 @@ done:
 static ap_err reduce(diagnosis *q, const char *tensor, json_t **reduced, double *db) {
     ap_reduce_question question = {.fails = piece_fails, .user = q, .max_tries = MAX_TRIES};
     ap_piece piece = {0};
-    ap_err err = ap_reduce(q->t->d->model, tensor, &question, &piece, NULL);
+    ap_err err = ap_reduce(q->t->model, tensor, &question, &piece, NULL);
     if (!err) err = piece_sqnr(q, &piece, db);
     if (!err) err = save_piece(q, &piece, reduced);
     ap_piece_free(&piece);
     return err;
 }
 
-// A gate whose failure has a place in the graph. Unequal runs or a wrong SoC have none.
-static bool has_a_place(const ap_deploy_target *t) {
+// Unequal runs or a wrong SoC have none.
+bool ap_target_has_a_place(const ap_deploy_target *t) {
     static const char *const metrics[] = {"cosine",           "sqnr_db",    "nonfinite_mismatch",
                                           "worst_channel_db", "rel_to_max", "argmax_agree",
                                           "top5_agree"};
@@ -197,7 +197,7 @@ static bool has_a_place(const ap_deploy_target *t) {
 }
 
 static json_t *first_json(const diagnosis *q, const char *tensor, double db) {
-    const ap_value *v = ap_graph_value(q->t->d->model->graph, tensor);
+    const ap_value *v = ap_graph_value(q->t->model->graph, tensor);
     const ap_node *n = v ? v->producer : NULL;
     return json_pack("{so,so,so,so}", "tensor", ap_json_string(tensor), "node",
                      ap_json_string(n ? n->name : NULL), "op", ap_json_string(n ? n->op : NULL), "sqnr_db",
@@ -210,7 +210,7 @@ static ap_err diagnose(diagnosis *q, json_t **first, json_t **reduced) {
     const ap_target_id cpu = ap_cpu_target();
     ap_deployment *d = q->t->d;
     const json_t *trace = json_object_get(q->t->trace, "list");
-    const json_t *entry = ap_trace_first_bad(d->model, trace, q->threshold_db);
+    const json_t *entry = ap_trace_first_bad(q->t->model, trace, q->threshold_db);
     const char *tensor = entry ? ap_json_str(entry, "tensor", NULL) : NULL;
     double db = entry ? ap_json_to_real(json_object_get(entry, "sqnr_db")) : (double)NAN;
     ap_err err = NULL;
@@ -242,7 +242,7 @@ static ap_err run_diagnosis(ap_deploy_target *t, json_t **first, json_t **reduce
 
 void ap_target_diagnose(ap_deploy_target *t) {
     json_t *first = NULL, *reduced = NULL;
-    if (has_a_place(t)) {
+    if (ap_target_has_a_place(t)) {
         ap_err err = run_diagnosis(t, &first, &reduced);
         if (err)
             ap_context_log(t->d->ctx, AIPC_WARN, "%s: the search for the first wrong tensor ended early: %s",

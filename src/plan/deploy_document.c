@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The deploy document: everything that is known about a run, in one JSON object (docs/documents.md).
 #include "base/cpu.h"
+#include "base/hash.h"
 #include "graph/inspect.h"
 #include "plan/deploy.h"
 #include "plan/host.h"
+#include "surgery/record.h"
 #include "target/refusals.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *tool(const ap_runtime *r) {
@@ -58,8 +61,16 @@ static void say(json_t *list, const char *fmt, ...) {
 
 static void say_proved_htp(const ap_deploy_target *t, json_t *yes, json_t *no) {
     const ap_soc *soc = t->id.soc;
-    say(yes, "The vendor's compiler accepts every node for %s (HTP v%d) with CPU fallback switched off.",
-        soc->name, soc->htp_version);
+    size_t on_cpu = json_array_size(json_object_get(json_object_get(t->surgery, "repairs"), "cpu"));
+    if (t->allow_cpu)
+        say(no, "That all of it runs on %s: %zu node%s were left to the CPU, as --allow-cpu permits.",
+            soc->name, on_cpu, on_cpu == 1 ? "" : "s");
+    else
+        say(yes, "The vendor's compiler accepts every node for %s (HTP v%d) with CPU fallback switched off.",
+            soc->name, soc->htp_version);
+    if (t->own_model)
+        say(yes, "The model that was built is the given one after the recorded steps of plan.json; all gates "
+                 "compare it with what the given one computes.");
     say(yes,
         "The context binary says of itself that it was made for soc_model %d, and its inputs and outputs are "
         "the contract's.",
@@ -107,6 +118,14 @@ json_t *ap_artifact_files(const ap_deploy_target *t) {
     json_array_foreach(json_object_get(t->build, "files"), i,
                        f) if (strcmp(ap_json_str(f, "role", ""), "qnn graph") != 0)
         json_array_append(files, f);
+    const json_t *plan = json_object_get(t->surgery, "plan");
+    if (plan && t->own_model) {
+        char *text = ap_plan_text(plan);
+        ap_digest h = ap_sha256_of(text, strlen(text));
+        json_array_append_new(files, json_pack("{ss,ss,sI,ss}", "file", "plan.json", "role", "plan", "bytes",
+                                               (json_int_t)strlen(text), "sha256", h.hex));
+        free(text);
+    }
     return files;
 }
 
@@ -116,7 +135,8 @@ static json_t *stages_doc(const ap_deploy_target *t) {
         quantize = ap_stage_json("quantize", t, NULL, 0, 0, 0, "not asked for", NULL, NULL);
         json_object_set_new(quantize, "verdict", json_string("skipped"));
     }
-    json_t *stages[] = {t->build_stage, t->align_stage, t->trace_stage, quantize, t->profile_stage};
+    json_t *stages[] = {t->surgery_stage, t->build_stage, t->align_stage,
+                        t->trace_stage,   quantize,       t->profile_stage};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
         if (stages[i]) json_array_append(list, stages[i]);
     json_decref(quantize);
@@ -144,6 +164,7 @@ static json_t *target_doc(const ap_deploy_target *t) {
     json_object_set_new(o, "trace", or_null(json_object_get(t->trace, "list")));
     json_object_set_new(o, "trace_faithful", t->trace ? json_boolean(trace_is_faithful(t)) : json_null());
     json_object_set_new(o, "trace_note", or_null(json_object_get(t->trace, "note")));
+    json_object_set_new(o, "repairs", ap_target_repairs(t));
     json_object_set_new(o, "cost", or_null(json_object_get(t->build, "cost")));
     json_object_set_new(o, "profile", or_null(t->profile));
     json_object_set_new(o, "artifact",

@@ -4,12 +4,13 @@
 #include "base/log.h"
 #include "graph/inspect.h"
 #include "plan/deploy.h"
+#include "plan/surgery.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 // Part of every key. Goes up when a stage computes or stores something else than before.
-#define STORE_GENERATION 3
+#define STORE_GENERATION 4
 
 static const char *default_precision(const ap_target_id *id) {
     return id->soc ? "fp16" : "fp32";
@@ -77,6 +78,7 @@ static ap_err read_model(ap_deployment *d) {
     json_t *inputs = NULL;
     char *dir = NULL;
     ap_err err = NULL;
+    d->fixed = json_object();
     if (!d->o->model) AP_FAIL(AP_ERR_USAGE, "no model given");
     AP_TRY(ap_path_real(d->o->model, &d->arena, &d->model_path));
     AP_TRY(ap_model_load(d->model_path, &d->model));
@@ -87,6 +89,8 @@ static ap_err read_model(ap_deployment *d) {
         AP_FAIL(AP_ERR_MODEL_INVALID, "the graph has no output, so there is nothing to compute");
     AP_TRY(ap_model_stats(d->model, NULL, &d->stats));
     AP_TRY(ap_deploy_scratch(d, "inputs", &dir));
+    AP_TRY(ap_fixed_read(d->model, d->o->fixed, d->o->fixed_count, d->fixed));
+    AP_TRY(ap_fixed_inputs(d->fixed, dir, r.inputs, r.input_count, &d->arena, &r.inputs, &r.input_count));
     AP_TRY(ap_contract_inputs(d->model, &r, dir, &inputs, &d->input_tensors, d->warnings));
     d->contract = json_pack("{so,sO}", "inputs", inputs, "shapes", d->shapes);
 done:
@@ -95,6 +99,10 @@ done:
 
 json_t *ap_deploy_spec(const ap_deployment *d) {
     return json_pack("{ss,sO}", "file", d->model_path, "shapes", d->shapes);
+}
+
+json_t *ap_target_spec(const ap_deploy_target *t) {
+    return json_pack("{ss,sO}", "file", t->model_path, "shapes", t->d->shapes);
 }
 
 // What the bits of the inputs are, without where they came from: the same photo under another name is the
@@ -107,6 +115,20 @@ static json_t *input_hashes(const ap_deployment *d) {
     return all;
 }
 
+void ap_target_keys(ap_deploy_target *t) {
+    ap_deployment *d = t->d;
+    json_t *build = json_pack(
+        "{ss,si,ss,sO,ss,ss,ss,ss,sb,sb}", "stage", "build", "generation", STORE_GENERATION, "model",
+        t->digest, "shapes", d->shapes, "target", t->id.text, "precision", t->precision, "ort", d->ort.sha256,
+        "qnn", t->id.soc ? d->qnn.sha256 : "", "dlc", d->o->dlc && t->id.soc, "allow_cpu", t->allow_cpu);
+    ap_store_key(build, t->build_key);
+    json_t *align =
+        json_pack("{ss,ss,ss}", "stage", "align", "build", t->build_key, "baseline", d->baseline_key);
+    ap_store_key(align, t->align_key);
+    json_decref(build);
+    json_decref(align);
+}
+
 static void make_keys(ap_deployment *d) {
     json_t *base = json_pack("{ss,si,ss,sO,so,ss,sb}", "stage", "baseline", "generation", STORE_GENERATION,
                              "model", d->digest, "shapes", d->shapes, "inputs", input_hashes(d), "ort",
@@ -115,16 +137,10 @@ static void make_keys(ap_deployment *d) {
     json_decref(base);
     for (size_t i = 0; i < d->target_count; i++) {
         ap_deploy_target *t = &d->targets[i];
-        json_t *build = json_pack("{ss,si,ss,sO,ss,ss,ss,ss,sb}", "stage", "build", "generation",
-                                  STORE_GENERATION, "model", d->digest, "shapes", d->shapes, "target",
-                                  t->id.text, "precision", t->precision, "ort", d->ort.sha256, "qnn",
-                                  t->id.soc ? d->qnn.sha256 : "", "dlc", d->o->dlc && t->id.soc);
-        ap_store_key(build, t->build_key);
-        json_t *align =
-            json_pack("{ss,ss,ss}", "stage", "align", "build", t->build_key, "baseline", d->baseline_key);
-        ap_store_key(align, t->align_key);
-        json_decref(build);
-        json_decref(align);
+        t->model = d->model;
+        t->model_path = d->model_path;
+        memcpy(t->digest, d->digest, sizeof t->digest);
+        ap_target_keys(t);
     }
 }
 

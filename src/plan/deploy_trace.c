@@ -83,13 +83,13 @@ static ap_err golden_tensors(ap_deploy_target *t, const char *work, double *gold
     char *dir = NULL;
     json_t *wanted = json_array(), *result = NULL;
     ap_err err = NULL;
-    choose(d->model, &names, &count);
+    choose(t->model, &names, &count);
     for (size_t i = 0; i < count; i++) json_array_append_new(wanted, ap_json_string(names[i]));
-    for (size_t i = 0; i < d->model->graph->output_count; i++)
-        json_array_append_new(wanted, ap_json_string(d->model->graph->outputs[i]->name));
+    for (size_t i = 0; i < t->model->graph->output_count; i++)
+        json_array_append_new(wanted, ap_json_string(t->model->graph->outputs[i]->name));
     AP_TRY(tensor_dir(&a, work, "golden", &dir));
     AP_TRY(ap_deploy_worker(d, &cpu, "trace", AP_ANY_CPU, &w));
-    json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_deploy_spec(d), "inputs", d->input_tensors,
+    json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_target_spec(t), "inputs", d->input_tensors,
                              "tensors", wanted, "dir", dir);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, golden_s, &result));
     *out = json_incref(json_object_get(result, "outputs"));
@@ -108,14 +108,15 @@ static ap_err target_tensors(ap_deploy_target *t, size_t slot, const char *work,
     ap_arena a = {0};
     ap_worker *w = NULL;
     char *dir = NULL, *runs = NULL;
-    json_t *spec = ap_deploy_spec(d), *built = NULL, *loaded = NULL, *result = NULL;
+    json_t *spec = ap_target_spec(t), *built = NULL, *loaded = NULL, *result = NULL;
     ap_err err = NULL;
     json_object_set(spec, "outputs", names);
     AP_TRY(tensor_dir(&a, work, "built", &dir));
     AP_TRY(tensor_dir(&a, work, "target", &runs));
     AP_TRY(ap_deploy_worker(d, &t->id, "trace", slot, &w));
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build",
-                          json_pack("{sO,ss,ss}", "model", spec, "dir", dir, "precision", t->precision),
+                          json_pack("{sO,ss,ss,sb}", "model", spec, "dir", dir, "precision", t->precision,
+                                    "allow_cpu", t->allow_cpu),
                           vendor_s, &built));
     if (json_object_get(built, "refusal"))
         AP_FAIL(AP_ERR_REFUSED, "%s", ap_json_str(json_object_get(built, "refusal"), "message", "refused"));
@@ -169,7 +170,7 @@ static ap_err make_trace(ap_deploy_target *t, size_t slot, const char *key) {
     AP_TRY(golden_tensors(t, work, &golden_s, &golden));
     names = float_names(golden);
     AP_TRY(target_tensors(t, slot, work, names, &vendor_s, &target));
-    AP_TRY(ap_trace_compare(d->model, golden, target, &list));
+    AP_TRY(ap_trace_compare(t->model, golden, target, &list));
     AP_TRY(output_hashes(d, target, &hashes));
     ap_store_discard(work);
     work = NULL;
@@ -206,7 +207,9 @@ void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     (void)jobs;
     (void)self;
     ap_store_key(inputs, key);
-    ap_err err = ap_deploy_find(d, key, &a, &dir, &record);
+    ap_err err = t->surgery && !ap_json_bool(t->surgery, "passed", false) && !t->own_model
+                     ? ap_err_new(AP_ERR_REFUSED, "the target is known not to take the model")
+                     : ap_deploy_find(d, key, &a, &dir, &record);
     if (!err && record) {
         t->trace = json_incref(json_object_get(record, "result"));
         t->trace_stage = json_incref(json_object_get(record, "stage"));
@@ -218,8 +221,6 @@ void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     if (err) {
         json_decref(t->trace);
         t->trace = json_pack("{s[],so}", "list", "note", ap_json_string(ap_err_message(err)));
-        ap_context_log(d->ctx, AIPC_WARN, "%s: no per-tensor comparison: %s", t->id.text,
-                       ap_err_message(err));
         ap_err_free(err);
     }
     ap_deploy_step(d, "%s: per-tensor comparison", t->id.text);

@@ -8,6 +8,7 @@
 #include "plan/artifact.h"
 #include "plan/deploy.h"
 #include "report/report.h"
+#include "surgery/record.h"
 
 #include <string.h>
 
@@ -38,6 +39,10 @@ static ap_err write_target(const ap_deploy_target *t, json_t *manifest_targets) 
     AP_TRY(start_new(&a, d->out_dir, t->id.folder, &fresh));
     json_array_foreach(files, i, f) {
         const char *name = ap_json_str(f, "file", "");
+        if (strcmp(ap_json_str(f, "role", ""), "plan") == 0) {
+            AP_TRY(ap_plan_save(ap_path_join(&a, fresh, name), json_object_get(t->surgery, "plan")));
+            continue;
+        }
         AP_TRY(ap_file_copy(ap_path_join(&a, t->build_dir, name), ap_path_join(&a, fresh, name)));
     }
     AP_TRY(swap_in(&a, d->out_dir, t->id.folder));
@@ -103,6 +108,7 @@ ap_err ap_deploy_write(ap_deployment *d, json_t *document) {
     for (size_t i = 0; i < d->target_count; i++)
         if (d->targets[i].build_dir && d->targets[i].gate_list && !d->baseline_err)
             AP_TRY(write_target(&d->targets[i], targets));
+    for (size_t i = 0; i < d->target_count; i++) AP_TRY(ap_target_write_left(&d->targets[i]));
     AP_TRY(ap_report_write(document, d->out_dir));
     if (json_array_size(targets) == 0) goto done; // nothing to run: a report, but no artifact
     AP_TRY(write_golden(d, &golden));

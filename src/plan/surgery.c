@@ -112,18 +112,32 @@ static json_t *no_repairs(void) {
     return json_pack("{s[],s[],s[],s[],s[],sn}", "needs", "repairs", "left", "rolled_back", "cpu", "stats");
 }
 
+static ap_err known_before(const ap_surgery_stage *s, json_t **out) {
+    ap_whole w = {0};
+    if (s->before) {
+        *out = json_incref((json_t *)(uintptr_t)s->before);
+        return NULL;
+    }
+    ap_err err = ap_whole_judge(s->host, (ap_model *)(uintptr_t)s->model, &w);
+    if (!err) *out = ap_whole_json(&w);
+    ap_whole_release(&w);
+    return err;
+}
+
 // The target's half: judge what the passes made, repair it when it has to be.
 static ap_err fit(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, json_t **repairs,
                   json_t **steps, bool *passed) {
     ap_whole w = {0};
-    json_t *report = NULL, *cleaned = NULL, *changes = NULL;
+    json_t *report = NULL, *before = NULL, *cleaned = NULL, *changes = NULL;
     ap_err err = NULL;
+    AP_TRY(known_before(s, &before));
     ap_context_progress(s->ctx, 0, 0, "%s: building the cleaned model", s->host->target->text);
     AP_TRY(ap_whole_judge(s->host, now->model, &w));
     cleaned = ap_whole_json(&w);
     if (!w.passed || w.refused) AP_TRY(surgery_repair(s, dir, now, &w, &report, steps));
     if (!report) report = no_repairs();
     AP_TRY(changes_of(s, now, &changes));
+    json_object_set(report, "before", before);
     json_object_set(report, "cleaned", cleaned);
     json_object_set_new(report, "after", ap_whole_json(&w));
     json_object_set(report, "changes", changes);
@@ -132,6 +146,7 @@ static ap_err fit(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, j
 done:
     ap_whole_release(&w);
     json_decref(report);
+    json_decref(before);
     json_decref(cleaned);
     json_decref(changes);
     return err;
@@ -168,8 +183,9 @@ ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_t **reco
     AP_TRY(ap_model_save(now.model, ap_path_join(&a, dir, "model.onnx"), NULL));
     json_t *plan = plan_of(s, &now, cleaned, steps);
     bool changed = json_array_size(json_object_get(plan, "steps")) > 0;
-    *record = json_pack("{ss,so,so,sb,sb}", "stage", "surgery", "plan", plan, "repairs",
-                        repairs ? json_incref(repairs) : json_null(), "passed", passed, "changed", changed);
+    *record = json_pack("{ss,so,so,sb,sb,sf}", "stage", "surgery", "plan", plan, "repairs",
+                        repairs ? json_incref(repairs) : json_null(), "passed", passed, "changed", changed,
+                        "vendor_s", s->host ? s->host->seconds : 0.0);
 done:
     ap_cleaned_release(&now);
     json_decref(cleaned);

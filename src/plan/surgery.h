@@ -27,16 +27,17 @@ typedef struct ap_surgery_stage {
     const ap_surgery_oracle *oracle;
     const ap_runtime *ort, *qnn; // qnn: NULL without a target
     const char *scratch;
-    ap_whole_host *host; // NULL: passes only
-    const char *rules;   // folder of the user's rules; NULL: `rules` here, if there is one
-    size_t threads;      // workers that probe; 0: one for each processor
+    ap_whole_host *host;  // NULL: passes only
+    const json_t *before; // what is known of the model as given, for the record; NULL: the target is asked
+    const char *rules;    // folder of the user's rules; NULL: `rules` here, if there is one
+    size_t threads;       // workers that probe; 0: one for each processor
 } ap_surgery_stage;
 
 // The key of the result. Error: the user's rules cannot be read.
 AP_MUST ap_err ap_surgery_key(const ap_surgery_stage *s, char key[65]);
-// Does the work. *record: {stage: "surgery", plan, repairs, passed, changed}; `repairs` is null without a
-// target, else the report of ap_repair and {before, cleaned, after: {built, passed, refused, gates, cost,
-// error}, changes}. Files in `dir`: model.onnx and its weights; pieces nothing was found for as left-N.onnx.
+// Does the work. *record: {stage: "surgery", plan, repairs, passed, changed, vendor_s}; `repairs` is null
+// without a target, else the report of ap_repair and {passes, before, cleaned, after, changes}. Files in
+// `dir`: model.onnx and its weights; pieces nothing was found for as left-N.onnx.
 AP_MUST ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_t **record);
 // The same through the store; `fresh`: not what is there. *dir lives in `a`.
 AP_MUST ap_err ap_surgery_stored(const ap_surgery_stage *s, const ap_store *store, bool fresh, ap_arena *a,

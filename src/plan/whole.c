@@ -156,7 +156,11 @@ static ap_err build_model(ap_whole_host *h, const char *file, const char *dir, a
     ap_whole second = {0};
     ap_err err = build(h, file, NULL, dir, false, out, result);
     if (err || *result || !h->allow_cpu || !out->refused) return err;
-    err = build(h, file, NULL, dir, true, &second, result); // the refusals known stay the ones told
+    ap_arena a = {0};
+    char *other = ap_path_join(&a, dir, "with-cpu"); // what the first build left behind would be in the way
+    err = ap_mkdirs(other);
+    if (!err) err = build(h, file, NULL, other, true, &second, result); // refusals stay those of the first
+    ap_arena_release(&a);
     if (second.error) {
         free(out->error);
         out->error = second.error;

@@ -69,6 +69,9 @@ void ap_html_failure(const json_t *target, ap_buf *out);
 void ap_html_gates(const json_t *target, size_t index, ap_buf *out);
 void ap_html_proof(const json_t *target, ap_buf *out);
 
+// html_repairs.c
+void ap_html_repairs(const json_t *target, ap_buf *out);
+
 // html_cost.c
 void ap_html_cost(const json_t *target, ap_buf *out);
 void ap_html_profile(const json_t *target, ap_buf *out);

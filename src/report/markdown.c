@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // report.md: the content of the page for a pull request or a terminal. Long lists are cut and say so.
+#include "report/markdown.h"
 #include "report/report.h"
-#include "report/report_doc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { TOP_LAYERS = 20, LOWEST = 5, MAX_REFUSED = 50 };
 
-// Text outside code: whatever Markdown or HTML would act on is disarmed, line breaks become spaces.
-static void text(ap_buf *out, const char *s) {
+void ap_md_text(ap_buf *out, const char *s) {
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
         if (c == '<')
@@ -27,8 +26,7 @@ static void text(ap_buf *out, const char *s) {
     }
 }
 
-// A code span, safe inside a table cell. Nothing for NULL or "".
-static void code(ap_buf *out, const char *s) {
+void ap_md_code(ap_buf *out, const char *s) {
     if (!s || !*s) return;
     ap_buf_puts(out, "`");
     for (; *s; s++) {
@@ -46,12 +44,11 @@ static void code(ap_buf *out, const char *s) {
 static void value(ap_buf *out, const json_t *v) {
     ap_buf t = {0};
     ap_rd_value(v, &t);
-    text(out, ap_buf_str(&t));
+    ap_md_text(out, ap_buf_str(&t));
     ap_buf_free(&t);
 }
 
-// "#Heading" is right-aligned.
-static void table(ap_buf *out, const char *const *heads, size_t count) {
+void ap_md_table(ap_buf *out, const char *const *heads, size_t count) {
     ap_buf_puts(out, "\n|");
     for (size_t i = 0; i < count; i++) ap_buf_printf(out, " %s |", heads[i] + (heads[i][0] == '#'));
     ap_buf_puts(out, "\n|");
@@ -59,15 +56,15 @@ static void table(ap_buf *out, const char *const *heads, size_t count) {
     ap_buf_putc(out, '\n');
 }
 
-static void cell(ap_buf *out, const char *s) {
+void ap_md_cell(ap_buf *out, const char *s) {
     ap_buf_putc(out, ' ');
-    text(out, s);
+    ap_md_text(out, s);
     ap_buf_puts(out, " |");
 }
 
-static void code_cell(ap_buf *out, const char *s) {
+void ap_md_code_cell(ap_buf *out, const char *s) {
     ap_buf_putc(out, ' ');
-    code(out, s);
+    ap_md_code(out, s);
     ap_buf_puts(out, " |");
 }
 
@@ -87,9 +84,9 @@ static void head(const json_t *doc, ap_buf *out) {
     ap_rd_title(doc, &title);
     ap_rd_lede(doc, &lede);
     ap_buf_printf(out, "# %s%s", word, *word ? " — " : "");
-    text(out, ap_buf_str(&title));
+    ap_md_text(out, ap_buf_str(&title));
     ap_buf_puts(out, "\n\n");
-    text(out, ap_buf_str(&lede));
+    ap_md_text(out, ap_buf_str(&lede));
     ap_buf_puts(out, "\n\n");
     ap_buf_free(&lede);
     ap_buf_free(&title);
@@ -97,9 +94,9 @@ static void head(const json_t *doc, ap_buf *out) {
         ap_buf_puts(out, "> **Sample.** Made up to show the page; nothing was measured.\n\n");
     if (ap_rd_str(doc, "created")) {
         ap_buf_puts(out, "Made ");
-        text(out, ap_rd_str(doc, "created"));
+        ap_md_text(out, ap_rd_str(doc, "created"));
         ap_buf_puts(out, " by aipc ");
-        text(out, ap_rd_str_or(doc, "aipc", ""));
+        ap_md_text(out, ap_rd_str_or(doc, "aipc", ""));
         ap_buf_puts(out, ".\n");
     }
     const json_t *warnings = ap_rd_arr(doc, "warnings");
@@ -115,7 +112,7 @@ static void numbers(const json_t *target, ap_buf *out) {
     static const char *const heads[] = {"Number", "#Value"};
     ap_rd_facts f = ap_rd_target_facts(target);
     size_t gates = f.gates_passed + f.gates_failed;
-    table(out, heads, 2);
+    ap_md_table(out, heads, 2);
     if (gates) ap_buf_printf(out, "| Gates passed | %zu / %zu |\n", f.gates_passed, gates);
     if (f.has_nodes) {
         ap_buf_printf(out, "| Nodes on the %s | %s / %s |\n", f.npu ? "NPU" : "target",
@@ -137,32 +134,32 @@ static void failure(const json_t *target, ap_buf *out) {
     ap_buf_puts(out, "\n### What failed\n\n");
     if (e) {
         ap_buf_puts(out, "- **");
-        text(out, ap_rd_str_or(e, "code", "error"));
+        ap_md_text(out, ap_rd_str_or(e, "code", "error"));
         ap_buf_puts(out, "** ");
-        text(out, ap_rd_str(e, "message"));
+        ap_md_text(out, ap_rd_str(e, "message"));
         ap_buf_putc(out, '\n');
     }
     if (ap_rd_str(e, "subject")) {
         ap_buf_puts(out, "- subject: ");
-        code(out, ap_rd_str(e, "subject"));
+        ap_md_code(out, ap_rd_str(e, "subject"));
         ap_buf_putc(out, '\n');
     }
     if (ap_rd_str(e, "hint")) {
         ap_buf_puts(out, "- what to do: ");
-        text(out, ap_rd_str(e, "hint"));
+        ap_md_text(out, ap_rd_str(e, "hint"));
         ap_buf_putc(out, '\n');
     }
     if (d) {
         ap_buf_puts(out, "- first tensor that diverges: ");
-        code(out, ap_rd_str(d, "tensor"));
+        ap_md_code(out, ap_rd_str(d, "tensor"));
         ap_buf_putc(out, ' ');
-        text(out, ap_rd_str(d, "op"));
+        ap_md_text(out, ap_rd_str(d, "op"));
         if (ap_rd_num(d, "sqnr_db", &db)) ap_buf_printf(out, ", %s", ap_rd_db(db).s);
         ap_buf_putc(out, '\n');
     }
     if (r) {
         ap_buf_puts(out, "- smallest graph that still fails: ");
-        code(out, ap_rd_str(r, "model"));
+        ap_md_code(out, ap_rd_str(r, "model"));
         ap_buf_putc(out, '\n');
     }
 }
@@ -172,7 +169,7 @@ static void gates(const json_t *target, ap_buf *out) {
     const json_t *list = ap_rd_arr(target, "gates");
     if (!list) return;
     ap_buf_puts(out, "\n### Gates\n");
-    table(out, heads, 5);
+    ap_md_table(out, heads, 5);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *g = json_array_get(list, i);
         const char *key = ap_rd_str_or(g, "metric", "");
@@ -182,15 +179,15 @@ static void gates(const json_t *target, ap_buf *out) {
         ap_rd_gate_value(key, json_object_get(g, "value"), &got);
         ap_rd_gate_value(key, json_object_get(g, "threshold"), &want);
         ap_buf_putc(out, '|');
-        cell(out, m ? m->label : key);
-        code_cell(out, ap_rd_str(g, "output"));
-        cell(out, ap_buf_str(&got));
+        ap_md_cell(out, m ? m->label : key);
+        ap_md_code_cell(out, ap_rd_str(g, "output"));
+        ap_md_cell(out, ap_buf_str(&got));
         ap_buf_putc(out, ' ');
-        text(out, ap_rd_gate_op(g));
+        ap_md_text(out, ap_rd_gate_op(g));
         ap_buf_putc(out, ' ');
-        text(out, ap_buf_str(&want));
+        ap_md_text(out, ap_buf_str(&want));
         ap_buf_puts(out, ap_json_bool(g, "user_set", false) ? " (user) |" : " |");
-        cell(out, ap_verdict_word(ap_rd_verdict(g)));
+        ap_md_cell(out, ap_verdict_word(ap_rd_verdict(g)));
         ap_buf_putc(out, '\n');
         ap_buf_free(&want);
         ap_buf_free(&got);
@@ -201,7 +198,7 @@ static void trace_notes(const json_t *target, ap_buf *out) {
     const char *note = ap_rd_str(target, "trace_note");
     if (note) {
         ap_buf_puts(out, "\nThe tensors were not compared: ");
-        text(out, note);
+        ap_md_text(out, note);
         ap_buf_putc(out, '\n');
     }
     if (json_is_false(json_object_get(target, "trace_faithful")) && ap_rd_arr(target, "trace")) {
@@ -217,15 +214,15 @@ static void lowest(const json_t *target, ap_buf *out) {
     ap_rd_ranked *list = ap_rd_rank(trace, "sqnr_db", false, &count);
     if (count) {
         ap_buf_printf(out, "\n### Lowest accuracy of %zu tensors\n", json_array_size(trace));
-        table(out, heads, 3);
+        ap_md_table(out, heads, 3);
     }
     for (size_t i = 0; i < count && i < LOWEST; i++) {
         double db = 0;
         bool known = ap_rd_num(list[i].item, "sqnr_db", &db);
         ap_buf_putc(out, '|');
-        code_cell(out, ap_rd_str(list[i].item, "tensor"));
-        cell(out, ap_rd_str(list[i].item, "op"));
-        cell(out, known ? ap_rd_db(db).s : "");
+        ap_md_code_cell(out, ap_rd_str(list[i].item, "tensor"));
+        ap_md_cell(out, ap_rd_str(list[i].item, "op"));
+        ap_md_cell(out, known ? ap_rd_db(db).s : "");
         ap_buf_putc(out, '\n');
     }
     free(list);
@@ -239,17 +236,17 @@ static void cost(const json_t *target, ap_buf *out) {
     ap_rd_ranked *list = ap_rd_rank(ap_rd_arr(c, "layers"), "ms", true, &count);
     ap_buf_puts(out, "\n### Where the time would go (ESTIMATE, not measured on a device)\n\n");
     bullets(out, ap_rd_arr(c, "assumptions"));
-    if (count) table(out, heads, 5);
+    if (count) ap_md_table(out, heads, 5);
     for (size_t i = 0; i < count && i < TOP_LAYERS; i++) {
         const json_t *l = list[i].item;
         double ms = 0, macs = 0;
         bool timed = ap_rd_amount(l, "ms", &ms), counted = ap_rd_amount(l, "macs", &macs);
         ap_buf_putc(out, '|');
-        code_cell(out, ap_rd_str(l, "name"));
-        cell(out, ap_rd_str(l, "op"));
-        cell(out, timed ? ap_rd_ms(ms).s : "");
-        cell(out, counted ? ap_rd_count(macs).s : "");
-        cell(out, ap_rd_str(l, "bound"));
+        ap_md_code_cell(out, ap_rd_str(l, "name"));
+        ap_md_cell(out, ap_rd_str(l, "op"));
+        ap_md_cell(out, timed ? ap_rd_ms(ms).s : "");
+        ap_md_cell(out, counted ? ap_rd_count(macs).s : "");
+        ap_md_cell(out, ap_rd_str(l, "bound"));
         ap_buf_putc(out, '\n');
     }
     if (count > TOP_LAYERS) ap_buf_printf(out, "\n%zu more layers in report.html.\n", count - TOP_LAYERS);
@@ -263,17 +260,17 @@ static void profile(const json_t *target, ap_buf *out) {
     if (!ap_rd_profile_shown(target)) return;
     ap_rd_ranked *list = ap_rd_rank(ap_rd_arr(p, "layers"), "value", true, &count);
     ap_buf_puts(out, "\n### Measured profile\n\n");
-    text(out, ap_rd_str(p, "what"));
+    ap_md_text(out, ap_rd_str(p, "what"));
     ap_buf_putc(out, '\n');
-    if (count) table(out, heads, 3);
+    if (count) ap_md_table(out, heads, 3);
     for (size_t i = 0; i < count && i < TOP_LAYERS; i++) {
         double v = 0;
         bool known = ap_rd_amount(list[i].item, "value", &v);
         ap_buf_putc(out, '|');
-        code_cell(out, ap_rd_str(list[i].item, "name"));
-        cell(out, ap_rd_str(list[i].item, "op"));
+        ap_md_code_cell(out, ap_rd_str(list[i].item, "name"));
+        ap_md_cell(out, ap_rd_str(list[i].item, "op"));
         ap_buf_printf(out, " %s ", known ? ap_rd_integer(v).s : "");
-        if (known) text(out, ap_rd_str(p, "unit"));
+        if (known) ap_md_text(out, ap_rd_str(p, "unit"));
         ap_buf_puts(out, " |\n");
     }
     free(list);
@@ -284,13 +281,13 @@ static void refused(const json_t *target, ap_buf *out) {
     const json_t *list = ap_rd_arr(ap_rd_obj(target, "placement"), "refused");
     size_t n = json_array_size(list);
     if (!n) return;
-    table(out, heads, 3);
+    ap_md_table(out, heads, 3);
     for (size_t i = 0; i < n && i < MAX_REFUSED; i++) {
         const json_t *r = json_array_get(list, i);
         ap_buf_putc(out, '|');
-        code_cell(out, ap_rd_str(r, "node"));
-        cell(out, ap_rd_str(r, "op"));
-        cell(out, ap_rd_str(r, "reason"));
+        ap_md_code_cell(out, ap_rd_str(r, "node"));
+        ap_md_cell(out, ap_rd_str(r, "op"));
+        ap_md_cell(out, ap_rd_str(r, "reason"));
         ap_buf_putc(out, '\n');
     }
     if (n > MAX_REFUSED) ap_buf_printf(out, "\n%zu more refused nodes in report.html.\n", n - MAX_REFUSED);
@@ -301,16 +298,16 @@ static void files(const json_t *target, ap_buf *out) {
     const json_t *list = ap_rd_arr(ap_rd_obj(target, "artifact"), "files");
     if (!list) return;
     ap_buf_puts(out, "\n### Artifact\n");
-    table(out, heads, 4);
+    ap_md_table(out, heads, 4);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *f = json_array_get(list, i);
         double bytes = 0;
         bool known = ap_rd_amount(f, "bytes", &bytes);
         ap_buf_putc(out, '|');
-        code_cell(out, ap_rd_str(f, "file"));
-        cell(out, ap_rd_str(f, "role"));
-        cell(out, known ? ap_rd_integer(bytes).s : "");
-        code_cell(out, ap_rd_str(f, "sha256"));
+        ap_md_code_cell(out, ap_rd_str(f, "file"));
+        ap_md_cell(out, ap_rd_str(f, "role"));
+        ap_md_cell(out, known ? ap_rd_integer(bytes).s : "");
+        ap_md_code_cell(out, ap_rd_str(f, "sha256"));
         ap_buf_putc(out, '\n');
     }
 }
@@ -320,14 +317,15 @@ static void target_part(const json_t *target, ap_buf *out) {
     const json_t *yes = ap_rd_arr(target, "proved"), *no = ap_rd_arr(target, "not_proved");
     ap_rd_target_name(target, &name);
     ap_buf_puts(out, "\n## ");
-    text(out, ap_buf_str(&name));
+    ap_md_text(out, ap_buf_str(&name));
     if (ap_rd_str(target, "target")) {
         ap_buf_puts(out, " — ");
-        code(out, ap_rd_str(target, "target"));
+        ap_md_code(out, ap_rd_str(target, "target"));
     }
     ap_buf_printf(out, " %s\n", ap_verdict_word(ap_rd_verdict(target)));
     numbers(target, out);
     failure(target, out);
+    ap_md_repairs(target, out);
     gates(target, out);
     if (yes) ap_buf_puts(out, "\n### Proved\n\n");
     bullets(out, yes);
@@ -350,10 +348,10 @@ static void stage_rows(const json_t *list, const char *target, ap_buf *out) {
         double seconds = 0;
         bool timed = ap_rd_amount(s, "seconds", &seconds);
         ap_buf_putc(out, '|');
-        cell(out, ap_rd_str(s, "stage"));
-        code_cell(out, target);
-        cell(out, ap_verdict_word(ap_rd_verdict(s)));
-        cell(out, ap_rd_str(s, "key_metric"));
+        ap_md_cell(out, ap_rd_str(s, "stage"));
+        ap_md_code_cell(out, target);
+        ap_md_cell(out, ap_verdict_word(ap_rd_verdict(s)));
+        ap_md_cell(out, ap_rd_str(s, "key_metric"));
         ap_buf_printf(out, " %s%s |\n", timed ? ap_rd_seconds(seconds).s : "",
                       ap_json_bool(s, "cached", false) ? " (cached)" : "");
     }
@@ -363,7 +361,7 @@ static void stages(const json_t *doc, ap_buf *out) {
     static const char *const heads[] = {"Stage", "Target", "Verdict", "Key result", "#Time"};
     const json_t *targets = ap_rd_arr(doc, "targets");
     ap_buf_puts(out, "\n## Stages\n");
-    table(out, heads, 5);
+    ap_md_table(out, heads, 5);
     stage_rows(ap_rd_arr(doc, "stages"), NULL, out);
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const json_t *t = json_array_get(targets, i);
@@ -377,13 +375,13 @@ static void contract_rows(const json_t *list, const char *direction, ap_buf *out
         ap_buf dims = {0};
         ap_rd_dims(json_object_get(t, "dims"), &dims);
         ap_buf_printf(out, "| %s |", direction);
-        code_cell(out, ap_rd_str(t, "name"));
-        cell(out, ap_rd_str(t, "dtype"));
-        cell(out, ap_buf_str(&dims));
+        ap_md_code_cell(out, ap_rd_str(t, "name"));
+        ap_md_cell(out, ap_rd_str(t, "dtype"));
+        ap_md_cell(out, ap_buf_str(&dims));
         ap_buf_putc(out, ' ');
-        text(out, ap_rd_str(source, "kind"));
+        ap_md_text(out, ap_rd_str(source, "kind"));
         ap_buf_putc(out, ' ');
-        code(out, ap_rd_str(source, "file"));
+        ap_md_code(out, ap_rd_str(source, "file"));
         ap_buf_puts(out, " |\n");
         ap_buf_free(&dims);
     }
@@ -394,7 +392,7 @@ static void contract(const json_t *doc, ap_buf *out) {
     const json_t *c = ap_rd_obj(doc, "contract");
     if (!c) return;
     ap_buf_puts(out, "\n## Interface contract\n");
-    table(out, heads, 5);
+    ap_md_table(out, heads, 5);
     contract_rows(ap_rd_arr(c, "inputs"), "in", out);
     contract_rows(ap_rd_arr(c, "outputs"), "out", out);
 }
@@ -404,13 +402,13 @@ static void tools(const json_t *doc, ap_buf *out) {
     const json_t *list = ap_rd_arr(doc, "tools");
     if (!list) return;
     ap_buf_puts(out, "\n## Tools\n");
-    table(out, heads, 3);
+    ap_md_table(out, heads, 3);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *t = json_array_get(list, i);
         ap_buf_putc(out, '|');
-        cell(out, ap_rd_str(t, "name"));
-        cell(out, ap_rd_str(t, "version"));
-        cell(out, ap_rd_str(t, "licence"));
+        ap_md_cell(out, ap_rd_str(t, "name"));
+        ap_md_cell(out, ap_rd_str(t, "version"));
+        ap_md_cell(out, ap_rd_str(t, "licence"));
         ap_buf_putc(out, '\n');
     }
 }

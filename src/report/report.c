@@ -16,6 +16,7 @@ static void page_body(const json_t *doc, ap_buf *out) {
         if (!json_is_object(t)) continue;
         ap_html_target_open(t, i, out);
         ap_html_failure(t, out);
+        ap_html_repairs(t, out);
         ap_html_gates(t, i, out);
         ap_html_proof(t, out);
         ap_html_plot(t, out);

@@ -120,9 +120,19 @@ done:
 
 // ---- search
 
+static void add_tried(json_t *list, const json_t *more) {
+    size_t i, k;
+    json_t *one, *known;
+    json_array_foreach((json_t *)(uintptr_t)more, i, one) {
+        bool again = false;
+        json_array_foreach(list, k, known) again = again || json_equal(known, one);
+        if (!again) json_array_append(list, one);
+    }
+}
+
 static void keep_tried(repair *r, repair_group *g, const ap_search_result *found, bool taken) {
     if (!g->tried) g->tried = json_array();
-    if (found->tried) json_array_extend(g->tried, found->tried);
+    add_tried(g->tried, found->tried);
     const char *why = found->reason;
     if (taken)
         why = "cut out of the model the target takes it and computes it right";
@@ -224,11 +234,36 @@ static json_t *left_json(const repair_group *g, const json_t *need) {
                      g && g->tried ? json_incref(g->tried) : json_array(), "model");
 }
 
-static ap_err keep_piece(repair *r, const repair_group *g, json_t *left) {
-    ap_node *n = g ? ap_graph_node(r->base.model->graph, ap_json_str(left, "node", "")) : NULL;
+// The node alone, also where sizes are not known.
+static ap_err cut_plain(repair *r, const ap_node *n, ap_piece *out) {
+    const char **in = ap_calloc(n->input_count + 1, sizeof *in);
+    const char **outs = ap_calloc(n->output_count + 1, sizeof *outs);
+    ap_value_type *types = ap_calloc(n->input_count + 1, sizeof *types);
+    size_t in_count = 0, out_count = 0;
+    for (size_t i = 0; i < n->input_count; i++) {
+        const ap_value *v = n->inputs[i];
+        if (!v || v->kind == AP_VALUE_INITIALIZER || !ap_type_of(&r->env.types, v, &types[in_count]))
+            continue;
+        in[in_count++] = v->name;
+    }
+    for (size_t i = 0; i < n->output_count; i++)
+        if (n->outputs[i]) outs[out_count++] = n->outputs[i]->name;
+    ap_err err = ap_model_extract(r->base.model, in, types, in_count, outs, out_count, &out->model);
+    free(in);
+    free(outs);
+    free(types);
+    return err;
+}
+
+static ap_err keep_piece(repair *r, json_t *left) {
+    ap_node *n = ap_graph_node(r->base.model->graph, ap_json_str(left, "node", ""));
     ap_piece piece = {0};
     if (!n || !r->o->keep) return NULL;
     ap_err err = r->o->tools->cut(&r->env, n, 0, &piece);
+    if (err && !repair_is_fatal(err)) {
+        ap_err_free(err);
+        err = cut_plain(r, n, &piece);
+    }
     if (!err) r->o->keep(r->o->user, &piece, left);
     ap_piece_release(&piece);
     if (repair_is_fatal(err)) return err;
@@ -260,7 +295,8 @@ ap_err repair_left(repair *r, json_t *left) {
         const repair_group *g = ap_map_get(&r->group_of_node, ap_json_str(need, "node", ""));
         json_t *one = left_json(g, need);
         json_array_append_new(left, one);
-        if (g && ap_map_add(&kept, g->key, one)) err = keep_piece(r, g, one);
+        const char *kind = g ? g->key : ap_json_str(need, "op", "?");
+        if (ap_map_add(&kept, kind, one)) err = keep_piece(r, one);
         if (err) break;
     }
     ap_map_free(&kept);

@@ -2,6 +2,7 @@
 // One step of repair: recipes are applied to a copy of the model, the target judges it, and either the copy
 // takes the model's place or the recipe at fault is found and banned.
 #include "base/hash.h"
+#include "surgery/fold_flow.h"
 #include "surgery/repair_priv.h"
 
 #include <math.h>
@@ -44,13 +45,20 @@ ap_err repair_judge(repair *r, repair_state *s) {
     return r->o->whole(r->o->user, s->model, &s->whole);
 }
 
+// A shape that may change with the data was that of one run only: nothing is known of its sizes.
+static void forget_sizes(ap_value_type *t) {
+    for (size_t i = 0; i < t->rank; i++) t->dims[i] = -1;
+}
+
 ap_err repair_measure(repair *r) {
     ap_type_source source = {0};
+    ap_flow flow = {0};
     ap_map_free(&r->types);
     r->types = (ap_map){0};
     ap_arena_release(&r->type_arena);
     ap_err err = r->o->types(r->o->user, r->base.model, &source);
     if (err) return err;
+    ap_flow_of(r->base.model, &flow);
     const ap_map *values = &r->base.model->graph->values;
     for (size_t i = 0; i < values->count; i++) {
         const ap_value *v = values->entries[i].value;
@@ -58,8 +66,10 @@ ap_err repair_measure(repair *r) {
         if (!v || !ap_type_of(&source, v, &t)) continue;
         ap_value_type *kept = ap_arena_alloc(&r->type_arena, sizeof *kept);
         *kept = t;
+        if (v->kind == AP_VALUE_NODE && (ap_flow_get(&flow, v) & AP_FLOW_SHAPE)) forget_sizes(kept);
         ap_map_set(&r->types, v->name, kept);
     }
+    ap_flow_release(&flow);
     return NULL;
 }
 

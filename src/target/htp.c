@@ -251,7 +251,7 @@ static ap_err htp_build(void *state, const json_t *args, json_t **result) {
     put(&eo, "dump_json_qnn_graph", "1");
     put(&eo, "json_qnn_graph_dir", dumps);
     ap_session_options so = {.optimization = ORT_ENABLE_ALL,
-                             .no_fallback = true,
+                             .no_fallback = !ap_json_bool(args, "allow_cpu", false),
                              .record_placement = true,
                              .external_dir = m->dir,
                              .context_path = ap_path_join(&a, dir, WRAPPER)};
@@ -286,6 +286,16 @@ done:
     return err;
 }
 
+// Whether the wrapper holds binaries only. What was built with nodes left to the CPU says so by itself.
+static ap_err is_alone(const char *wrapper, bool *alone) {
+    ap_model *m = NULL;
+    ap_err err = ap_model_load(wrapper, &m);
+    for (size_t i = 0; !err && i < m->graph->node_count; i++)
+        *alone = *alone && strcmp(m->graph->nodes[i]->op, "EPContext") == 0;
+    ap_model_free(m);
+    return err;
+}
+
 static ap_err htp_load(void *state, const json_t *args, json_t **result) {
     htp_state *s = state;
     ap_arena a = {0};
@@ -300,7 +310,9 @@ static ap_err htp_load(void *state, const json_t *args, json_t **result) {
         AP_FAIL(AP_ERR_SOC_MISMATCH, "%s/%s was made for soc_model %lld, the target is %s (soc_model %d)",
                 dir, BINARY, (long long)made_for, s->soc->name, s->soc->soc_model);
     htp_options eo = base_options(s);
-    ap_session_options so = {.optimization = ORT_ENABLE_ALL, .no_fallback = true};
+    bool alone = true;
+    AP_TRY(is_alone(ap_path_join(&a, dir, WRAPPER), &alone));
+    ap_session_options so = {.optimization = ORT_ENABLE_ALL, .no_fallback = alone};
     uint64_t start = ap_now_us();
     // What a compiler leaves behind is most of a worker's memory: it goes before the new session comes.
     ap_session_close(s->session);

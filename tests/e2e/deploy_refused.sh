@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A graph the backend refuses: each node with its op and the backend's own reason.
+# A graph the backend refuses, without surgery: each node with its op and the backend's own reason.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime onnxruntime-qnn
 make_nets
 
-deploy 11 refused refused.onnx --target htp:sm8650 --input "x=$nets/x9.npy"
+deploy 11 refused refused.onnx --target htp:sm8650 --input "x=$nets/x9.npy" --no-surgery
 same "the error, whole" "aipc: error: SM8650 refuses 2 nodes; 6 of 8 nodes (75.0 %) would run on it
   where: build
     node 'tri' (Trilu): Operators of type \`Trilu\` are not supported by QNN EP.
@@ -26,14 +26,14 @@ run run "$tmp/refused" -o "$tmp/no"
 same "nothing to run" "7" "$code"
 
 # ---- --json: one document with the error in it
-run deploy "$nets/refused.onnx" --target htp:sm8650 --input "x=$nets/x9.npy" -o "$tmp/refused" --json
+run deploy "$nets/refused.onnx" --target htp:sm8650 --input "x=$nets/x9.npy" -o "$tmp/refused" --json --no-surgery
 same "--json: exit" 11 "$code"
 asks "$tmp/out" "--json of a refusal" <<'PY'
 one document := d["verdict"] == "fail" and t["failure"]["error"]["code"] == "backend-refused"
 PY
 
 # ---- one of two targets
-deploy 11 half refused.onnx --target cpu --target htp:sm8650 --input "x=$nets/x9.npy"
+deploy 11 half refused.onnx --target cpu --target htp:sm8650 --input "x=$nets/x9.npy" --no-surgery
 has "the target is named" "$err" "target htp:sm8650: SM8650 refuses 2 nodes"
 asks "$tmp/half/report.json" "one of two" <<'PY'
 verdicts := d["verdict"] == "fail" and [x["verdict"] for x in d["targets"]] == ["pass", "fail"]

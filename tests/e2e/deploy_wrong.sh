@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Graphs the vendor's library accepts and computes wrong: the gate stops them, the first wrong tensor is found, and the
-# smallest failing graph is kept.
+# Graphs the vendor's library accepts and computes wrong, without surgery: the gate stops them, the first wrong tensor
+# is found, and the smallest failing graph is kept. deploy_repair.sh has what surgery makes of them.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime onnxruntime-qnn
 make_nets
@@ -11,7 +11,7 @@ wrong() {
     local model=$1 node=$2 op=$3 tensor=$4 name
     shift 4
     name=$model$*
-    deploy 10 "$name" "$model.onnx" --target htp:sm8650 --input "x=$nets/x9.npy" "$@"
+    deploy 10 "$name" "$model.onnx" --target htp:sm8650 --input "x=$nets/x9.npy" --no-surgery "$@"
     has "$name: the metric, the value, the gate" "$err" "of y is "
     asks "$tmp/$name/report.json" "$name" <<PY
 verdict := d["verdict"] == "fail" and t["verdict"] == "fail"
@@ -33,7 +33,7 @@ ends in the wrong tensor := [o["name"] for o in d["outputs"]] == ["$tensor"]
 PY
     local input
     input=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["inputs"][0]["name"])' "$tmp/out")
-    run deploy "$small/model.onnx" --target htp:sm8650 --input "$input=$small/input-0.npy" -o "$tmp/$name-again"
+    run deploy "$small/model.onnx" --target htp:sm8650 --input "$input=$small/input-0.npy" -o "$tmp/$name-again" --no-surgery
     same "$name: the small model fails again" 10 "$code"
     asks "$tmp/$name-again/report.json" "$name: again" <<PY
 same place := t["failure"]["first_diverging"]["op"] == "$op"
@@ -49,7 +49,7 @@ wrong wrong-resize up Resize u
 wrong wrong-resize up Resize u --no-trace
 
 # ---- the same again from the store: the same verdict
-deploy 10 wrong-pool wrong-pool.onnx --target htp:sm8650 --input "x=$nets/x9.npy"
+deploy 10 wrong-pool wrong-pool.onnx --target htp:sm8650 --input "x=$nets/x9.npy" --no-surgery
 asks "$tmp/wrong-pool/report.json" "from the store" <<'PY'
 same place := t["failure"]["first_diverging"]["node"] == "pool"
 PY

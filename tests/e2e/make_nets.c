@@ -143,6 +143,46 @@ static void refused_net(bench *b) {
     write_model(b, "refused.onnx");
 }
 
+// Refused for one node each. What Unique gives depends on data, in size, too: no rule helps there.
+static void repairable_nets(bench *b) {
+    start(b, 17);
+    conv_head(b);
+    node(b, "round", "Round", "r0", "q");
+    attr_int(b, node(b, "cast", "Cast", "q", "i"), "to", AP_I32);
+    static int32_t three = 3;
+    set_raw(tensor_of(b, "three", AP_I32, ""), &three, sizeof three);
+    attr_int(b, node(b, "mod", "Mod", "i,three", "m"), "fmod", 1);
+    attr_int(b, node(b, "back", "Cast", "m", "f"), "to", AP_F32);
+    node(b, "add", "Add", "f,r0", "y");
+    output(b, "y", "1,8,9,9");
+    write_model(b, "refused-mod.onnx");
+
+    start(b, 17);
+    conv_head(b);
+    static int32_t axis = 3;
+    set_raw(tensor_of(b, "axis", AP_I32, ""), &axis, sizeof axis);
+    attr_int(b, node(b, "sum", "CumSum", "r0,axis", "s"), "reverse", 1);
+    node(b, "sig", "Sigmoid", "s", "y");
+    output(b, "y", "1,8,9,9");
+    write_model(b, "refused-cumsum.onnx");
+
+    start(b, 17);
+    input(b, "x", "batch,16");
+    static int32_t one = 1;
+    set_raw(tensor_of(b, "axis", AP_I32, ""), &one, sizeof one);
+    attr_int(b, node(b, "sum", "CumSum", "x,axis", "s"), "exclusive", 1);
+    node(b, "sig", "Sigmoid", "s", "y");
+    output(b, "y", "batch,16");
+    write_model(b, "refused-dynamic.onnx");
+
+    start(b, 17);
+    conv_head(b);
+    node(b, "unique", "Unique", "r0", "u");
+    attr_int(b, node(b, "most", "ReduceMax", "u", "y"), "keepdims", 0);
+    output(b, "y", "");
+    write_model(b, "refused-unique.onnx");
+}
+
 static void wrong_nets(bench *b) {
     start(b, 17);
     conv_head(b);
@@ -257,6 +297,7 @@ int main(int argc, char **argv) {
     mlp(&b);
     external(&b);
     refused_net(&b);
+    repairable_nets(&b);
     wrong_nets(&b);
     interfaces(&b);
     static const int64_t opsets[] = {7, 9, 10, 11, 13, 15, 17, 18, 20, 22};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
+#include "cli/term.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LINES = 10 }; /* of a list; the report has all */
+
+/* "a > b" */
+static char *joined(const json_t *list, const char *between) {
+    char *all = cli_text("%s", "");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *one = json_string_value(json_array_get(list, i));
+        char *longer = cli_text("%s%s%s", all, i ? between : "", one ? one : "?");
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+static void put_repair(const json_t *r, const char *target) {
+    const json_t *nodes = json_object_get(r, "nodes");
+    const char *first = json_string_value(json_array_get(nodes, 0));
+    size_t more = json_array_size(nodes) > 1 ? json_array_size(nodes) - 1 : 0;
+    char *rules = joined(json_object_get(r, "rules"), ", ");
+    char *others = more ? cli_text(" and %zu more", more) : cli_text("%s", "");
+    term_line(CLI_PLAIN, "%s: repaired %s %s%s (%s) by %s", target, doc_text(r, "op", "?"),
+              first ? first : "?", others, doc_text(r, "verdict", "?"), rules);
+    free(others);
+    free(rules);
+}
+
+static void put_left(const json_t *l, const char *target) {
+    const char *reason = doc_text(l, "reason", ""), *model = doc_text(l, "model", NULL);
+    term_line(CLI_RED, "%s: left %s %s (%s)%s%s%s%s", target, doc_text(l, "op", "?"),
+              doc_text(l, "node", "?"), doc_text(l, "verdict", "?"), *reason ? ": " : "", reason,
+              model ? "; its graph: " : "", model ? model : "");
+}
+
+static void put_list(const json_t *list, const char *target, void (*put)(const json_t *, const char *),
+                     const char *what) {
+    size_t n = json_array_size(list);
+    for (size_t i = 0; i < n && i < MAX_LINES; i++) put(json_array_get(list, i), target);
+    if (n > MAX_LINES) (void)printf("  and %zu more %s in the report\n", n - MAX_LINES, what);
+}
+
+void show_repairs(const json_t *repairs, const char *target) {
+    const json_t *cpu = json_object_get(repairs, "cpu");
+    if (!json_is_object(repairs)) return;
+    size_t passes = json_array_size(json_object_get(repairs, "passes")),
+           undone = json_array_size(json_object_get(repairs, "rolled_back"));
+    if (passes) term_line(CLI_PLAIN, "%s: cleaned by %zu passes", target, passes);
+    put_list(json_object_get(repairs, "repairs"), target, put_repair, "repairs");
+    if (undone) term_line(CLI_PLAIN, "%s: %zu chains of rules were tried and rolled back", target, undone);
+    put_list(json_object_get(repairs, "left"), target, put_left, "nodes");
+    if (json_array_size(cpu) == 0) return;
+    char *names = joined(cpu, ", ");
+    term_line(CLI_PLAIN, "%s: on the CPU: %zu node%s: %.300s", target, json_array_size(cpu),
+              json_array_size(cpu) == 1 ? "" : "s", names);
+    free(names);
+}

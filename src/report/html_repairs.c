@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The section Repairs: what surgery did to the model, why, with which proof and effect; what it left.
+#include "report/html.h"
+
+#include <string.h>
+
+enum { MAX_NODES = 6 };
+
+static void joined_cell(ap_buf *out, const json_t *list, const char *between, size_t most) {
+    ap_buf t = {0};
+    ap_rd_join(list, between, most, &t);
+    ap_html_code_cell(out, ap_buf_str(&t));
+    ap_buf_free(&t);
+}
+
+static void line_cell(ap_buf *out, const json_t *repair, void (*line)(const json_t *, ap_buf *)) {
+    ap_buf t = {0};
+    line(repair, &t);
+    ap_html_fmt(out, "<td>%s</td>", ap_buf_str(&t));
+    ap_buf_free(&t);
+}
+
+static void repaired(const json_t *list, ap_buf *out) {
+    static const char *const heads[] = {"Where", "Operator", "Verdict", "Why", "Rules", "Proof", "Effect"};
+    if (!list) return;
+    ap_html_table_open(out, "repairs", heads, 7);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *r = json_array_get(list, i);
+        ap_buf_puts(out, "<tr>");
+        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES);
+        ap_html_fmt(out, "<td>%s</td><td>%s</td><td>%s</td>", ap_rd_str_or(r, "op", ""),
+                    ap_rd_str_or(r, "verdict", ""), ap_rd_str_or(r, "why", ""));
+        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 16);
+        line_cell(out, r, ap_rd_repair_proof);
+        line_cell(out, r, ap_rd_repair_effect);
+        ap_buf_puts(out, "</tr>\n");
+    }
+    ap_html_table_close(out);
+}
+
+static void tried(const json_t *list, ap_buf *out) {
+    ap_buf_puts(out, "<td>");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *t = json_array_get(list, i);
+        ap_buf chain = {0};
+        ap_rd_join(ap_rd_arr(t, "chain"), " > ", 16, &chain);
+        ap_html_fmt(out, "%s: %s", ap_buf_str(&chain), ap_rd_str_or(t, "verdict", "?"));
+        if (ap_rd_str(t, "reason")) ap_html_fmt(out, ", %s", ap_rd_str(t, "reason"));
+        ap_buf_puts(out, "<br>");
+        ap_buf_free(&chain);
+    }
+    ap_buf_puts(out, "</td>");
+}
+
+static void left(const json_t *list, ap_buf *out) {
+    static const char *const heads[] = {"Node",   "Operator",     "Verdict",
+                                        "Reason", "Chains tried", "Smallest graph"};
+    if (!list) return;
+    ap_buf_puts(out, "<h4>Left as it was</h4>\n");
+    ap_html_table_open(out, "left", heads, 6);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *l = json_array_get(list, i);
+        ap_buf_puts(out, "<tr>");
+        ap_html_code_cell(out, ap_rd_str(l, "node"));
+        ap_html_fmt(out, "<td>%s</td><td>%s</td><td>%s</td>", ap_rd_str_or(l, "op", ""),
+                    ap_rd_str_or(l, "verdict", ""), ap_rd_str_or(l, "reason", ""));
+        tried(ap_rd_arr(l, "tried"), out);
+        ap_html_code_cell(out, ap_rd_str(l, "model"));
+        ap_buf_puts(out, "</tr>\n");
+    }
+    ap_html_table_close(out);
+}
+
+static void rolled_back(const json_t *list, ap_buf *out) {
+    static const char *const heads[] = {"Rules", "Nodes", "Reason"};
+    if (!list) return;
+    ap_buf_puts(out, "<h4>Rolled back</h4>\n");
+    ap_html_table_open(out, "rolled", heads, 3);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *r = json_array_get(list, i);
+        ap_buf_puts(out, "<tr>");
+        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 16);
+        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES);
+        ap_html_fmt(out, "<td>%s</td></tr>\n", ap_rd_str_or(r, "reason", ""));
+    }
+    ap_html_table_close(out);
+}
+
+static void passes(const json_t *list, ap_buf *out) {
+    static const char *const heads[] = {"Pass", "Class", "#Nodes before", "#After"};
+    if (!list) return;
+    ap_html_fmt(out, "<details><summary>%zu cleaning passes</summary>", json_array_size(list));
+    ap_html_table_open(out, "passes", heads, 4);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *p = json_array_get(list, i), *nodes = ap_rd_arr(p, "nodes");
+        double a = 0, b = 0;
+        bool was = ap_rd_real(json_array_get(nodes, 0), &a), is = ap_rd_real(json_array_get(nodes, 1), &b);
+        ap_html_fmt(out, "<tr><td>%s</td><td>%s</td>", ap_rd_str_or(p, "name", ""),
+                    ap_rd_str_or(p, "class", ""));
+        ap_html_num_cell(out, was, ap_rd_integer(a).s);
+        ap_html_num_cell(out, is, ap_rd_integer(b).s);
+        ap_buf_puts(out, "</tr>\n");
+    }
+    ap_html_table_close(out);
+    ap_buf_puts(out, "</details>\n");
+}
+
+// Side by side, the rows that differ only.
+static void changes(const json_t *c, ap_buf *out) {
+    static const char *const heads[] = {"", "Before", "After"};
+    const json_t *rows = ap_rd_arr(c, "rows");
+    double more = 0;
+    if (!rows) return;
+    ap_html_fmt(out, "<details><summary>The graph before and after: %zu rows differ</summary>",
+                json_array_size(rows));
+    ap_html_table_open(out, "diff", heads, 3);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *r = json_array_get(rows, i);
+        ap_html_fmt(out, "<tr><td>%s</td>", ap_rd_str_or(r, "mark", ""));
+        ap_html_code_cell(out, ap_rd_str(r, "a"));
+        ap_html_code_cell(out, ap_rd_str(r, "b"));
+        ap_buf_puts(out, "</tr>\n");
+    }
+    ap_html_table_close(out);
+    if (ap_rd_amount(c, "left_out", &more) && more > 0)
+        ap_html_fmt(out, "<p>%s more rows: see them with aipc apply and aipc diff.</p>",
+                    ap_rd_integer(more).s);
+    ap_buf_puts(out, "</details>\n");
+}
+
+void ap_html_repairs(const json_t *target, ap_buf *out) {
+    const json_t *r = ap_rd_obj(target, "repairs"), *cpu = ap_rd_arr(r, "cpu");
+    ap_buf lede = {0};
+    if (!r) return;
+    ap_buf_puts(out, "<h3>Repairs</h3>\n<p>");
+    ap_rd_repairs_lede(r, &lede);
+    ap_html_text(out, lede.len ? ap_buf_str(&lede) : "Nothing was found that helps.");
+    ap_buf_puts(out, "</p>\n");
+    ap_buf_free(&lede);
+    repaired(ap_rd_arr(r, "repairs"), out);
+    left(ap_rd_arr(r, "left"), out);
+    if (cpu) {
+        ap_rd_join(cpu, ", ", 200, &lede);
+        ap_html_fmt(out, "<p>On the CPU (%zu): %s</p>\n", json_array_size(cpu), ap_buf_str(&lede));
+        ap_buf_free(&lede);
+    }
+    rolled_back(ap_rd_arr(r, "rolled_back"), out);
+    passes(ap_rd_arr(r, "passes"), out);
+    changes(ap_rd_obj(r, "changes"), out);
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// The section Repairs of report.md.
+#include "report/markdown.h"
+
+#include <string.h>
+
+enum { MAX_ROWS = 60, MAX_NODES = 4, MAX_CHANGES = 80 };
+
+static void joined_cell(ap_buf *out, const json_t *list, const char *between, size_t most, bool is_code) {
+    ap_buf t = {0};
+    ap_rd_join(list, between, most, &t);
+    if (is_code)
+        ap_md_code_cell(out, ap_buf_str(&t));
+    else
+        ap_md_cell(out, ap_buf_str(&t));
+    ap_buf_free(&t);
+}
+
+static void line_cell(ap_buf *out, const json_t *repair, void (*line)(const json_t *, ap_buf *)) {
+    ap_buf t = {0};
+    line(repair, &t);
+    ap_md_cell(out, ap_buf_str(&t));
+    ap_buf_free(&t);
+}
+
+static void repaired(const json_t *list, ap_buf *out) {
+    static const char *const heads[] = {"Where", "Operator", "Why", "Rules", "Proof", "Effect"};
+    size_t n = json_array_size(list);
+    if (n) ap_md_table(out, heads, 6);
+    for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
+        const json_t *r = json_array_get(list, i);
+        ap_buf_putc(out, '|');
+        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES, true);
+        ap_md_cell(out, ap_rd_str(r, "op"));
+        ap_md_cell(out, ap_rd_str(r, "why"));
+        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 8, true);
+        line_cell(out, r, ap_rd_repair_proof);
+        line_cell(out, r, ap_rd_repair_effect);
+        ap_buf_putc(out, '\n');
+    }
+    if (n > MAX_ROWS) ap_buf_printf(out, "\n%zu more repairs in report.html.\n", n - MAX_ROWS);
+}
+
+static void left(const json_t *list, ap_buf *out) {
+    static const char *const heads[] = {"Left as it was", "Operator", "Reason", "Chains tried",
+                                        "Smallest graph"};
+    size_t n = json_array_size(list);
+    if (n) ap_md_table(out, heads, 5);
+    for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
+        const json_t *l = json_array_get(list, i), *tried = ap_rd_arr(l, "tried");
+        ap_buf t = {0};
+        for (size_t k = 0; k < json_array_size(tried) && k < 6; k++) {
+            const json_t *one = json_array_get(tried, k);
+            if (k) ap_buf_puts(&t, "; ");
+            ap_rd_join(ap_rd_arr(one, "chain"), " > ", 8, &t);
+            ap_buf_printf(&t, " (%s)", ap_rd_str_or(one, "verdict", "?"));
+        }
+        ap_buf_putc(out, '|');
+        ap_md_code_cell(out, ap_rd_str(l, "node"));
+        ap_md_cell(out, ap_rd_str(l, "op"));
+        ap_md_cell(out, ap_rd_str(l, "reason"));
+        ap_md_cell(out, ap_buf_str(&t));
+        ap_md_code_cell(out, ap_rd_str(l, "model"));
+        ap_buf_putc(out, '\n');
+        ap_buf_free(&t);
+    }
+    if (n > MAX_ROWS) ap_buf_printf(out, "\n%zu more in report.html.\n", n - MAX_ROWS);
+}
+
+static void rolled_back(const json_t *list, ap_buf *out) {
+    static const char *const heads[] = {"Rolled back", "Nodes", "Reason"};
+    size_t n = json_array_size(list);
+    if (n) ap_md_table(out, heads, 3);
+    for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
+        const json_t *r = json_array_get(list, i);
+        ap_buf_putc(out, '|');
+        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 8, true);
+        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES, true);
+        ap_md_cell(out, ap_rd_str(r, "reason"));
+        ap_buf_putc(out, '\n');
+    }
+}
+
+// Indented, so that no text can end the block.
+static void change_line(ap_buf *out, char mark, const char *text) {
+    if (!text) return;
+    ap_buf_printf(out, "    %c ", mark);
+    for (; *text; text++) ap_buf_putc(out, (unsigned char)*text < 0x20 ? ' ' : *text);
+    ap_buf_putc(out, '\n');
+}
+
+static void changes(const json_t *c, ap_buf *out) {
+    const json_t *rows = ap_rd_arr(c, "rows");
+    size_t n = json_array_size(rows);
+    double more = 0;
+    if (!n) return;
+    ap_buf_puts(out, "\nThe graph before and after, where they differ:\n\n");
+    for (size_t i = 0; i < n && i < MAX_CHANGES; i++) {
+        const json_t *r = json_array_get(rows, i);
+        change_line(out, '-', ap_rd_str(r, "a"));
+        change_line(out, '+', ap_rd_str(r, "b"));
+    }
+    (void)ap_rd_amount(c, "left_out", &more);
+    if (n > MAX_CHANGES) more += (double)(n - MAX_CHANGES);
+    if (more > 0)
+        ap_buf_printf(out, "\n%s more differences in report.html or by `aipc diff`.\n",
+                      ap_rd_integer(more).s);
+}
+
+void ap_md_repairs(const json_t *target, ap_buf *out) {
+    const json_t *r = ap_rd_obj(target, "repairs"), *cpu = ap_rd_arr(r, "cpu");
+    ap_buf lede = {0};
+    if (!r) return;
+    ap_buf_puts(out, "\n### Repairs\n\n");
+    ap_rd_repairs_lede(r, &lede);
+    ap_md_text(out, lede.len ? ap_buf_str(&lede) : "Nothing was found that helps.");
+    ap_buf_putc(out, '\n');
+    ap_buf_free(&lede);
+    repaired(ap_rd_arr(r, "repairs"), out);
+    left(ap_rd_arr(r, "left"), out);
+    rolled_back(ap_rd_arr(r, "rolled_back"), out);
+    if (cpu) {
+        ap_buf_puts(out, "\nOn the CPU: ");
+        ap_rd_join(cpu, ", ", 40, &lede);
+        ap_md_text(out, ap_buf_str(&lede));
+        ap_buf_putc(out, '\n');
+        ap_buf_free(&lede);
+    }
+    changes(ap_rd_obj(r, "changes"), out);
+}
