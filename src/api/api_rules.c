@@ -180,9 +180,10 @@ typedef struct bench {
 static json_t *mutants_json(const ap_mutant *list, size_t count) {
     json_t *a = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(a, json_pack("{so, si, sb, sI}", "where", ap_json_string(list[i].line->text),
-                                           "line", (int)list[i].line->pos.line, "killed", (int)list[i].killed,
-                                           "instances", (json_int_t)list[i].instances));
+        json_array_append_new(
+            a, json_pack("{so, si, sb, sb, sI}", "where", ap_json_string(list[i].line->text), "line",
+                         (int)list[i].line->pos.line, "killed", (int)list[i].killed, "undefined",
+                         (int)list[i].undefined, "instances", (json_int_t)list[i].instances));
     return a;
 }
 
@@ -275,7 +276,7 @@ static json_t *summary(const bench *b, size_t *failed) {
         holds += !strcmp(ap_json_str(b->results[i], "verdict", ""), ap_proof_word(AP_PROOF_HOLDS));
         json_array_foreach(mutants, k, m) {
             lines++;
-            killed += ap_json_bool(m, "killed", false);
+            killed += ap_json_bool(m, "killed", false) || ap_json_bool(m, "undefined", false);
         }
     }
     *failed = b->count - holds;

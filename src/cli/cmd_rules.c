@@ -104,7 +104,9 @@ static char *mutants_text(const json_t *p) {
     const json_t *list = json_object_get(p, "mutants");
     size_t killed = 0;
     if (!list) return NULL;
-    for (size_t i = 0; i < json_array_size(list); i++) killed += doc_true(json_array_get(list, i), "killed");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        killed +=
+            doc_true(json_array_get(list, i), "killed") || doc_true(json_array_get(list, i), "undefined");
     return cli_text("%zu/%zu", killed, json_array_size(list));
 }
 
@@ -129,9 +131,12 @@ static void put_lines_alive(const json_t *p) {
     const json_t *list = json_object_get(p, "mutants");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *m = json_array_get(list, i);
-        if (!doc_true(m, "killed"))
-            term_line(CLI_YELLOW, "%s: without '%s' nothing goes wrong", doc_text(p, "rule", "?"),
-                      doc_text(m, "where", "?"));
+        double judged = 0;
+        (void)doc_number(m, "instances", &judged);
+        if (!doc_true(m, "killed") && !doc_true(m, "undefined"))
+            term_line(CLI_YELLOW,
+                      judged > 0 ? "%s: without '%s' nothing goes wrong" : "%s: '%s' never decides",
+                      doc_text(p, "rule", "?"), doc_text(m, "where", "?"));
     }
 }
 

@@ -180,6 +180,12 @@ ap_err ap_prove(const ap_rule *r, const ap_prove_options *o, ap_proof *out) {
 
 // ---- mutants
 
+static bool any_crashed(const prove_run *r) {
+    bool any = false;
+    for (size_t i = 0; i < r->count; i++) any |= r->list[i]->stage == STAGE_ILLEGAL && r->list[i]->crashed;
+    return any;
+}
+
 static ap_err prove_mutant(const ap_rule *r, const ap_prove_options *o, ap_mutant *m) {
     ap_prove_options without = *o;
     ap_proof p = {0};
@@ -196,6 +202,7 @@ static ap_err prove_mutant(const ap_rule *r, const ap_prove_options *o, ap_mutan
         if (!err) count_round(&j, &q, &p);
         m->killed = q.failed != SIZE_MAX;
         m->instances = p.instances;
+        m->undefined = !m->killed && (m->undefined || any_crashed(&q));
         free_round(&q);
     }
     judge_close(&j);
@@ -208,7 +215,7 @@ ap_err ap_prove_mutants(const ap_rule *r, const ap_prove_options *o, ap_mutant *
     size_t n = 0;
     ap_err err = NULL;
     for (size_t i = 0; i < r->step_count && !err; i++) {
-        if (r->steps[i].slot >= 0) continue;
+        if (r->steps[i].slot >= 0 || r->steps[i].worth) continue;
         list[n].line = &r->steps[i];
         err = prove_mutant(r, o, &list[n++]);
     }

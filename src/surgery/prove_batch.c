@@ -17,6 +17,12 @@ static void drop_signs(ap_model *m) {
         if (!ap_dtype_is_float((ap_dtype)t->data_type) || step < 2) continue;
         for (size_t k = step - 1; k < t->raw_data.len; k += step) t->raw_data.data[k] &= 0x7f;
     }
+    for (size_t i = 0; i < m->graph->node_count; i++) { // factors of Gemm
+        const Onnx__NodeProto *n = m->graph->nodes[i]->proto;
+        for (size_t k = 0; k < n->n_attribute; k++)
+            if (!strcmp(n->attribute[k]->name, "alpha") || !strcmp(n->attribute[k]->name, "beta"))
+                n->attribute[k]->f = fabsf(n->attribute[k]->f);
+    }
 }
 
 ap_err model_copy(const ap_model *m, ap_arena *a, bool absolute, ap_model **out) {
@@ -214,6 +220,7 @@ static void blame(const batch *b, instance *x, const ap_error *e) {
     if (b->side == SIDE_ABS || b->side == SIDE_SECOND) return; // no scale, no opinion
     x->stage = b->side == SIDE_LEFT ? STAGE_ILLEGAL : STAGE_FAILED;
     x->fail = b->side == SIDE_LEFT ? FAIL_NONE : FAIL_RUN;
+    x->crashed = ap_err_code(e) == AP_ERR_VENDOR || ap_err_code(e) == AP_ERR_WORKER_CRASH;
     x->why = ap_arena_printf(&x->arena, "%s", ap_err_message(e));
 }
 

@@ -96,6 +96,7 @@ typedef struct source {
     double exact, most, least; // of the type; least: the smallest denormal
     int64_t row;               // elements of a line
     double line;               // the value of this line
+    bool whole;                // masks: a row is masked as a whole
 } source;
 
 static uint32_t below(source *s, uint32_t n) {
@@ -147,7 +148,9 @@ static double element(source *s, value_class c, size_t i) {
     case VALUES_DENORMAL: return sign_of(s) * s->least * (double)(1 + below(s, 9));
     case VALUES_SIGNED_ZEROS: return below(s, 3) ? (below(s, 2) ? 0.0 : -0.0) : small_int(s);
     case VALUES_SPECIAL: return special(s);
-    default: return below(s, 2) && (!s->row || (int64_t)i % s->row) ? -INFINITY : small_int(s);
+    default: // half of them with a whole row of -inf
+        if (s->row && (int64_t)i / s->row == 0 && s->whole) return -INFINITY;
+        return below(s, 2) && (!s->row || (int64_t)i % s->row) ? -INFINITY : small_int(s);
     }
 }
 
@@ -193,6 +196,7 @@ void values_fill(ap_tensor *t, value_class c, uint32_t seed, const value_limits 
               : t->dtype == AP_F64  ? 0x1p-1074
                                     : 0x1p-149;
     s.row = t->rank ? t->dims[t->rank - 1] : 1;
+    s.whole = seed % 2 == 1;
     (void)next(&s.state);
     if (limits->distinct) {
         shuffle(t, &s, limits);

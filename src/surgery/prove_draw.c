@@ -428,10 +428,11 @@ static int64_t draw_opset(draw *d) {
     return list[choose(d->c, n)];
 }
 
-static value_class draw_class(choices *c) {
+static value_class draw_class(choices *c, bool mutant) {
     static const value_class list[] = {VALUES_ONES, VALUES_INTS, VALUES_HALVES, VALUES_NORMAL,
                                        VALUES_TIES, VALUES_ROWS, VALUES_ONE_HOT};
     uint32_t v = choose(c, 50);
+    if (mutant) return (value_class)(v % VALUES_CLASSES); // odd values find more
     return v < 32 ? list[v % 7] : (value_class)(v - 33 < VALUES_CLASSES ? v - 33 : 0);
 }
 
@@ -455,7 +456,7 @@ instance *instance_draw(const ap_rule *rule, const ap_prove_options *o, const ch
     d->m.env.rules = o->rules;
     collect_needs(d);
     d->opset = draw_opset(d);
-    x->values = draw_class(&x->c);
+    x->values = draw_class(&x->c, o->skip != NULL);
     ap_err err = ap_model_make(d->opset, &x->model);
     d->m.env.model = x->model;
     ap_value ***made = ap_arena_calloc(&x->arena, rule->match_count, sizeof *made);

@@ -83,9 +83,10 @@ static void draw_range(draw *d, ap_dtype t, unsigned n, double *lo, double *hi) 
 static value_class class_of(draw *d) {
     bool first = true;
     for (size_t i = 0; i < d->x->feed_count; i++) first = false;
-    if (first || chance(d->c, 50)) return d->x->values;
-    if (value_class_mild(d->x->values)) return (value_class)(VALUES_ONES + choose(d->c, VALUES_ONE_HOT));
-    return (value_class)choose(d->c, VALUES_CLASSES);
+    if (first || chance(d->c, 40)) return d->x->values;
+    bool mild = value_class_mild(d->x->values) || chance(d->c, 60);
+    return mild ? (value_class)(VALUES_ONES + choose(d->c, VALUES_ONE_HOT))
+                : (value_class)choose(d->c, VALUES_CLASSES);
 }
 
 static value_limits limits_of(unsigned n, double lo, double hi) {

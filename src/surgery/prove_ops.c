@@ -15,20 +15,20 @@ static bool op_cast(op_draw *q);
 static bool op_mvn(op_draw *q);
 
 static const op_domain table[] = {
-    {" Add Sub Mul Div Mod Pow ", "fi", op_elementwise, 0, 4, false},
-    {" Max Min ", "fi", op_elementwise, 0, 4, false},
-    {" Sum Mean ", "f", op_elementwise, 0, 4, true},
-    {" And Or Xor Not ", "b", op_elementwise, 0, 4, false},
-    {" Equal ", "fib", op_elementwise, 0, 4, false},
-    {" Less Greater LessOrEqual GreaterOrEqual ", "fi", op_elementwise, 0, 4, false},
-    {" Neg Abs Sign Relu ", "fi", op_elementwise, 0, 4, false},
-    {" Where ", "fib", op_elementwise, 0, 4, false},
-    {" Clip PRelu ", "f", op_elementwise, 0, 4, false},
-    {" Identity ", "a", op_elementwise, 0, 4, false},
+    {" Add Sub Mul Div Mod Pow ", "fi", op_elementwise, 0, 6, false},
+    {" Max Min ", "fi", op_elementwise, 0, 6, false},
+    {" Sum Mean ", "f", op_elementwise, 0, 6, true},
+    {" And Or Xor Not ", "b", op_elementwise, 0, 6, false},
+    {" Equal ", "fib", op_elementwise, 0, 6, false},
+    {" Less Greater LessOrEqual GreaterOrEqual ", "fi", op_elementwise, 0, 6, false},
+    {" Neg Abs Sign Relu ", "fi", op_elementwise, 0, 6, false},
+    {" Where ", "fib", op_elementwise, 0, 6, false},
+    {" Clip PRelu ", "f", op_elementwise, 0, 6, false},
+    {" Identity ", "a", op_elementwise, 0, 6, false},
     {" Sqrt Exp Log Floor Ceil Round Erf Sigmoid Tanh Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh "
      "Reciprocal Softplus Softsign HardSwish Mish IsNaN IsInf LeakyRelu Elu Selu Celu ThresholdedRelu "
      "HardSigmoid Shrink Gelu FastGelu QuickGelu ",
-     "f", op_elementwise, 0, 4, false},
+     "f", op_elementwise, 0, 6, false},
     {" Cast CastLike ", "a,a", op_cast, 0, 4, false},
     {" Size Shape NonZero ", "a", op_plain, 0, 4, false},
     {" Softmax LogSoftmax Hardmax LpNormalization ", "f", op_axis, 1, 4, false},
@@ -67,6 +67,26 @@ static const op_domain table[] = {
     {" OneHot ", "fi,x", op_one_hot, 0, 3, false},
     {" DepthToSpace SpaceToDepth ", "f", op_depth, 4, 4, false},
     {" Resize ", "fi", op_resize, 1, 4, true},
+    {" BiasGelu ", "f", op_bias, 1, 4, false},
+    {" Dropout ", "f", op_dropout, 0, 4, false},
+    {" Det Inverse ", "4", op_square, 2, 4, true},
+    {" BitShift ", "u", op_shift, 0, 3, false},
+    {" BitwiseAnd BitwiseOr BitwiseXor BitwiseNot ", "i", op_elementwise, 0, 6, false},
+    {" MatMulInteger ", "q,q", op_matmul_integer, 1, 4, false},
+    {" ConvInteger ", "q,q", op_conv, 3, 5, false},
+    {" DynamicQuantizeLinear ", "4", op_plain_first, 0, 4, false},
+    {" DequantizeLinear QuantizeLinear ", "4,q", op_quantize, 0, 4, false},
+    {" SimplifiedLayerNormalization ", "f", op_layernorm, 1, 4, false},
+    {" SkipLayerNormalization SkipSimplifiedLayerNormalization ", "f", op_skip_norm, 3, 3, false},
+    {" MultiHeadAttention ", "4", op_attention, 3, 3, true},
+    {" DFT ", "4", op_dft, 3, 3, true},
+    {" GridSample ", "4", op_grid_sample, 4, 5, true},
+    {" AffineGrid ", "4", op_affine_grid, 3, 3, true},
+    {" RoiAlign ", "4", op_roi_align, 4, 4, true},
+    {" DeformConv ", "4", op_deform_conv, 4, 4, true},
+    {" EyeLike ", "fi,fi", op_eye, 2, 2, false},
+    {" Compress ", "fib", op_compress, 1, 4, false},
+    {" ReverseSequence ", "fi", op_reverse, 2, 4, false},
 };
 
 const op_domain *op_domain_of(const char *domain, const char *op) {
@@ -76,7 +96,7 @@ const op_domain *op_domain_of(const char *domain, const char *op) {
     if (n < 0 || (size_t)n >= sizeof key) return NULL;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strstr(table[i].ops, key)) return &table[i];
-    return NULL;
+    return op_domain_extra(key);
 }
 
 #define BIT(t) (UINT64_C(1) << (t))
@@ -90,6 +110,8 @@ uint64_t op_dtypes(const op_domain *d, int var) {
         {'i', BIT(AP_I64) | BIT(AP_I32)},
         {'x', BIT(AP_I64) | BIT(AP_I32)},
         {'b', BIT(AP_BOOL)},
+        {'q', BIT(AP_U8) | BIT(AP_I8)},
+        {'u', BIT(AP_U32) | BIT(AP_U8) | BIT(AP_U64)},
         {'a', BIT(AP_F32) | BIT(AP_F16) | BIT(AP_F64) | BIT(AP_I64) | BIT(AP_I32) | BIT(AP_U8) | BIT(AP_I8) |
                   BIT(AP_BOOL)},
     };

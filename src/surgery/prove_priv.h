@@ -47,7 +47,7 @@ typedef enum value_class {
     VALUES_DENORMAL,
     VALUES_SIGNED_ZEROS,
     VALUES_SPECIAL, // NaN and infinities among small numbers
-    VALUES_MASK,    // -inf among small numbers, never a whole row
+    VALUES_MASK,    // -inf among small numbers, in half of them a whole row
     VALUES_CLASSES
 } value_class;
 const char *value_class_name(value_class c);
@@ -99,7 +99,8 @@ typedef struct instance {
         STAGE_FAILED
     } stage;
     enum { FAIL_NONE, FAIL_VALUE, FAIL_NAN, FAIL_TYPE, FAIL_RUN, FAIL_LOOP } fail;
-    char *why; // one line, in the arena
+    bool crashed; // it loads and cannot be run
+    char *why;    // one line, in the arena
     json_t *element;
     double error; // in the class's unit
 } instance;
@@ -196,6 +197,7 @@ typedef struct op_domain {
     bool sums;       // adds many numbers: errors are measured against the sum of the absolute ones
 } op_domain;
 const op_domain *op_domain_of(const char *domain, const char *op);
+const op_domain *op_domain_extra(const char *key); // " OP "; prove_ops_extra.c
 uint64_t op_dtypes(const op_domain *d, int var); // mask
 // Operand i with this shape; names of the pattern decide where the shape leaves it open (-1).
 bool want(op_draw *q, size_t i, const int64_t *dims, size_t rank);
@@ -229,6 +231,23 @@ bool op_one_hot(op_draw *q);
 bool op_depth(op_draw *q);
 bool op_resize(op_draw *q);
 bool op_einsum(op_draw *q);
+bool op_bias(op_draw *q);
+bool op_dropout(op_draw *q);
+bool op_square(op_draw *q);
+bool op_shift(op_draw *q);
+bool op_matmul_integer(op_draw *q);
+bool op_quantize(op_draw *q);
+bool op_plain_first(op_draw *q);
+bool op_skip_norm(op_draw *q);
+bool op_attention(op_draw *q);
+bool op_dft(op_draw *q);
+bool op_grid_sample(op_draw *q);
+bool op_affine_grid(op_draw *q);
+bool op_roi_align(op_draw *q);
+bool op_deform_conv(op_draw *q);
+bool op_eye(op_draw *q);
+bool op_compress(op_draw *q);
+bool op_reverse(op_draw *q);
 
 // ---- prove_facts.c
 // Fills needs, hopes and dropped of d from the rule.

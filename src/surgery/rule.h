@@ -172,9 +172,10 @@ typedef struct ap_rule_class {
     ap_expr *cond;  // NULL: always
 } ap_rule_class;
 
-// `let` and `where` in the order written: a binding has a slot, a condition has -1.
+// `let`, `where` and `when` in the order written: a binding has a slot, a condition has -1.
 typedef struct ap_rule_step {
     int slot;
+    bool worth; // of `when`: a matter of size or use, not of truth
     ap_expr *expr;
     ap_pos pos;
     const char *text; // the source of the expression, for messages and the mutation test

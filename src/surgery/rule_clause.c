@@ -91,11 +91,11 @@ static bool add_step(parser *p, ap_rule *r, ap_rule_step s) {
     return true;
 }
 
-static bool parse_where(parser *p, ap_rule *r) {
+static bool parse_conditions(parser *p, ap_rule *r, bool worth) {
     if (!want_mark(p, "{")) return false;
     while (!is_mark(p, "}")) {
         size_t first = p->at;
-        ap_rule_step s = {.slot = -1, .pos = peek(p)->pos};
+        ap_rule_step s = {.slot = -1, .worth = worth, .pos = peek(p)->pos};
         s.expr = parse_expr(p);
         if (!s.expr) return false;
         s.text = source_between(p, first);
@@ -215,21 +215,22 @@ static bool skip_for(parser *p) {
 }
 
 static bool parse_clause(parser *p, ap_rule *r) {
-    static const char *const words[] = {"doc", "for",     "class",  "helps", "match",  "where",
-                                        "let", "replace", "native", "draw",  "example"};
+    static const char *const words[] = {"doc", "for",     "class",  "helps", "match",   "where",
+                                        "let", "replace", "native", "draw",  "example", "when"};
+    enum { WORDS = sizeof words / sizeof *words, WHEN = WORDS - 1 };
     const token *t = peek(p);
     if (t->kind != TOK_NAME) return fail_here(p, "a clause (doc, class, match, where, let, replace ...)");
     const char *word = ahead(p, 0)->text; // not a `for` name
     ap_pos pos = t->pos;
     size_t k = 0;
-    while (k < 11 && strcmp(words[k], word) != 0) k++;
-    if (k == 11) {
-        const char *near = ap_nearest(word, words, 11);
+    while (k < WORDS && strcmp(words[k], word) != 0) k++;
+    if (k == WORDS) {
+        const char *near = ap_nearest(word, words, WORDS);
         return fail_at(p, pos, "expected a clause, found '%s'%s%s%s", word, near ? "; did you mean '" : "",
                        near ? near : "", near ? "'?" : "");
     }
     advance(p);
-    if (k >= 5 && k <= 6 && (!r->match || r->replace))
+    if (((k >= 5 && k <= 6) || k == WHEN) && (!r->match || r->replace))
         return fail_at(p, pos, "'%s' stands behind 'match' and before 'replace'", word);
     switch (k) {
     case 0: {
@@ -243,7 +244,8 @@ static bool parse_clause(parser *p, ap_rule *r) {
     case 2: return parse_classes(p, r);
     case 3: return parse_texts(p, &r->helps, &r->help_count);
     case 4: return parse_match(p, r);
-    case 5: return parse_where(p, r);
+    case 5: return parse_conditions(p, r, false);
+    case WHEN: return parse_conditions(p, r, true);
     case 6: return parse_let(p, r);
     case 7: return parse_replace(p, r);
     case 8: return parse_native(p, r);
