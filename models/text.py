@@ -37,7 +37,8 @@ def minilm(job):
 
     config = json.load(open(job.file("config")))
     net = BertModel(BertConfig(**{k: v for k, v in config.items() if k not in ("architectures", "transformers_version")}),
-                    add_pooling_layer=True)
+                    add_pooling_layer=False)
+    # Sentences are the mean of last_hidden_state; the file's pooler belongs to another task.
     missing = net.load_state_dict(load_file(job.file("weights")), strict=False)
     if [k for k in missing.missing_keys if "position_ids" not in k]:
         raise SystemExit(f"{job.name}: weights are missing: {missing.missing_keys}")
@@ -48,7 +49,7 @@ def minilm(job):
     e = tok.encode(SENTENCE)
     row = lambda v: np.array([v], np.int64)
     return tower(job, net, {"input_ids": row(e.ids), "attention_mask": row(e.attention_mask),
-                            "token_type_ids": row(e.type_ids)}, ["last_hidden_state", "pooler_output"])
+                            "token_type_ids": row(e.type_ids)}, ["last_hidden_state"])
 
 
 def make_clip(sentences=1, length=77):
