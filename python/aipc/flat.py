@@ -48,11 +48,17 @@ def find_class(path):
     return found
 
 
+_names = {}  # dtype object -> name
+
+
 def dtype_name(x):
     """The name of a tensor's or an array's element type, or None when it is none of DTYPES."""
-    name = str(x.dtype)
-    name = name[6:].replace("_", "") if name.startswith("torch.") else name
-    return name if name in DTYPES else None
+    try:
+        return _names[x.dtype]
+    except KeyError:
+        name = str(x.dtype)
+        name = name[6:].replace("_", "") if name.startswith("torch.") else name
+        return _names.setdefault(x.dtype, name if name in DTYPES else None)
 
 
 def _is_tensor(x, torch):
@@ -245,7 +251,7 @@ def call_names(spec, params):
 
 def meta(leaf):
     """(dtype, shape): what of a leaf is part of a signature."""
-    return dtype_name(leaf), tuple(int(n) for n in leaf.shape)
+    return dtype_name(leaf), tuple(leaf.shape)
 
 
 def raw(leaf):

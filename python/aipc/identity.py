@@ -83,11 +83,16 @@ def of_model_file(path_or_bytes):
     return {"sha256": h.hexdigest(), "bytes": size, "file": path}
 
 
-def stamp(module):
-    """Cheap to ask at every call; another answer means: hash again (to(), half(), load_state_dict())."""
-    p = next(module.parameters(), None)
-    if p is None:
-        p = next(module.buffers(), None)
-    if p is None:
-        return None
-    return p.dtype, p.device, p.data_ptr(), 0 if p.is_inference() else p._version
+def watch(module):
+    """-> a function that is cheap to call at every call; another answer than before means: hash again (to(), half(),
+    fuse(), load_state_dict()). It looks at the first parameter or buffer."""
+    for owner in module.modules():
+        for held in (owner._parameters, owner._buffers):
+            for name, t in held.items():
+                if t is not None:
+                    return lambda: _look(held.get(name))
+    return lambda: None
+
+
+def _look(t):
+    return None if t is None else (id(t), t.dtype, t.data_ptr(), 0 if t.is_inference() else t._version)

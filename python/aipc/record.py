@@ -103,8 +103,8 @@ class Recorder:
                 self._know(child, self._describe(child, path))
 
     def _know(self, module, model):
-        key = id(module)
-        self.known[key] = (weakref.ref(module, lambda _: self.known.pop(key, None)), model, identity.stamp(module))
+        key, look = id(module), identity.watch(module)
+        self.known[key] = (weakref.ref(module, lambda _: self.known.pop(key, None)), model, look, look())
         return model
 
     def _model_of(self, module):
@@ -112,7 +112,7 @@ class Recorder:
         known = self.known.get(id(module))
         if known:
             model = known[1]
-            if model and model.changes < CHANGES and known[2] != identity.stamp(module):
+            if model and model.changes < CHANGES and known[3] != known[2]():
                 again = self._describe(module, None)
                 again.changes = model.changes + 1
                 return self._know(module, again)
@@ -177,8 +177,11 @@ class Recorder:
             return call(module, *args, **kwargs)
 
         def run():
-            with hook.inside():
+            hook.local.busy = True
+            try:
                 return call(module, *args, **kwargs)
+            finally:
+                hook.local.busy = False
         return self._recorded(start, model, leaves, spec, lambda: flat.call_names(spec, model.params), run)
 
     def _recorded(self, start, model, leaves, spec, names, run, outputs=flat.flatten):
@@ -225,12 +228,13 @@ class Recorder:
         """Shall this call be kept? -> [number, files, bytes] or None. An older one may go for it."""
         with self.lock:
             slot.seen += 1
-            if not slot.index or self.used + sum(_bytes(x) for x in leaves) > self.budget:
+            full = len(slot.kept) >= self.first + self.chance
+            at = self.first + int(self.random.random() * (slot.seen - self.first)) if full else 0
+            if not slot.index or at >= self.first + self.chance:
                 return None
-            if len(slot.kept) >= self.first + self.chance:
-                at = self.first + self.random.randrange(slot.seen - self.first)
-                if at >= self.first + self.chance:
-                    return None
+            if self.used + sum(x.nbytes for x in leaves) > self.budget:
+                return None
+            if full:
                 self._forget(slot.kept.pop(at))
             self.samples += 1
             sample = [self.samples, [], 0]
@@ -357,10 +361,6 @@ def _layout(x):
     if not torch or not isinstance(x, torch.Tensor) or x.is_contiguous():
         return "contiguous"
     return "channels_last" if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) else "strided"
-
-
-def _bytes(x):
-    return x.nbytes
 
 
 def _described(leaves, names):
