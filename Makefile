@@ -214,6 +214,17 @@ uninstall:
 	rm -rf $(INSTALLED)
 	-rmdir $(DESTDIR)$(PREFIX)/include/aipc
 
+# A wheel: the program and the library once more, looking for what they need in lib/aipc of the environment. RPATH, not
+# RUNPATH: what they need has needs of its own.
+wheel: all
+	@mkdir -p $(BUILD)/wheel
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) $(CLI_OBJ) $(BUILD)/libaipc.a $(PKG_LIBS) -s -Wl,--disable-new-dtags \
+	    -Wl,-rpath,'$$ORIGIN/../lib/aipc' -o $(BUILD)/wheel/aipc
+	$(Q)$(CC) -shared -Wl,-soname,libaipc.so.$(SOVERSION) $(SANFLAGS) $(LDFLAGS) $(LIB_OBJ) $(PKG_LIBS) -s -Wl,--disable-new-dtags \
+	    -Wl,-rpath,'$$ORIGIN/../../../aipc' -o $(BUILD)/wheel/libaipc.so
+	@python3 tools/wheel.py --version $(VERSION) --program $(BUILD)/wheel/aipc --library $(BUILD)/wheel/libaipc.so \
+	    --dropin $(BUILD)/dropin --python python --licence LICENSE -o $(BUILD)/dist
+
 clean:
 	rm -rf $(BUILD)
 
@@ -225,10 +236,11 @@ help:
 	@echo "make fuzz         every fuzz target for 60 seconds"
 	@echo "make bench        speed and memory against a Python script: a table in bench/results/"
 	@echo "make install      PREFIX=$(PREFIX) DESTDIR=; make uninstall takes it away again"
+	@echo "make wheel        $(BUILD)/dist/aipc-$(VERSION)-*.whl for pip install"
 	@echo "make format       clang-format; format-check and layers only look"
 	@echo "make clean        remove $(BUILD)"
 	@echo "variables: BUILD CC SAN=1 DEBUG=1 V=1"
 
-.PHONY: all run check check-full fuzz bench unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
+.PHONY: all run check check-full fuzz bench wheel unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
     clean help FORCE
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(DROPIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d $(BUILD)/bin/surgery.d

@@ -55,10 +55,9 @@ static bool is_set(const char *name) {
     return v && *v;
 }
 
-// $AIPC_LIBRARY; LIB/libaipc.so.0 from LIB/aipc/dropin; BUILD/libaipc.so and a wheel's aipc/libaipc.so from
-// dropin/.
+// $AIPC_LIBRARY; seen from dropin/ or dropin/compat/ of a build, a wheel or LIB/aipc.
 static void *open_libaipc(void) {
-    static const char *const places[] = {"/../libaipc.so", "/../../libaipc.so.0", "/../../../libaipc.so.0"};
+    static const char *const places[] = {"/../libaipc.so.0", "/../../libaipc.so.0", "/../../../libaipc.so.0"};
     const char *named = getenv("AIPC_LIBRARY");
     char *own = dropin_own_path(), *slash = own ? strrchr(own, '/') : NULL, path[4096];
     void *handle = NULL;

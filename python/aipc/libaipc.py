@@ -3,6 +3,7 @@
 import ctypes
 import ctypes.util
 import os
+import sys
 
 c_int64_p = ctypes.POINTER(ctypes.c_int64)
 
@@ -22,12 +23,14 @@ class Error(RuntimeError):
 
 def _find():
     """$AIPC_LIBRARY, beside this file (a wheel), beside the program (a build), ../lib from it, the loader's path."""
-    here = os.path.dirname(os.path.abspath(__file__))
+    here, ours = os.path.dirname(os.path.abspath(__file__)), os.path.join(sys.prefix, "bin", "aipc")
+    if not os.environ.get("AIPC_PROGRAM") and os.path.exists(ours):  # a wheel in an environment that is not on PATH
+        os.environ["AIPC_PROGRAM"] = ours
     program = os.environ.get("AIPC_PROGRAM")
-    places = [os.path.join(here, "libaipc.so")]
+    places = [os.path.join(here, "libaipc.so.0")]
     if program:
         bin_dir = os.path.dirname(os.path.realpath(program))
-        places += [os.path.join(bin_dir, "libaipc.so"), os.path.join(bin_dir, "..", "lib", "libaipc.so.0")]
+        places += [os.path.join(bin_dir, "libaipc.so.0"), os.path.join(bin_dir, "..", "lib", "libaipc.so.0")]
     places.append(os.path.join(here, "..", "..", "..", "..", "lib", "libaipc.so.0"))
     named = os.environ.get("AIPC_LIBRARY")
     return named or next((p for p in places if os.path.exists(p)), "libaipc.so.0")

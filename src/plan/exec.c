@@ -6,6 +6,7 @@
 #include "plan/artifact.h"
 #include "plan/python.h"
 
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,19 +140,24 @@ done:
 }
 
 bool ap_dropin_find(ap_arena *a, char **folder) {
-    static const char *const places[] = {"dropin", "../lib/aipc/dropin", "../aipc/dropin"};
+    // Of a build, an installation, a wheel.
+    static const char *const places[] = {"dropin", "../lib/aipc/dropin",
+                                         "../lib/python3*/*-packages/aipc/dropin"};
     char *self = NULL, *real = NULL;
+    bool found = false;
     ap_err err = ap_self_exe(a, &self);
     if (!err) err = ap_path_real(self, a, &real);
-    for (size_t i = 0; !err && i < sizeof places / sizeof *places; i++) {
+    for (size_t i = 0; !err && !found && i < sizeof places / sizeof *places; i++) {
         char *dir = ap_path_join(a, ap_path_dir(a, real), places[i]);
-        if (!ap_file_exists(ap_path_join(a, dir, "libonnxruntime.so.1"))) continue;
-        err = ap_path_real(dir, a, folder);
-        ap_err_free(err);
-        return !err;
+        glob_t list = {0};
+        if (glob(ap_path_join(a, dir, "libonnxruntime.so.1"), 0, NULL, &list) == 0) {
+            err = ap_path_real(ap_path_dir(a, list.gl_pathv[0]), a, folder);
+            found = !err;
+        }
+        globfree(&list);
     }
     ap_err_free(err);
-    return false;
+    return found;
 }
 
 ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t **document) {

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The wheel in an environment of its own: the program is on its PATH, the library and the package are found, models are served.
+. "$(dirname "$0")/deploy_lib.bash"
+if [[ -n ${AIPC_SAN:-} ]]; then
+    echo "ok wheel # skipped: packed without sanitizers"
+    finish
+fi
+need onnxruntime
+python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+if ! "$python" -c "import onnxruntime, pip" 2>/dev/null; then
+    echo "ok wheel # skipped: onnxruntime not here"
+    finish
+fi
+unset AIPC_PYTHON AIPC_PROGRAM AIPC_LIBRARY PYTHONPATH LD_LIBRARY_PATH
+if ! make --no-print-directory -C "$root" BUILD="${build#"$root"/}" CC="${CC:-gcc}" wheel >"$tmp/log" 2>&1 </dev/null; then
+    tail -n 20 "$tmp/log" | not_ok "make wheel"
+    finish
+fi
+wheel=$(tail -n 1 "$tmp/log")
+[[ $wheel == /* ]] || wheel=$root/$wheel
+"$python" -m venv "$tmp/venv" >"$tmp/log" 2>&1
+venv=$tmp/venv/bin
+"$venv/pip" install --quiet --disable-pip-version-check --no-index --no-deps "$wheel" >"$tmp/log" 2>&1 </dev/null
+same "pip install" "0|" "$?|$(<"$tmp/log")"
+same "the program" "aipc $(<"$root/VERSION")" "$("$venv/aipc" --version)"
+same "what they need comes along, but for glibc" "" "$(ldd "$venv/aipc" "$tmp"/venv/lib/python3*/site-packages/aipc/libaipc.so.0 |
+    grep '=> ' | grep -vE " => $tmp/venv/|^[[:space:]]*(libc|libm|libdl|libpthread)\.so")"
+same "the package and the library" "0.1.0 1" "$("$venv/python" -c 'import aipc.libaipc as l, ctypes
+lib = l.Library(); f = ctypes.CDLL(l._find()).aipc_version; f.restype = ctypes.c_char_p; print(f().decode(), bool(lib.context) + 0)')"
+make_nets
+deploy 0 two two-io.onnx --target cpu
+# The environment borrows onnxruntime.
+"$python" -c 'import onnxruntime, os; print(os.path.dirname(os.path.dirname(onnxruntime.__file__)))' >"$(echo "$tmp"/venv/lib/python3*/site-packages)/borrowed.pth"
+net=$nets/two-io.onnx
+"$venv/python" "$root/tests/python/apps.py" ort "$net" plain >"$tmp/plain" 2>&1
+(PATH=$venv:$PATH && aipc exec --artifacts "$tmp/two" -- python "$root/tests/python/apps.py" ort "$net" plain) >"$tmp/served" 2>"$tmp/err" </dev/null
+same "aipc exec" "0|$(<"$tmp/plain")" "$?|$(<"$tmp/served")"
+same "and it was served" "aipc: served 3 of 3 calls; two 3 by TMP/two (cpu)" "$(sed "s|$tmp|TMP|g" "$tmp/err")"
+"$venv/pip" uninstall --quiet --yes aipc >"$tmp/log" 2>&1
+same "pip uninstall leaves nothing" "" "$(find "$tmp/venv" -name '*aipc*' -not -name '*.pyc' -not -type d | grep -v __pycache__)"
+finish
