@@ -216,6 +216,18 @@ typedef struct aipc_rules_options {
 /* Proves rules on random instances. A rule that fails is an error (exit code 10); `document` is set also
  * then. */
 AIPC_API aipc_error *aipc_rules_test(aipc_context *c, const aipc_rules_options *o, char **document);
+typedef struct aipc_rules_why_options {
+    size_t size;               /* sizeof(aipc_rules_why_options) */
+    const char *model;         /* .onnx */
+    const char *target;        /* "htp:sm8650" */
+    const char *folder;        /* rules of your own; NULL: "rules", when there is one */
+    const char *const *shapes; /* as for deploy */
+    size_t shape_count;
+    bool fresh; /* neither read nor keep stored answers */
+} aipc_rules_why_options;
+/* For each distinct node of a model: does the target take it, alone or where it stands, and if not, which
+ * rules make it right, or what was tried? */
+AIPC_API aipc_error *aipc_rules_why(aipc_context *c, const aipc_rules_why_options *o, char **document);
 
 /* ---- surgery ---- */
 typedef struct aipc_surgery_options {

@@ -69,7 +69,7 @@ static void on_repair(void *user, size_t done, size_t total) {
 static ap_err repair_all(ap_asker *q, const ap_probe_set *set, json_t *doc) {
     ap_search_options so;
     json_t *repairs = NULL;
-    ap_err err = ap_asker_rules(q, &so);
+    ap_err err = ap_asker_rules(q, NULL, &so);
     if (!err) err = ap_coverage_repair(set, &so, on_repair, q, &repairs);
     if (!err) ap_coverage_into(doc, repairs);
     json_decref(repairs);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cmd_rules_why.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
@@ -6,7 +7,8 @@
 
 typedef struct values {
     const char *action;
-    cli_list what;
+    cli_list what, shapes;
+    const char *target;
     const char *folder, *keep, *second;
     unsigned instances, threads, seed;
     bool mutate;
@@ -198,6 +200,25 @@ static aipc_error *run_test(cli_env *env, aipc_context *c, const values *v, int 
     return e;
 }
 
+/* ---- why */
+
+static aipc_error *run_why(cli_env *env, aipc_context *c, const values *v, int *status) {
+    char *document = NULL;
+    (void)status;
+    if (v->what.count != 1 || !v->target)
+        return cli_usage("for example: aipc rules why model.onnx --target htp:sm8650",
+                         "'aipc rules why' needs one MODEL and a --target");
+    aipc_rules_why_options o = {.size = sizeof o,
+                                .model = v->what.items[0],
+                                .target = v->target,
+                                .folder = v->folder,
+                                .shapes = v->shapes.items,
+                                .shape_count = v->shapes.count};
+    aipc_error *e = aipc_rules_why(c, &o, &document);
+    show(env, document, cli_rules_why_show);
+    return e;
+}
+
 /* ---- the command: a row for each action */
 
 static const struct {
@@ -207,6 +228,7 @@ static const struct {
     {"list", run_list},
     {"show", run_show},
     {"test", run_test},
+    {"why", run_why},
 };
 
 static aipc_error *run(cli_env *env, void *p, int *status) {
@@ -227,13 +249,13 @@ static const cli_argument arguments[] = {
     {.name = "ACTION",
      .required = true,
      .offset = offsetof(values, action),
-     .choices = "list show test",
-     .help = "list, show or test"},
+     .choices = "list show test why",
+     .help = "list, show, test or why"},
     {.name = "RULE",
      .list = true,
      .offset = offsetof(values, what),
      .complete = CLI_FILE,
-     .help = "names of rules, or files of the rule folder; test without one takes all"},
+     .help = "names of rules, or files of the rule folder; test without one takes all; why: a model"},
     {0},
 };
 
@@ -273,6 +295,17 @@ static const cli_option options[] = {
      .offset = offsetof(values, second),
      .arg = "COMMAND",
      .help = "test: a second oracle; where it disagrees an instance is disputed and does not count"},
+    {.name = "target",
+     .kind = CLI_TEXT,
+     .offset = offsetof(values, target),
+     .arg = "TARGET",
+     .complete = CLI_TARGET,
+     .help = "why: whom to ask, such as htp:sm8650"},
+    {.name = "shape",
+     .kind = CLI_PAIRS,
+     .offset = offsetof(values, shapes),
+     .arg = "NAME=DIMS",
+     .help = "why: fixes an input shape (images=1,3,320,320) or a symbol (batch=1)"},
     {.name = "threads",
      .kind = CLI_UINT,
      .offset = offsetof(values, threads),
@@ -286,6 +319,7 @@ static const cli_option options[] = {
 static const cli_example examples[] = {
     {"which rules are there?", "aipc rules list"},
     {"is my rule right?", "aipc rules test my_rule --keep wrong"},
+    {"what does each node of a model need?", "aipc rules why model.onnx --target htp:sm8650"},
     {"prove everything, and that every condition is needed", "aipc rules test --mutate"},
     {0},
 };
@@ -305,7 +339,10 @@ const cli_command cli_rules = {
         "test draws random graphs from a rule's own pattern and precondition, computes both sides with ONNX "
         "Runtime and compares them as the rule's class says. A counterexample is made as small as it gets, "
         "and shown. "
-        "A rule that is not proven is never used.",
+        "A rule that is not proven is never used.\n"
+        "why asks a target about each distinct node of a model, alone and with what stands around it, and "
+        "says "
+        "which chain of rules makes right what it does not take, or what was tried.",
     .arguments = arguments,
     .options = options,
     .examples = examples,

@@ -74,10 +74,10 @@ static void warn_of(ap_asker *q, const ap_rule_problems *problems) {
     }
 }
 
-ap_err ap_asker_rules(ap_asker *q, ap_search_options *out) {
+ap_err ap_asker_rules(ap_asker *q, const char *folder, ap_search_options *out) {
     ap_rule_problems problems = {0};
     ap_err err = NULL;
-    AP_TRY(ap_rules_open(NULL, &q->rules, &problems));
+    AP_TRY(ap_rules_open(folder, &q->rules, &problems));
     warn_of(q, &problems);
     AP_TRY(ap_plan_oracle_open(q->context, AP_ANY_CPU, &q->oracle));
     AP_TRY(ap_proofs_open(q->context, q->rules, &q->proofs));

@@ -33,9 +33,9 @@ typedef struct ap_asker {
 
 // *out stays where it is until it is closed. Errors: TARGET_UNKNOWN, SOC_UNKNOWN, RUNTIME_MISSING, disk.
 AP_MUST ap_err ap_asker_open(aipc_context *c, const ap_asker_options *o, ap_asker *out);
-// Opens rules (built in, and those of the folder `rules`), oracle and proofs and fills in what a search
-// wants. Faulty rules of the user are warnings.
-AP_MUST ap_err ap_asker_rules(ap_asker *q, ap_search_options *out);
+// Opens rules (built in, and those of `folder`; NULL: `rules` where the program was started), oracle and
+// proofs and fills in what a search wants. Faulty rules of the user are warnings.
+AP_MUST ap_err ap_asker_rules(ap_asker *q, const char *folder, ap_search_options *out);
 void ap_asker_close(ap_asker *q); // a zeroed one is fine
 
 #endif

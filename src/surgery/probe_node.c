@@ -16,8 +16,7 @@ static void skip(ap_probe *p, ap_probe_set *s, const char *reason) {
     ap_probe_decide(p, AP_PROBE_UNASKED, reason, &s->arena);
 }
 
-// Inputs whose value decides the shape of the output: inventing one makes another model.
-static bool decides_shape(const char *op, size_t input) {
+bool ap_probe_decides_shape(const char *op, size_t input) {
     static const struct {
         const char *op;
         size_t from, to;
@@ -59,7 +58,7 @@ static ap_err add_input(ap_probe_set *s, ap_model *m, ap_probe *p, const ap_node
     if (t) return add_constant(s, m, p, v, t);
     if (types[i].dtype == AP_DTYPE_NONE || ap_dtype_bits(types[i].dtype) == 0)
         *why = "an input's type is not known";
-    if (decides_shape(n->op, i))
+    if (ap_probe_decides_shape(n->op, i))
         *why = "an input that decides shapes is not constant: freeze the model first";
     size_t count = 0;
     ap_err bad = ap_shape_count(types[i].dims, types[i].rank, &count);

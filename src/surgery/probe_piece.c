@@ -133,6 +133,11 @@ static ap_err add_inputs(ap_probe_set *s, ap_probe *p, const ap_model *reference
             *why = "an input's shape is not fixed";
             return NULL;
         }
+        for (size_t u = 0; u < v->use_count && !given; u++)
+            if (ap_probe_decides_shape(v->uses[u].node->op, v->uses[u].input)) {
+                *why = "an input that decides shapes is not constant: freeze the model first";
+                return NULL;
+            }
         in->name = ap_arena_strdup(&s->arena, v->name);
         if (given) {
             ap_err err = ap_probe_values_from_json(given, &s->arena, &in->values);

@@ -32,6 +32,10 @@ ap_probe_values ap_probe_values_for(const Onnx__NodeProto *n, size_t index, cons
 // Narrows a draw to values that obey the fact.
 void ap_probe_values_obey(ap_probe_values *v, const ap_fact *f, const ap_value_type *t);
 
+// Does this input of an operator decide the shape of its result (probe_node.c)? Inventing one makes another
+// model.
+bool ap_probe_decides_shape(const char *op, size_t input);
+
 // ---- messages (probe_make.c); everything lives in the arena
 Onnx__ValueInfoProto *ap_probe_make_value_info(ap_arena *a, const char *name, const ap_value_type *type);
 // Raw data is borrowed from `t`.

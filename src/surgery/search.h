@@ -87,6 +87,12 @@ AP_MUST ap_err ap_search_piece(const ap_piece *p, const ap_search_options *o, ap
 AP_MUST ap_err ap_search_many(const ap_piece *const *pieces, size_t count, const ap_search_options *o,
                               ap_search_result *out);
 
+// All nodes of a model: [{op, key, verdict, reason, taken, context, nodes: [name]}], one entry for equal
+// nodes. taken: the target computes it right, alone (context 0) or with what stands around it within that
+// radius: then the refusal of the lone node is an artefact. Where it is not: found, by, chain, exact, error,
+// nodes_after, tried of the search. *out is a new reference. Errors: machinery only.
+AP_MUST ap_err ap_search_model(const ap_match_env *env, const ap_search_options *o, json_t **out);
+
 // Applies a recipe to the place it was found at or to another with the same key. `env` is the whole model's.
 // *steps (may be NULL): records of kind "rule" for plan.json are appended. Error CONTRACT when it does not
 // fit there; the graph is then as before.
