@@ -8,10 +8,15 @@
 void native_einsum(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_elementwise(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_fmod(ap_native_builder *b, const ap_match *m, ap_value **results);
+void native_matmul_int(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_reduce_prod(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_rnn(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_scatter(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_transpose(ap_native_builder *b, const ap_match *m, ap_value **results);
+
+// ---- halves.c
+// Halves of the axis (of size n) combined by the operator until one element is left along it.
+ap_value *native_halved(ap_native_builder *b, const char *op, ap_value *x, int64_t axis, int64_t n);
 
 // ---- rank.c
 // `x` holds elements in the order of the shape `dims`, whatever its own shape is. Gives them in the order of
