@@ -3,6 +3,7 @@
 
 #include "base/cpu.h"
 #include "device/runtime.h"
+#include "plan/plan_rules.h"
 
 #include <string.h>
 
@@ -87,7 +88,7 @@ ap_err ap_asker_rules(ap_asker *q, const char *folder, ap_search_options *out) {
                                .oracle = &q->oracle.piece,
                                .host = &q->host,
                                .cache = q->cache,
-                               .compute = q->target.soc && q->target.soc->fp16 == AP_YES ? AP_F16 : AP_F32,
+                               .compute = ap_target_compute(&q->target),
                                .backend = q->target.soc ? "qnn" : "cpu"};
 done:
     ap_rule_problems_free(&problems);
