@@ -46,6 +46,7 @@ class Deployed:
         self.inputs, self.outputs = ([(t["name"], t["dtype"], tuple(t["dims"])) for t in manifest["contract"][side]]
                                      for side in ("inputs", "outputs"))
         self.artifact = self.types = None
+        self.fixed = [(f["input"], f["value"]) for f in (entry or {}).get("fixed") or []]
         if entry and entry["spec"]:
             self.spec, self.out_spec = flat.thaw(entry["spec"]), flat.thaw(entry["out_spec"])
             leaf_of = {f["input"]: f["leaf"] for f in entry["feeds"]}
@@ -324,6 +325,9 @@ class Server:
             return model.choose((metas, tuple(names)), accepts, "a run with %s" % _text([m[1:] for m in metas]))
 
         def run(d):
+            for name, value in d.fixed:
+                if arrays[name].item() != value:
+                    raise NotServed("input %s is %s, deployed was %s" % (name, arrays[name].item(), value))
             given = [numpy.ascontiguousarray(arrays[n]) for n, _, _ in d.inputs]
             made = {n: numpy.empty(dims, dtype) for n, dtype, dims in d.outputs}
             self._artifact(d).run([a.ctypes.data for a in given], [made[n].ctypes.data for n, _, _ in d.outputs])

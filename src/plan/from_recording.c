@@ -6,11 +6,12 @@
 #include "plan/deploy.h"
 #include "plan/export.h"
 #include "plan/recording.h"
+#include "tensor/npy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPORT_BYTES = 64 << 20 };
+enum { EXPORT_BYTES = 64 << 20, SWITCH_MAX = 1 << 30 };
 
 typedef struct batch {
     aipc_context *ctx;
@@ -99,9 +100,58 @@ static const char **input_args(batch *b, const json_t *sig, const json_t *made, 
     return args;
 }
 
-static ap_err deploy_one(batch *b, const json_t *sig, const json_t *made, const char *dir, bool *passed) {
+// A whole number that was the same in every sample of a session's input (a sample rate): a switch the graph
+// may be built on. The index says so, and whoever serves the artifact looks at it.
+static bool is_switch(batch *b, const json_t *sig, size_t leaf, int64_t *value) {
+    const json_t *samples = json_object_get(sig, "samples"), *one;
+    size_t i;
+    json_array_foreach(samples, i, one) {
+        const char *file = json_string_value(json_array_get(json_object_get(one, "inputs"), leaf));
+        ap_tensor t = {0};
+        ap_err err = ap_npy_map(ap_path_join(&b->arena, b->recording, file ? file : ""), &t);
+        bool fits =
+            !err && ap_dtype_is_int(t.dtype) && ap_dtype_bits(t.dtype) >= 8 && ap_tensor_count(&t) == 1;
+        int64_t v = fits ? (int64_t)ap_tensor_at(&t, 0) : 0;
+        ap_err_free(err);
+        ap_tensor_free(&t);
+        if (!fits || v > SWITCH_MAX || v < -SWITCH_MAX || (i && v != *value)) return false;
+        *value = v;
+    }
+    return json_array_size(samples) > 0;
+}
+
+// [{input, leaf, value}]
+static json_t *switches_of(batch *b, const json_t *model, const json_t *sig, const json_t *made) {
+    json_t *list = json_array(), *feed;
+    size_t i;
+    if (strcmp(ap_json_str(model, "kind", ""), "session") != 0) return list;
+    json_array_foreach(json_object_get(made, "feeds"), i, feed) {
+        int64_t value = 0;
+        if (is_switch(b, sig, (size_t)ap_json_int(feed, "leaf", 0), &value))
+            json_array_append_new(list,
+                                  json_pack("{sO,sO,sI}", "input", json_object_get(feed, "input"), "leaf",
+                                            json_object_get(feed, "leaf"), "value", (json_int_t)value));
+    }
+    return list;
+}
+
+static const char *const *switch_args(batch *b, const json_t *switches) {
+    const char **args = ap_arena_calloc(&b->arena, json_array_size(switches) + 1, sizeof *args);
+    const json_t *one;
+    size_t i;
+    json_array_foreach(switches, i, one) args[i] = ap_arena_printf(
+        &b->arena, "%s=%lld", ap_json_str(one, "input", "?"), (long long)ap_json_int(one, "value", 0));
+    return args;
+}
+
+static ap_err deploy_one(batch *b, const json_t *sig, const json_t *made, const json_t *switches,
+                         const char *dir, bool *passed) {
     aipc_deploy_options o = *b->o;
     json_t *doc = NULL;
+    if (!o.fixed_count) {
+        o.fixed = switch_args(b, switches);
+        o.fixed_count = json_array_size(switches);
+    }
     o.model = ap_json_str(made, "file", "");
     o.inputs = input_args(b, sig, made, &o.input_count);
     o.out_dir = dir;
@@ -122,10 +172,10 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
     const char *name = ap_json_str(model, "name", "model"), *id = ap_json_str(sig, "id", "signature");
     char *below = ap_arena_printf(&b->arena, "%s/%s", name, id);
     char *dir = ap_path_join(&b->arena, b->out, below);
-    json_t *again = NULL;
+    json_t *again = NULL, *switches = switches_of(b, model, sig, made);
     bool passed = false;
     ap_context_log(b->ctx, AIPC_INFO, "deploys %s", below);
-    ap_err err = deploy_one(b, sig, made, dir, &passed);
+    ap_err err = deploy_one(b, sig, made, switches, dir, &passed);
     bool module = !strcmp(ap_json_str(model, "kind", ""), "module");
     if (refused(err) && module && !json_array_size(json_object_get(made, "level1"))) {
         again = level1_export(b, name);
@@ -133,16 +183,16 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
         if (file_there(other) && json_array_size(json_object_get(other, "level1"))) {
             ap_err_free(err);
             made = other;
-            err = deploy_one(b, sig, made, dir, &passed);
+            err = deploy_one(b, sig, made, switches, dir, &passed);
         }
     }
     json_array_append_new(
-        list,
-        json_pack("{sO,ss,ss,sO,sO,sO,sO,sO,sO,sO?}", "signature", json_object_get(sig, "id"), "dir", below,
-                  "verdict", passed ? "pass" : "fail", "spec", json_object_get(sig, "spec"), "inputs",
-                  json_object_get(sig, "inputs"), "out_spec", json_object_get(sig, "out_spec"), "outputs",
-                  json_object_get(sig, "outputs"), "feeds", json_object_get(made, "feeds"), "results",
-                  json_object_get(made, "results"), "level1", json_object_get(made, "level1")));
+        list, json_pack("{sO,ss,ss,sO,sO,sO,sO,sO,sO,sO?,so}", "signature", json_object_get(sig, "id"), "dir",
+                        below, "verdict", passed ? "pass" : "fail", "spec", json_object_get(sig, "spec"),
+                        "inputs", json_object_get(sig, "inputs"), "out_spec",
+                        json_object_get(sig, "out_spec"), "outputs", json_object_get(sig, "outputs"), "feeds",
+                        json_object_get(made, "feeds"), "results", json_object_get(made, "results"), "level1",
+                        json_object_get(made, "level1"), "fixed", switches));
     json_decref(again);
     err = ap_err_context(err, "%s", below);
     if (b->first)

@@ -141,7 +141,7 @@ static void judge_model(json_t *model, double total) {
         why = "forward hooks in it change what it computes: an export would not have them";
     else if (chosen && is_layer(model))
         why = "a single layer: the program calls parts of a model, name it with --module";
-    else if (chosen && share < MIN_SHARE)
+    else if (chosen && share < MIN_SHARE && strcmp(ap_json_str(model, "kind", ""), "session") != 0)
         why = "under 5 % of the recorded time";
     json_object_set_new(model, "share", json_real(share));
     json_object_set_new(model, "chosen", json_boolean(chosen && !why));
