@@ -4,6 +4,7 @@
 #define AP_PLAN_PLAN_RULES_H
 
 #include "plan/proofs.h"
+#include "plan/workers.h"
 #include "surgery/pass.h"
 
 typedef struct ap_plan_rules {
