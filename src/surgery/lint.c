@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static void note(ap_rule_problems *out, const ap_rule *r, bool warning, const char *message) {
+void ap_rule_problem_add(ap_rule_problems *out, const ap_rule *r, bool warning, const char *message) {
     if (out->count == out->cap) {
         out->cap = out->cap ? 2 * out->cap : 16;
         out->items = ap_realloc(out->items, out->cap * sizeof *out->items);
@@ -34,16 +34,30 @@ static bool same_class(const ap_rule *a, const ap_rule *b) {
            a->classes[0].amount == b->classes[0].amount;
 }
 
-// Alternatives of one operator differ in what they need; two with equal pattern, conditions and class do not.
+static bool same_ops(const ap_rule *a, const ap_rule *b) {
+    bool same = a->replace_count == b->replace_count &&
+                (a->native ? b->native && !strcmp(a->native, b->native) : !b->native);
+    for (size_t i = 0; same && i < a->replace_count; i++)
+        same = !strcmp(a->replace[i].ops[0], b->replace[i].ops[0]);
+    return same;
+}
+
+// Alternatives of one operator differ in what they need or in what they make; two that differ in neither are
+// one rule too many: whoever comes second is never reached.
+bool ap_rules_overlap(const ap_rule *a, const ap_rule *b) {
+    return strcmp(a->family, b->family) != 0 && same_class(a, b) && same_conditions(a, b) && same_ops(a, b);
+}
+
 static void lint_pairs(const ap_rules *r, ap_rule_problems *out) {
     for (size_t i = 0; i < r->count; i++)
         for (size_t k = 0; k < i; k++) {
             const ap_rule *a = r->list[k], *b = r->list[i];
             if (!strcmp(a->family, b->family) || a->help_count != b->help_count) continue;
             if (same_class(a, b) && same_conditions(a, b))
-                note(out, b, true,
-                     ap_arena_printf(&out->arena, "same pattern, conditions and class as %s (%s:%u)", a->name,
-                                     a->file, a->pos.line));
+                ap_rule_problem_add(out, b, true,
+                                    ap_arena_printf(&out->arena,
+                                                    "same pattern, conditions and class as %s (%s:%u)",
+                                                    a->name, a->file, a->pos.line));
         }
 }
 
@@ -62,7 +76,8 @@ static void lint_loops(const ap_rules *r, ap_rule_problems *out) {
         const ap_rule_node *root = &a->match[a->root];
         bool bare = !root->attr_count && !a->step_count && a->match_count == 1;
         if (bare && uses_op(a->replace, a->replace_count, root->ops[0]))
-            note(out, a, true, "the replacement holds the operator it replaces and nothing ends it");
+            ap_rule_problem_add(out, a, true,
+                                "the replacement holds the operator it replaces and nothing ends it");
     }
 }
 

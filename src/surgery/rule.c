@@ -4,6 +4,7 @@
 
 #include "base/data.h"
 #include "base/file.h"
+#include "surgery/lint.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,12 +78,37 @@ ap_err ap_rules_load_builtin(ap_rules *r, ap_rule_problems *problems) {
     return NULL;
 }
 
+// The second of two rules that overlap is never reached: it is refused.
+static void drop_overlaps(ap_rules *r, ap_rule_problems *problems) {
+    size_t kept = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        const ap_rule *other = NULL;
+        for (size_t k = 0; k < kept && !other; k++)
+            if (ap_rules_overlap(r->list[k], r->list[i])) other = r->list[k];
+        if (other) {
+            ap_rule_problem_add(
+                problems, r->list[i], false,
+                ap_arena_printf(
+                    &problems->arena,
+                    "never reached: %s (%s:%u) has the same pattern, conditions, class and operators",
+                    other->name, other->file, other->pos.line));
+            ap_map_remove(&r->by_name, r->list[i]->name);
+            continue;
+        }
+        r->list[kept] = r->list[i];
+        r->list[kept]->index = kept;
+        kept++;
+    }
+    r->count = kept;
+}
+
 ap_err ap_rules_open(const char *dir, ap_rules **out, ap_rule_problems *problems) {
     ap_rules *r = ap_rules_new();
     ap_err err = NULL;
     if (!dir && ap_is_dir("rules")) dir = "rules";
     AP_TRY(ap_rules_load_builtin(r, problems));
     if (dir) AP_TRY(ap_rules_load(r, dir, problems));
+    drop_overlaps(r, problems);
     ap_rules_finish(r);
     *out = r;
     r = NULL;

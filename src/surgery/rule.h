@@ -253,6 +253,8 @@ typedef struct ap_rule_problems {
     ap_rule_problem *items;
     size_t count, cap, errors;
 } ap_rule_problems;
+// `message` lives in the arena of `p`.
+void ap_rule_problem_add(ap_rule_problems *p, const ap_rule *r, bool warning, const char *message);
 void ap_rule_problems_free(ap_rule_problems *p);
 // "file:line:col: error: rule NAME: message\n" for each.
 void ap_rule_problems_print(const ap_rule_problems *p, ap_buf *out);
