@@ -62,7 +62,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
@@ -175,14 +175,16 @@ _aipc() {
         --seed) _aipc_nothing "$cur"; return ;;
         --keep) _aipc_folders "$cur"; return ;;
         --second) _aipc_nothing "$cur"; return ;;
+        --target) _aipc_targets "$cur"; return ;;
+        --shape) _aipc_nothing "$cur"; return ;;
         --threads) _aipc_nothing "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --rules --instances --seed --mutate --keep --second --threads --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --rules --instances --seed --mutate --keep --second --target --shape --threads --json --quiet -q --verbose -v --color --help -h
             return
         fi
-        _aipc_words "$cur" list show test
+        _aipc_words "$cur" list show test why
         ;;
     surgery)
         case $prev in
@@ -199,7 +201,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --gate --allow-cpu --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --gate --tune --allow-cpu --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

@@ -94,6 +94,7 @@ typedef struct aipc_deploy_options {
     bool allow_cpu;           /* nodes that cannot be repaired may run on the CPU; the report names them */
     const char *const *fixed; /* "INPUT=16000": the input is a switch that will always have this value */
     size_t fixed_count;
+    bool tune; /* rewrite for speed what runs right, as far as gates and the cost estimate agree (htp) */
 } aipc_deploy_options;
 /* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json)
  * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
@@ -250,6 +251,7 @@ typedef struct aipc_surgery_options {
     const char *const *gates; /* as for deploy; with a target */
     size_t gate_count;
     bool allow_cpu; /* as for deploy; with a target */
+    bool tune;      /* as for deploy; with a target */
 } aipc_surgery_options;
 /* Freezes shapes, folds constants, takes away what does nothing; every pass judged by the numbers. `document`
  * is the plan. */
@@ -306,6 +308,21 @@ typedef struct aipc_exec_options {
 /* Runs the program in the foreground with its models served by the artifacts. *status as for aipc_record;
  * `document` says which calls were served. */
 AIPC_API aipc_error *aipc_exec(aipc_context *c, const aipc_exec_options *o, int *status, char **document);
+
+typedef struct aipc_verify_options {
+    size_t size; /* sizeof(aipc_verify_options) */
+    const char *const *command;
+    size_t command_count;
+    const char *const *artifacts; /* as for exec; the next too */
+    size_t artifact_count;
+    const char *target;
+    const char *task;     /* "text[=TOLERANCE]", "exact", "boxes[=IOU]", "psnr[=DB]"; NULL: text */
+    const char *keep_dir; /* copy what both runs left here; NULL: no */
+} aipc_verify_options;
+/* Runs the program twice in copies of the working folder, as it is and served, and compares the answers of
+ * its models, its exit code, its stdout and the files it wrote. `document` is set also with the error that a
+ * gate failed. */
+AIPC_API aipc_error *aipc_verify(aipc_context *c, const aipc_verify_options *o, char **document);
 
 /* ---- vendor runtimes ---- */
 AIPC_API aipc_error *aipc_runtime_list(aipc_context *c, char **document);

@@ -4,6 +4,7 @@
 #include "golden/contract.h"
 #include "golden/request.h"
 #include "graph/graph_diff.h"
+#include "plan/plan_rules.h"
 #include "plan/store.h"
 #include "plan/surgery.h"
 #include "plan/workers.h"
@@ -167,6 +168,7 @@ static ap_err bench_open(table *t, const aipc_surgery_options *o, bench *b) {
                               .precision = "fp16",
                               .gates = &b->gates,
                               .inputs = t->asked.inputs[0],
+                              .original = t->model,
                               .scratch = t->dir,
                               .logs = t->dir,
                               .allow_cpu = o->allow_cpu};
@@ -188,7 +190,8 @@ static ap_err operate(table *t, const aipc_surgery_options *o, bench *b, json_t 
                               .ort = &t->ort,
                               .qnn = o->target ? &b->qnn : NULL,
                               .scratch = t->dir,
-                              .host = o->target ? &b->host : NULL};
+                              .host = o->target ? &b->host : NULL,
+                              .tune = o->tune};
     ap_store store = {0};
     json_t *record = NULL;
     char *dir = NULL, key[65];
@@ -286,11 +289,21 @@ static ap_err explain(const table *t, const json_t *plan, ap_err err) {
     return err;
 }
 
+// Rules have no hash of the whole model: the end must be the recorded one.
+static ap_err check_result(const json_t *plan, const ap_cleaned *now) {
+    const char *want = ap_json_str(json_object_get(plan, "result"), "sha256", NULL);
+    if (!want || strcmp(want, now->sha256) == 0) return NULL;
+    ap_err err = ap_err_new(AP_ERR_GATE, "the plan ends in another model: sha256 %.12s…, recorded is %.12s…",
+                            now->sha256, want);
+    return ap_err_hint(err, "make the plan again with 'aipc surgery'");
+}
+
 aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan_path, const char *out,
                        char **document) {
     table t;
     json_t *plan = NULL;
     ap_cleaned done_model = {0};
+    ap_plan_rules rules = {0};
     ap_err err = NULL;
     AP_TRY(table_open(c, model, &t));
     AP_TRY(ap_plan_load(plan_path, &plan));
@@ -301,11 +314,13 @@ aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan_path
     AP_TRY(make_sets(&t, (ap_input_request){.seed = 1}, 1));
     AP_TRY(open_oracle(&t));
     ap_pass_context context = {.oracle = &t.oracle, .params = t.params};
+    AP_TRY(ap_plan_rules_open(c, plan, &context, &rules));
     err = ap_replay(t.model, json_object_get(plan, "steps"), &context, &done_model);
     if (err) {
         err = explain(&t, plan, err);
         goto done;
     }
+    AP_TRY(check_result(plan, &done_model));
     AP_TRY(ap_model_save(done_model.model, out, NULL));
     give(json_pack("{ss,ss,sI,s[I,I]}", "file", out, "sha256", done_model.sha256, "steps",
                    (json_int_t)json_array_size(json_object_get(plan, "steps")), "nodes", (json_int_t)before,
@@ -314,6 +329,7 @@ aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan_path
 done:
     json_decref(plan);
     ap_cleaned_release(&done_model);
+    ap_plan_rules_close(&rules);
     table_release(&t);
     return ap_err_stage(ap_err_subject(err, model), "apply");
 }

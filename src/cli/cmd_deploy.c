@@ -10,7 +10,7 @@ typedef struct values {
     const char *model, *precision, *out_dir;
     cli_list targets, inputs, recipes, shapes, gates, fixed;
     cli_u64 seed;
-    bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu;
+    bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu, tune;
     unsigned timeout_s, memory_mib;
 } values;
 
@@ -68,6 +68,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .fresh = v->fresh,
                              .no_surgery = v->no_surgery,
                              .allow_cpu = v->allow_cpu,
+                             .tune = v->tune,
                              .fixed = v->fixed.items,
                              .fixed_count = v->fixed.count,
                              .timeout_s = v->timeout_s,
@@ -155,6 +156,11 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = FIELD(allow_cpu),
      .help = "let nodes that cannot be repaired run on the CPU; the report counts and names them"},
+    {.name = "tune",
+     .kind = CLI_FLAG,
+     .offset = FIELD(tune),
+     .help =
+         "rewrite what runs right for speed: kept where the gates hold and the cost estimate falls (htp)"},
     {.name = "no-trace",
      .kind = CLI_FLAG,
      .offset = FIELD(no_trace),

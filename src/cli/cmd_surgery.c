@@ -9,7 +9,7 @@ typedef struct values {
     const char *model, *out, *save, *target;
     cli_list shapes, inputs, recipes, fixed, skip, gates;
     cli_u64 seed;
-    bool allow_cpu;
+    bool allow_cpu, tune;
 } values;
 
 /* "Constant 30, Shape 12" */
@@ -95,6 +95,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
         .gates = v->gates.items,
         .gate_count = v->gates.count,
         .allow_cpu = v->allow_cpu,
+        .tune = v->tune,
     };
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_surgery(context, &o, &document);
@@ -130,6 +131,10 @@ static const cli_option options[] = {
      .offset = offsetof(values, gates),
      .arg = "METRIC=VALUE",
      .help = "a threshold of your own for the target's outputs, such as sqnr_db=40"},
+    {.name = "tune",
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, tune),
+     .help = "with --target: also rewrite for speed, kept where the gates hold and the cost estimate falls"},
     {.name = "allow-cpu",
      .kind = CLI_FLAG,
      .offset = offsetof(values, allow_cpu),

@@ -45,6 +45,21 @@ static void put_list(const json_t *list, const char *target, void (*put)(const j
     if (n > MAX_LINES) (void)printf("  and %zu more %s in the report\n", n - MAX_LINES, what);
 }
 
+/* What tuning kept, and what the estimate says of it. */
+static void put_tuning(const json_t *tuning, const char *target) {
+    const json_t *cost = json_object_get(tuning, "cost"), *kept = json_object_get(tuning, "kept");
+    size_t i;
+    json_t *step;
+    if (!json_is_object(tuning)) return;
+    json_array_foreach(kept, i, step)
+        term_line(CLI_PLAIN, "%s: tuned by %s at %zu places", target, doc_text(step, "rule", "?"),
+                  json_array_size(json_object_get(step, "places")));
+    term_line(CLI_PLAIN, "%s: tuning kept %zu of %zu: estimate %.4g ms, was %.4g ms", target,
+              json_array_size(kept),
+              json_array_size(kept) + json_array_size(json_object_get(tuning, "rejected")),
+              json_number_value(json_array_get(cost, 1)), json_number_value(json_array_get(cost, 0)));
+}
+
 void show_repairs(const json_t *repairs, const char *target) {
     const json_t *cpu = json_object_get(repairs, "cpu");
     if (!json_is_object(repairs)) return;
@@ -54,6 +69,7 @@ void show_repairs(const json_t *repairs, const char *target) {
     put_list(json_object_get(repairs, "repairs"), target, put_repair, "repairs");
     if (undone) term_line(CLI_PLAIN, "%s: %zu chains of rules were tried and rolled back", target, undone);
     put_list(json_object_get(repairs, "left"), target, put_left, "nodes");
+    put_tuning(json_object_get(repairs, "tuning"), target);
     if (json_array_size(cpu) == 0) return;
     char *names = joined(cpu, ", ");
     term_line(CLI_PLAIN, "%s: on the CPU: %zu node%s: %.300s", target, json_array_size(cpu),

@@ -38,6 +38,7 @@ static void describe(operation *op) {
                                .gates = &t->gates,
                                .inputs = d->input_tensors,
                                .golden = d->golden,
+                               .original = d->model,
                                .scratch = d->scratch,
                                .logs = d->logs,
                                .ledger = &d->ledger,
@@ -54,7 +55,8 @@ static void describe(operation *op) {
                                    .ort = &d->ort,
                                    .qnn = t->id.soc ? &d->qnn : NULL,
                                    .scratch = d->scratch,
-                                   .host = &op->host};
+                                   .host = &op->host,
+                                   .tune = d->o->tune};
 }
 
 static ap_err open_oracle(operation *op) {
@@ -164,6 +166,7 @@ static bool is_curable(const ap_deploy_target *t) {
     switch (ap_err_code(t->err)) {
     case AP_ERR_REFUSED: return true;
     case AP_ERR_GATE: return ap_target_has_a_place(t);
+    case AP_ERR_MODEL_INVALID: // the oracle could run it
     case AP_ERR_VENDOR:
     case AP_ERR_WORKER_CRASH: return stage && strcmp(stage, "build") == 0;
     default: return false;
@@ -202,7 +205,8 @@ ap_err ap_target_repair(ap_deploy_target *t, bool *again) {
     uint64_t start = ap_now_us();
     ap_err err = NULL;
     *again = false;
-    if (!ap_deploy_is_htp(t) || d->o->no_surgery || t->surgery || !is_curable(t)) return NULL;
+    if (!ap_deploy_is_htp(t) || d->o->no_surgery || t->surgery) return NULL;
+    if (t->err ? !is_curable(t) : !d->o->tune) return NULL;
     describe(&op);
     AP_TRY(ap_surgery_key(&op.stage, key));
     AP_TRY(ap_store_get(&d->store, key, &op.arena, &dir, &stored));

@@ -22,9 +22,9 @@ static ap_err rules_hash(const ap_surgery_stage *s, char hex[65]) {
 
 static json_t *target_part(const ap_surgery_stage *s, const char *rules) {
     const ap_whole_host *h = s->host;
-    return json_pack("{ss,ss,ss,ss,sO,sO,sb}", "target", h->target->text, "precision", h->precision, "qnn",
+    return json_pack("{ss,ss,ss,ss,sO,sO,sb,sb}", "target", h->target->text, "precision", h->precision, "qnn",
                      s->qnn ? s->qnn->sha256 : "", "rules", rules, "gates", h->gates->rules, "always",
-                     h->gates->always, "allow_cpu", h->allow_cpu);
+                     h->gates->always, "allow_cpu", h->allow_cpu, "tune", s->tune);
 }
 
 ap_err ap_surgery_key(const ap_surgery_stage *s, char key[65]) {
@@ -128,7 +128,7 @@ static ap_err known_before(const ap_surgery_stage *s, json_t **out) {
 static ap_err fit(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, json_t **repairs,
                   json_t **steps, bool *passed) {
     ap_whole w = {0};
-    json_t *report = NULL, *before = NULL, *cleaned = NULL, *changes = NULL;
+    json_t *report = NULL, *before = NULL, *cleaned = NULL, *changes = NULL, *tuning = NULL;
     ap_err err = NULL;
     AP_TRY(known_before(s, &before));
     ap_context_progress(s->ctx, 0, 0, "%s: building the cleaned model", s->host->target->text);
@@ -136,6 +136,8 @@ static ap_err fit(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, j
     cleaned = ap_whole_json(&w);
     if (!w.passed || w.refused) AP_TRY(surgery_repair(s, dir, now, &w, &report, steps));
     if (!report) report = no_repairs();
+    if (s->tune) AP_TRY(surgery_tune(s, now, &w, &tuning, steps));
+    json_object_set(report, "tuning", tuning ? tuning : json_null());
     AP_TRY(changes_of(s, now, &changes));
     json_object_set(report, "before", before);
     json_object_set(report, "cleaned", cleaned);
@@ -149,6 +151,7 @@ done:
     json_decref(before);
     json_decref(cleaned);
     json_decref(changes);
+    json_decref(tuning);
     return err;
 }
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tuning with everything it needs: the rules and their proofs, and the judge of whole models.
+#include "plan/proofs.h"
+#include "plan/surgery_priv.h"
+#include "surgery/tune.h"
+
+#include <string.h>
+
+typedef struct shop {
+    const ap_surgery_stage *s;
+    ap_rules *rules;
+    ap_plan_oracle oracle;
+    ap_proofs *proofs;
+} shop;
+
+static ap_err types_of(void *user, ap_model *m, ap_type_source *out) {
+    return ap_whole_types(((shop *)user)->s->host, m, out);
+}
+
+static ap_err judge(void *user, ap_model *m, ap_whole *out) {
+    return ap_whole_judge(((shop *)user)->s->host, m, out);
+}
+
+static void say(void *user, const char *text) {
+    const shop *k = user;
+    ap_context_progress(k->s->ctx, 0, 0, "%s: %s", k->s->host->target->text, text);
+}
+
+static ap_err shop_open(const ap_surgery_stage *s, shop *k) {
+    ap_rule_problems problems = {0};
+    ap_err err = NULL;
+    k->s = s;
+    AP_TRY(ap_rules_open(s->rules, &k->rules, &problems));
+    AP_TRY(ap_plan_oracle_open(s->ctx, AP_ANY_CPU, &k->oracle));
+    AP_TRY(ap_proofs_open(s->ctx, k->rules, &k->proofs));
+done:
+    ap_rule_problems_free(&problems); // repair and `aipc rules` say them
+    return err;
+}
+
+static void shop_close(shop *k) {
+    ap_proofs_close(k->proofs);
+    ap_plan_oracle_close(&k->oracle);
+    ap_rules_free(k->rules);
+}
+
+static void adopt(ap_cleaned *now, ap_whole *w, ap_tuned *t) {
+    ap_cleaned_release(now);
+    ap_digest d = ap_sha256_of(t->bytes.data, t->bytes.len);
+    now->model = t->model;
+    now->bytes = t->bytes;
+    memcpy(now->sha256, d.hex, sizeof now->sha256);
+    ap_whole_release(w);
+    *w = t->whole;
+    t->model = NULL;
+    t->bytes = (ap_buf){0};
+    t->whole = (ap_whole){0};
+}
+
+ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report,
+                    json_t **steps) {
+    shop k = {0};
+    ap_tuned tuned = {0};
+    ap_err err = NULL;
+    AP_TRY(shop_open(s, &k));
+    ap_rule_judge proven = ap_proofs_judge(k.proofs);
+    ap_tune_options o = {.rules = k.rules,
+                         .judge = &proven,
+                         .oracle = &k.oracle.piece,
+                         .compute =
+                             s->host->target->soc && s->host->target->soc->fp16 != AP_NO ? AP_F16 : AP_F32,
+                         .types = types_of,
+                         .whole = judge,
+                         .progress = say,
+                         .user = &k};
+    AP_TRY(ap_tune(now->model, w, &o, &tuned));
+    if (tuned.model) adopt(now, w, &tuned);
+    *report = json_incref(tuned.report);
+    if (!*steps) *steps = json_array();
+    json_array_extend(*steps, tuned.steps);
+done:
+    ap_tuned_release(&tuned);
+    shop_close(&k);
+    return err;
+}
