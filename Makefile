@@ -158,7 +158,7 @@ $(BUILD)/bin/conformance: tests/conformance/conformance.c $(BUILD)/libaipc.a
 	@echo "  TEST  $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $< $(BUILD)/libaipc.a $(PKG_LIBS) $(LDFLAGS) -o $@
 
-$(BUILD)/bin/surgery: tests/conformance/surgery.c $(BUILD)/libaipc.a
+$(BUILD)/bin/surgery: tests/conformance/surgery.c tests/conformance/rules.h $(BUILD)/libaipc.a
 	@mkdir -p $(@D)
 	@echo "  TEST  $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $< $(BUILD)/libaipc.a $(PKG_LIBS) $(LDFLAGS) -o $@

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OLDEST_OPSET = 7 };
+
 void ap_applied_release(ap_applied *a) {
     free(a->added);
     json_decref(a->record);
@@ -285,6 +287,9 @@ static ap_err apply(ap_match *m, const json_t *expect, ap_applied *out) {
     replacement made = {0};
     bool committed = false;
     ap_err err = NULL;
+    if (b.model->opset < OLDEST_OPSET) // operators took fewer types and had other attributes
+        return refuse(m, ap_err_new(AP_ERR_REFUSED, "rules speak of opset %d and later; the model has %lld",
+                                    (int)OLDEST_OPSET, (long long)b.model->opset));
     b.prefix = ap_arena_printf(&m->arena, "%s~%s", root_output(m->root), m->rule->family);
     done_.record = describe(m);
     if (expect) AP_TRY(compare(expect, done_.record, fields));

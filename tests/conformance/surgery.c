@@ -3,8 +3,11 @@
 //
 // Each model is cleaned twice: as it is, and with its whole-number and bool inputs fixed to what the test
 // feeds (shapes, axes, trip counts, conditions then fold, and control flow with them). What ONNX Runtime
-// computes must stay the same bits, whatever the passes' own gates said. Models run in children; one that
-// dies is named and replaced.
+// computes must stay the same bits, whatever the passes' own gates said. Then every rule is applied at every
+// node of the cleaned models it fits, one at a time: the result must be what the rule's class allows. Models
+// run in children; one that dies is named and replaced.
+#include "rules.h"
+
 #include "base/proc.h"
 #include "device/runtime.h"
 #include "engine/oracle.h"
@@ -23,10 +26,12 @@ typedef enum outcome { NOT_RUN, RUNNING, SAME, DIFFERENT, FAILED, NOT_RUNNABLE }
 typedef struct result {
     outcome how[2]; // as it is; with inputs fixed
     int steps[2], refused[2], nodes[2][2];
-    char why[TEXT];
+    int fired, unbuilt, wrong; // of rules
+    char why[TEXT], rule_why[TEXT];
 } result;
 typedef struct patient {
     ap_engine *engine;
+    const ap_rules *rules;
     ap_named_tensor in[IO_MAX];
     size_t in_count;
 } patient;
@@ -106,6 +111,26 @@ static bool same(const outs *a, const outs *b) {
     return true;
 }
 
+static void rules_on(patient *p, ap_model *m, result *r) {
+    ap_named_tensor in[IO_MAX];
+    rule_bench b = {.engine = p->engine, .rules = p->rules, .in = in};
+    for (size_t i = 0; i < m->graph->input_count; i++)
+        for (size_t k = 0; k < p->in_count; k++)
+            if (!strcmp(p->in[k].name, m->graph->inputs[i]->name)) in[b.in_count++] = p->in[k];
+    ap_err err = rules_everywhere(&b, m);
+    r->fired += (int)b.fired;
+    r->unbuilt += (int)b.refused;
+    r->wrong += (int)b.bad;
+    if (b.bad) snprintf(r->rule_why, TEXT, "%s", b.why);
+    if (err && !b.bad) {
+        r->wrong++;
+        snprintf(r->rule_why, TEXT, "%.190s", ap_err_message(err));
+    }
+    ap_err_free(err);
+    ap_map_free(&b.types);
+    ap_arena_release(&b.arena);
+}
+
 static void clean_one(patient *p, ap_model *m, const outs *golden, size_t variant, result *r) {
     ap_surgery_oracle oracle = {.run = run, .user = p, .sets = 1};
     static const char *const rounding[] = {"weights", "batchnorm"};
@@ -118,6 +143,7 @@ static void clean_one(patient *p, ap_model *m, const outs *golden, size_t varian
     AP_TRY(ap_clean(m, &o, &c, &report));
     AP_TRY(run(p, c.model, 0, NULL, 0, false, keep, &now));
     r->how[variant] = same(golden, &now) ? SAME : DIFFERENT;
+    rules_on(p, c.model, r);
     r->steps[variant] = (int)json_array_size(json_object_get(report, "steps"));
     r->refused[variant] = (int)json_array_size(json_object_get(report, "refused"));
     r->nodes[variant][0] = (int)m->graph->node_count;
@@ -136,10 +162,10 @@ done:
     json_decref(params);
 }
 
-static void run_test(ap_engine *engine, const char *dir, result *r) {
+static void run_test(ap_engine *engine, const ap_rules *rules, const char *dir, result *r) {
     ap_arena a = {0};
     ap_model *m = NULL;
-    patient p = {.engine = engine};
+    patient p = {.engine = engine, .rules = rules};
     outs golden = {0};
     ap_err err = NULL;
     AP_TRY(ap_model_load(ap_path_join(&a, dir, "model.onnx"), &m));
@@ -158,12 +184,16 @@ done:
 static _Noreturn void child(const char *const *dirs, size_t count, size_t from, result *results,
                             const char *ort) {
     ap_engine *engine = NULL;
+    ap_rules *rules = ap_rules_new();
+    ap_rule_problems problems = {0};
     ap_err err = ap_engine_open(ort, &engine);
-    if (err) _exit(3);
+    if (!err) err = ap_rules_load_builtin(rules, &problems);
+    if (err || problems.errors) _exit(3);
+    ap_rules_finish(rules);
     for (size_t i = from; i < count; i += CHILDREN) {
         results[i].how[0] = RUNNING;
         alarm(LIMIT_S);
-        run_test(engine, dirs[i], &results[i]);
+        run_test(engine, rules, dirs[i], &results[i]);
     }
     _exit(0);
 }
@@ -224,6 +254,22 @@ static bool report(const char *const *dirs, size_t count, const result *results,
     return bad == 0;
 }
 
+static bool report_rules(const char *const *dirs, size_t count, const result *results) {
+    size_t fired = 0, unbuilt = 0, wrong = 0, tests = 0;
+    for (size_t i = 0; i < count; i++) {
+        fired += (size_t)results[i].fired;
+        unbuilt += (size_t)results[i].unbuilt;
+        wrong += (size_t)results[i].wrong;
+        tests += results[i].fired > 0;
+        if (results[i].wrong) printf("# %s: rule %s\n", ap_path_base(dirs[i]), results[i].rule_why);
+    }
+    printf(
+        "%s surgery on operator tests, rules: %zu applications in %zu tests, %zu not what the class allows, "
+        "%zu refused\n",
+        wrong ? "not ok" : "ok", fired, tests, wrong, unbuilt);
+    return wrong == 0 && fired > 0;
+}
+
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
     ap_arena a = {0};
@@ -246,6 +292,7 @@ int main(int argc, char **argv) {
     run_all(names, count, results, ap_runtime_file(&rt, "libonnxruntime.so.1"));
     good = report(names, count, results, "as they are", 0);
     good = report(names, count, results, "with whole-number inputs fixed", 1) && good;
+    good = report_rules(names, count, results) && good;
 done:
     if (err) fprintf(stderr, "surgery: %s\n", ap_err_message(err));
     ap_err_free(err);
