@@ -20,7 +20,7 @@ bool op_bias(op_draw *q) {
 }
 
 bool op_dropout(op_draw *q) {
-    int64_t off = 0;
+    int64_t training = chance(q->d->c, 30); // what comes out then is chance
     if (!first_type(q)) return false;
     attr_real(q, "ratio", 0.5);
     if (is_asked(q, 1)) {
@@ -28,7 +28,7 @@ bool op_dropout(op_draw *q) {
         q->in[1].lo = 0.125;
         q->in[1].hi = 0.5;
     }
-    return !is_asked(q, 2) || want_list(q, 2, &off, 1, true);
+    return !is_asked(q, 2) || want_list(q, 2, &training, 1, true);
 }
 
 bool op_square(op_draw *q) {
@@ -48,8 +48,11 @@ bool op_shift(op_draw *q) {
 // ---- quantised
 
 bool op_matmul_integer(op_draw *q) {
-    return op_matmul(q) && (!is_asked(q, 2) || want(q, 2, NULL, 0)) &&
-           (!is_asked(q, 3) || want(q, 3, NULL, 0));
+    if (!op_matmul(q)) return false;
+    const ap_value_type *a = &q->in[0].type, *b = &q->in[1].type;
+    bool rows = a->rank == 2 && chance(q->d->c, 25), columns = b->rank == 2 && chance(q->d->c, 25);
+    return (!is_asked(q, 2) || want(q, 2, a->dims, rows)) &&
+           (!is_asked(q, 3) || want(q, 3, columns ? &b->dims[1] : NULL, columns));
 }
 
 bool op_quantize(op_draw *q) {
@@ -113,6 +116,7 @@ bool op_dft(op_draw *q) {
     if (rank < 3 || last_dim(x) > 2) return give_up(q->d, "no signal");
     attr_int(q, "inverse", last_dim(x) == 2 ? (int64_t)choose(q->d->c, 2) : 0);
     attr_int(q, "onesided", 0);
+    if (q->d->opset >= 20) axis = chance(q->d->c, 60) ? 1 : chance(q->d->c, 50) ? -2 : 0;
     return !is_asked(q, 2) || want_list(q, 2, &axis, 1, true);
 }
 

@@ -198,7 +198,7 @@ typedef struct op_domain {
 } op_domain;
 const op_domain *op_domain_of(const char *domain, const char *op);
 const op_domain *op_domain_extra(const char *key); // " OP "; prove_ops_extra.c
-uint64_t op_dtypes(const op_domain *d, int var); // mask
+uint64_t op_dtypes(const op_domain *d, int var);   // mask
 // Operand i with this shape; names of the pattern decide where the shape leaves it open (-1).
 bool want(op_draw *q, size_t i, const int64_t *dims, size_t rank);
 bool want_list(op_draw *q, size_t i, const int64_t *list, size_t count, bool scalar);
