@@ -10,7 +10,7 @@ _aipc_targets() {
     return 0
 }
 _aipc() {
-    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="new deploy record export exec inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="new deploy record export exec verify inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
@@ -102,6 +102,20 @@ _aipc() {
         esac
         if [[ $cur == -* ]]; then
             _aipc_words "$cur" --target -t --artifacts --strict --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    verify)
+        case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --artifacts) _aipc_folders "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
+        --keep) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --target -t --artifacts --task --keep --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
@@ -209,10 +223,11 @@ _aipc() {
     apply)
         case $prev in
         --output|-o) _aipc_files "$cur"; return ;;
+        --rebase) _aipc_files "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --output -o --rebase --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

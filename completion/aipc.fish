@@ -6,7 +6,7 @@ function __aipc_name_file
         echo $name$file
     end
 end
-set -g __aipc_commands new deploy record export exec inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion
+set -g __aipc_commands new deploy record export exec verify inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion
 complete -c aipc -f
 complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
 complete -c aipc -n 'true' -l json -d 'print one JSON document'
@@ -55,6 +55,12 @@ complete -c aipc -n '__fish_seen_subcommand_from exec' -l target -s t -r -f -a '
 complete -c aipc -n '__fish_seen_subcommand_from exec' -l artifacts -r -f -a '(__fish_complete_directories)' -d 'a folder written by deploy (default $AIPC_ARTIFACTS, else out)'
 complete -c aipc -n '__fish_seen_subcommand_from exec' -l strict -d 'fail when a call of a deployed model cannot be served, instead of running the original'
 complete -c aipc -n '__fish_seen_subcommand_from exec' -F
+complete -c aipc -f -n __fish_use_subcommand -a verify -d 'run a program as it is and served, and compare'
+complete -c aipc -n '__fish_seen_subcommand_from verify' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'which target of the artifacts (default the first)'
+complete -c aipc -n '__fish_seen_subcommand_from verify' -l artifacts -r -f -a '(__fish_complete_directories)' -d 'a folder written by deploy (default $AIPC_ARTIFACTS, else out)'
+complete -c aipc -n '__fish_seen_subcommand_from verify' -l task -r -f -d 'how stdout and files are compared: text[=TOLERANCE] (the default: words equal, numbers near, times left out), exact, boxes[=IOU] or psnr[=DB]'
+complete -c aipc -n '__fish_seen_subcommand_from verify' -l keep -r -f -a '(__fish_complete_directories)' -d 'keep what both runs printed, recorded and wrote'
+complete -c aipc -n '__fish_seen_subcommand_from verify' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l macs -d 'count multiply-accumulates: runs the model once on the CPU to learn every shape (--shape does this too)'
@@ -111,7 +117,8 @@ complete -c aipc -n '__fish_seen_subcommand_from surgery' -l skip -r -f -d 'leav
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l seed -r -f -d 'of random inputs'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -F
 complete -c aipc -f -n __fish_use_subcommand -a apply -d 'run a recorded plan on its model again'
-complete -c aipc -n '__fish_seen_subcommand_from apply' -l output -s o -r -F -d 'where the model goes (required)'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l output -s o -r -F -d 'where the model goes (required without --rebase)'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l rebase -r -F -d 'the model has changed: take the steps anew by name, judge each, write the new plan here'
 complete -c aipc -n '__fish_seen_subcommand_from apply' -F
 complete -c aipc -n '__fish_seen_subcommand_from apply' -F
 complete -c aipc -f -n __fish_use_subcommand -a diff -d 'show two graphs side by side'

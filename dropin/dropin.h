@@ -16,9 +16,10 @@
 // Functions of the real library's table that we call ourselves, all of them in its oldest version.
 #define DROPIN_CALLED(X)                                                                                     \
     X(CreateStatus)                                                                                          \
-    X(ReleaseStatus) X(CreateSession) X(CreateSessionFromArray) X(Run) X(ReleaseSession)                     \
-        X(CreateTensorAsOrtValue) X(IsTensor) X(GetTensorMutableData) X(GetTensorTypeAndShape)               \
-            X(GetTensorElementType) X(GetDimensionsCount) X(GetDimensions) X(ReleaseTensorTypeAndShapeInfo)  \
+    X(ReleaseStatus)                                                                                         \
+    X(CreateSession) X(CreateSessionFromArray) X(Run) X(ReleaseSession) X(CreateTensorAsOrtValue)            \
+        X(IsTensor) X(GetTensorMutableData) X(GetTensorTypeAndShape) X(GetTensorElementType)                 \
+            X(GetDimensionsCount) X(GetDimensions) X(ReleaseTensorTypeAndShapeInfo)                          \
                 X(GetAllocatorWithDefaultOptions) X(ReleaseValue)
 
 // The real library's table, as positions and as typed functions. NULL handle: there is none.

@@ -259,6 +259,11 @@ AIPC_API aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *o
 /* Runs a recorded plan again: the same bits, or an error that names what no longer holds. */
 AIPC_API aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan, const char *out,
                                 char **document);
+/* Takes the steps of a plan anew on a model that has changed: passes and rules by name, every step judged by
+ * the numbers. Writes the new plan, and the model to `out` (NULL: not written). `document` is the new plan.
+ * An error names the step that does not fit. */
+AIPC_API aipc_error *aipc_rebase(aipc_context *c, const char *model, const char *plan, const char *new_plan,
+                                 const char *out, char **document);
 /* Two models side by side. */
 AIPC_API aipc_error *aipc_diff(const char *a, const char *b, char **document);
 

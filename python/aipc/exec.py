@@ -20,7 +20,8 @@ COUNTER, SLOTS = struct.Struct("<Q"), 512
 
 def open_handler(env):
     options = json.loads(env.get("AIPC_HOOK_OPTIONS") or "{}")
-    return Server(options.get("artifacts") or [], options.get("target"), options.get("strict"), env.get("AIPC_HOOK_DIR"))
+    server = Server(options.get("artifacts") or [], options.get("target"), options.get("strict"), env.get("AIPC_HOOK_DIR"))
+    return Recorded(server, env["AIPC_HOOK_DIR"], options["record"]) if options.get("record") else server
 
 
 class NotServed(Exception):
@@ -289,25 +290,25 @@ class Server:
 
     def session_init(self, session, call, args, kwargs):
         call(session, *args, **kwargs)
-        session._aipc = None
+        session._aipc_model = None
         try:
             model = args[0] if args else kwargs["path_or_bytes"]
             if self.sessions:
                 found = self.sessions.get(identity.of_model_file(model)["sha256"])
                 kinds = {i.name: i.type for i in session.get_inputs()}
-                session._aipc = (found, kinds, [o.name for o in session.get_outputs()]) if found else None
+                session._aipc_model = (found, kinds, [o.name for o in session.get_outputs()]) if found else None
         except Exception:
             hook.complain("cannot look at a session")
 
     def session_run(self, session, call, names, feed, options):
-        if getattr(session, "_aipc", None) is None:
+        if getattr(session, "_aipc_model", None) is None:
             return call(session, names, feed, options)
-        want = session._aipc[2] if names is None else list(names)
+        want = session._aipc_model[2] if names is None else list(names)
         return self._session(session, feed, want, lambda out: out, lambda: call(session, names, feed, options))
 
     def _session(self, session, feed, names, give, original):
         numpy = sys.modules["numpy"]
-        model, kinds, known = session._aipc
+        model, kinds, known = session._aipc_model
         arrays = {}
 
         def accepts(d):
@@ -342,13 +343,37 @@ class Server:
                 kind, args, kwargs = bound[name]
                 kind.__wrapped__(binding, name, *args, **kwargs)
             return call(session, binding, options)
-        if getattr(session, "_aipc", None) is None:
+        if getattr(session, "_aipc_model", None) is None:
             return original()
         try:
             feed = {k: record._bound(v) for k, v in getattr(binding, "_aipc_feed", {}).items()}
         except Exception:
             return original()
         return self._session(session, feed, list(bound), lambda out: _fill(binding, bound, out), original)
+
+
+class Recorded(record.Recorder):
+    """Serves, and records what is answered: the second run of `aipc verify`."""
+
+    def __init__(self, server, folder, options):
+        self.server = server
+        super().__init__(folder, options)
+
+    def forked(self):
+        super().forked()
+        self.server.forked()
+
+    def module(self, module, call, args, kwargs):
+        return super().module(module, lambda m, *a, **k: self.server.module(m, call, a, k), args, kwargs)
+
+    def session_init(self, session, call, args, kwargs):
+        super().session_init(session, lambda s, *a, **k: self.server.session_init(s, call, a, k), args, kwargs)
+
+    def session_run(self, session, call, names, feed, options):
+        return super().session_run(session, lambda *a: self.server.session_run(a[0], call, *a[1:]), names, feed, options)
+
+    def session_bound(self, session, call, binding, options):
+        return super().session_bound(session, lambda *a: self.server.session_bound(a[0], call, *a[1:]), binding, options)
 
 
 # ---- small things

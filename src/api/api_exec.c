@@ -2,6 +2,7 @@
 // exec, verify.
 #include "plan/exec.h"
 #include "plan/served.h"
+#include "plan/verify.h"
 
 #include <string.h>
 
@@ -34,4 +35,13 @@ const char *aipc_served_dir(const aipc_served *s, const aipc_artifact *a) {
 }
 void aipc_served_close(aipc_served *s) {
     ap_served_close(s);
+}
+
+aipc_error *aipc_verify(aipc_context *c, const aipc_verify_options *o, char **document) {
+    aipc_verify_options full = {0};
+    json_t *doc = NULL;
+    memcpy(&full, o, o->size < sizeof full ? o->size : sizeof full);
+    ap_err err = ap_verify(c, &full, &doc);
+    give(doc, document);
+    return ap_err_stage(err, "verify");
 }

@@ -334,6 +334,61 @@ done:
     return ap_err_stage(ap_err_subject(err, model), "apply");
 }
 
+// ---- rebase
+
+static json_t *new_plan_of(const table *t, const json_t *old, const char *model, const ap_cleaned *now,
+                           const json_t *report) {
+    json_t *plan = json_copy((json_t *)(uintptr_t)old);
+    json_object_set_new(
+        plan, "source",
+        json_pack("{so,ss}", "file", ap_json_string(ap_path_base(model)), "sha256", t->digest));
+    json_object_set_new(plan, "opset", json_integer((json_int_t)t->model->opset));
+    json_object_set_new(plan, "aipc", json_string(AP_VERSION));
+    json_object_set_new(plan, "oracle", json_pack("{ss,ss}", "name", t->ort.name, "sha256", t->ort.sha256));
+    json_object_set(plan, "steps", json_object_get(report, "steps"));
+    json_object_set(plan, "refused", json_object_get(report, "refused"));
+    json_object_set_new(
+        plan, "result",
+        json_pack("{ss,sI}", "sha256", now->sha256, "nodes", (json_int_t)now->model->graph->node_count));
+    return plan;
+}
+
+aipc_error *aipc_rebase(aipc_context *c, const char *model, const char *plan_path, const char *new_plan,
+                        const char *out, char **document) {
+    table t;
+    json_t *plan = NULL, *report = NULL, *made = NULL;
+    ap_cleaned now = {0};
+    ap_plan_rules rules = {0};
+    ap_err err = NULL;
+    AP_TRY(table_open(c, model, &t));
+    AP_TRY(ap_plan_load(plan_path, &plan));
+    t.params = json_incref(json_object_get(plan, "params"));
+    AP_TRY(ap_freeze_shapes(t.model, json_object_get(plan, "shapes")));
+    AP_TRY(make_sets(&t, (ap_input_request){.seed = 1}, 2));
+    AP_TRY(open_oracle(&t));
+    ap_pass_context context = {.oracle = &t.oracle, .params = t.params};
+    AP_TRY(ap_plan_rules_open(c, plan, &context, &rules));
+    ap_clean_options o = {.oracle = &t.oracle,
+                          .params = t.params,
+                          .order = json_object_get(plan, "steps"),
+                          .rules = context.rules,
+                          .pieces = context.pieces,
+                          .compute = context.compute};
+    AP_TRY(ap_clean(t.model, &o, &now, &report));
+    made = new_plan_of(&t, plan, model, &now, report);
+    if (out) AP_TRY(ap_model_save(now.model, out, NULL));
+    AP_TRY(ap_plan_save(new_plan, made));
+    give(json_incref(made), document);
+done:
+    json_decref(plan);
+    json_decref(report);
+    json_decref(made);
+    ap_cleaned_release(&now);
+    ap_plan_rules_close(&rules);
+    table_release(&t);
+    return ap_err_stage(ap_err_subject(err, model), "rebase");
+}
+
 // ---- diff
 
 aipc_error *aipc_diff(const char *a, const char *b, char **document) {

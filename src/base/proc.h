@@ -36,10 +36,10 @@ typedef struct ap_proc_options {
     const char *stdout_path;    // file to write to; NULL: /dev/null
     const char *stderr_path;    // file to write to; NULL: /dev/null; may equal stdout_path
     int channel_fd;             // > 0: passed to the child as fd 3; 0 or -1: none
-    bool keep;           // not killed when the thread that starts it ends (others are, and with it when the
-                         // process dies): it watches its channel, see ap_channel_end_with_peer
+    bool keep;       // not killed when the thread that starts it ends (others are, and with it when the
+                     // process dies): it watches its channel, see ap_channel_end_with_peer
     bool foreground; // it has our stdin, stdout, stderr and other open files, and stays in our process group
-    bool capture_stdout; // run only: collect stdout
+    bool capture_stdout;         // run only: collect stdout
     uint64_t memory_limit_bytes; // 0: none. Address-space headroom limit (RLIMIT_AS)
     uint64_t deadline_ms;        // run only; 0: none
 } ap_proc_options;

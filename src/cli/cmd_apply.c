@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 typedef struct values {
-    const char *model, *plan, *out;
+    const char *model, *plan, *out, *rebase;
 } values;
 
 static void show(const char *document) {
@@ -18,17 +18,31 @@ static void show(const char *document) {
     json_decref(doc);
 }
 
+static void show_rebased(const char *document, const char *plan) {
+    json_t *doc = doc_parse(document);
+    const json_t *result = json_object_get(doc, "result");
+    double nodes = 0;
+    (void)doc_number(result, "nodes", &nodes);
+    term_line(CLI_PLAIN, "%s: %zu steps, %.0f nodes, sha256 %s", plan,
+              json_array_size(json_object_get(doc, "steps")), nodes, doc_text(result, "sha256", "-"));
+    json_decref(doc);
+}
+
 static aipc_error *run(cli_env *env, void *p, int *status) {
     const values *v = p;
     aipc_context *context = NULL;
     char *document = NULL;
     (void)status;
-    if (!v->out) return cli_usage("add -o FILE", "apply needs a file to write the model to");
+    if (!v->out && !v->rebase) return cli_usage("add -o FILE", "apply needs a file to write the model to");
     aipc_error *e = cli_context_open(env, &context);
-    if (!e) e = aipc_apply(context, v->model, v->plan, v->out, &document);
+    if (!e)
+        e = v->rebase ? aipc_rebase(context, v->model, v->plan, v->rebase, v->out, &document)
+                      : aipc_apply(context, v->model, v->plan, v->out, &document);
     term_progress_end();
     if (!e && env->common.json)
         term_document(env, document);
+    else if (!e && v->rebase)
+        show_rebased(document, v->rebase);
     else if (!e)
         show(document);
     aipc_free(document);
@@ -57,12 +71,20 @@ static const cli_option options[] = {
      .offset = offsetof(values, out),
      .arg = "FILE",
      .complete = CLI_FILE,
-     .help = "where the model goes (required)"},
+     .help = "where the model goes (required without --rebase)"},
+    {.name = "rebase",
+     .kind = CLI_TEXT,
+     .offset = offsetof(values, rebase),
+     .arg = "FILE",
+     .complete = CLI_FILE,
+     .help = "the model has changed: take the steps anew by name, judge each, write the new plan here"},
     {0},
 };
 
 static const cli_example examples[] = {
     {"run a recorded plan again", "aipc apply yolo.onnx plan.json -o clean.onnx"},
+    {"the steps of an old plan on a new model",
+     "aipc apply new.onnx plan.json --rebase new.json -o clean.onnx"},
     {"does the plan still hold?", "aipc -q apply yolo.onnx plan.json -o /dev/null"},
     {0},
 };

@@ -65,8 +65,10 @@ static ap_err give(ap_model *m, const char *name, const json_t *tensor, json_t *
     ap_value *ends[] = {topk->outputs[0], gather->outputs[0]};
     for (size_t i = 0; i < 2; i++)
         if (!ends[i]->is_output) AP_TRY(ap_graph_add_output(g, ends[i], NULL));
-    json_array_append_new(list, json_pack("{ss,ss,ss,ss}", "indices", name, "input", given->name, "best",
-                                          ends[0]->name, "picked", ends[1]->name));
+    json_array_append_new(list,
+                          json_pack("{ss,ss,ss,ss,ss,sI}", "indices", name, "input", given->name, "best",
+                                    ends[0]->name, "picked", ends[1]->name, "data", topk->inputs[0]->name,
+                                    "axis", (json_int_t)ap_node_attr_int(topk, "axis", -1)));
 done:
     return err;
 }

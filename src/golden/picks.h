@@ -22,7 +22,8 @@ void ap_picks_find(const ap_model *m, const char ***names, size_t *count);
 
 // Makes `m` compute what follows from given picks. For each of `names` the graph gets an input (its type is
 // that of `tensors`, a TENSOR list of the same order), and two more outputs: the best values and the values
-// picked. All names come back as [{indices, input, best, picked}]. Errors: MODEL_MISSING, MODEL_INVALID.
+// picked. What they are called comes back as [{indices, input, best, picked, data, axis}]; `data` is what is
+// picked from. Errors: MODEL_MISSING, MODEL_INVALID.
 AP_MUST ap_err ap_picks_give(ap_model *m, const char *const *names, const json_t *tensors, size_t count,
                              json_t **out);
 

@@ -114,6 +114,11 @@ json_t *ap_stage_json(const char *stage, const ap_deploy_target *t, const char *
 // {name: sha256 of its elements} of the first `count` tensors of a TENSOR list; what is no tensor is left
 // out.
 AP_MUST ap_err ap_deploy_hashes(const json_t *tensors, size_t count, json_t **out);
+// Metrics of two TENSOR lists: {name: metrics}.
+AP_MUST ap_err ap_deploy_measure(const json_t *golden, const json_t *have, json_t **out);
+// When `metrics` fail and the model picks rows: those given the target's picks, if they pass. *picked: the
+// names of the picks, which `metrics` then has too; else it stays as it is. Uses runs[0].
+AP_MUST ap_err ap_deploy_look_again(ap_deploy_target *t, json_t **metrics, json_t **picked);
 
 // The jobs.
 void ap_job_baseline(void *deployment, ap_jobs *jobs, size_t self, size_t slot); // deploy_baseline.c

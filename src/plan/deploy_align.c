@@ -52,7 +52,7 @@ done:
     return err;
 }
 
-static ap_err measure(const json_t *golden, const json_t *have, json_t **out) {
+ap_err ap_deploy_measure(const json_t *golden, const json_t *have, json_t **out) {
     json_t *all = json_object();
     for (size_t i = 0; i < json_array_size(golden); i++) {
         const json_t *g = json_array_get(golden, i), *h = json_array_get(have, i);
@@ -110,7 +110,7 @@ done:
 static ap_err make_align(ap_deploy_target *t) {
     ap_deployment *d = t->d;
     bool runs = false, reload = false;
-    json_t *metrics = NULL, *hashes = NULL;
+    json_t *metrics = NULL, *hashes = NULL, *picked = NULL;
     uint64_t start = ap_now_us();
     ap_err err = NULL;
     AP_TRY(ap_contract_check(json_object_get(d->contract, "outputs"), t->runs[0], "output",
@@ -122,10 +122,11 @@ static ap_err make_align(ap_deploy_target *t) {
                              false));
     AP_TRY(bits_equal(t->runs[0], t->runs[1], &runs));
     AP_TRY(bits_equal(t->runs[0], t->reload, &reload));
-    AP_TRY(measure(d->golden, t->runs[0], &metrics));
+    AP_TRY(ap_deploy_measure(d->golden, t->runs[0], &metrics));
+    AP_TRY(ap_deploy_look_again(t, &metrics, &picked));
     AP_TRY(ap_deploy_hashes(t->runs[0], SIZE_MAX, &hashes));
-    t->align = json_pack("{sb,sb,sO,sO}", "runs_equal", runs, "reload_equal", reload, "metrics", metrics,
-                         "output_sha256", hashes);
+    t->align = json_pack("{sb,sb,sO,sO,sO?}", "runs_equal", runs, "reload_equal", reload, "metrics", metrics,
+                         "output_sha256", hashes, "picked", picked);
     double seconds = t->align_seconds + (double)(ap_now_us() - start) / 1e6;
     t->align_stage = ap_stage_json("align", t, t->align_key, seconds, t->align_vendor_s, 0, NULL,
                                    json_pack("{ss,ss}", "build", t->build_key, "baseline", d->baseline_key),
@@ -134,6 +135,7 @@ static ap_err make_align(ap_deploy_target *t) {
 done:
     json_decref(metrics);
     json_decref(hashes);
+    json_decref(picked);
     return ap_err_stage(err, "align");
 }
 

@@ -81,6 +81,15 @@ static void say_proved_htp(const ap_deploy_target *t, json_t *yes, json_t *no) {
         "golden run, two runs are equal bit for bit, and so is a run after reloading the binary in a fresh "
         "process.",
         soc->soc_model);
+    const json_t *picked = json_object_get(t->align, "picked");
+    if (json_array_size(picked) > 0)
+        say(yes,
+            "The model picks rows (%zu TopK). Its outputs are what the original computes given the target's "
+            "picks, "
+            "and the values picked are within the gates of the best; which of two nearly equal rows comes "
+            "first may "
+            "differ.",
+            json_array_size(picked));
     if (json_array_size(json_object_get(t->trace, "list")) > 0) {
         if (trace_is_faithful(t))
             say(yes, "The per-tensor comparison describes the shipped graph: its outputs are bit-equal to "

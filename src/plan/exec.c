@@ -95,17 +95,17 @@ json_t *ap_exec_counts(const char *dir) {
 // ---- running
 
 // Absolute paths of folders that hold a deployment; the program may change its own folder.
-static ap_err artifacts_of(const aipc_exec_options *o, ap_arena *a, json_t *list) {
+ap_err ap_exec_artifacts(const char *const *folders, size_t count, ap_arena *a, json_t *list) {
     ap_err err = NULL;
-    for (size_t i = 0; i < o->artifact_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         char *real = NULL;
-        AP_TRY(ap_path_real(o->artifacts[i], a, &real));
+        AP_TRY(ap_path_real(folders[i], a, &real));
         if (!ap_file_exists(ap_path_join(a, real, "index.json")) &&
             !ap_file_exists(ap_path_join(a, real, AP_MANIFEST)))
-            AP_FAIL(AP_ERR_NOT_FOUND, "%s holds neither index.json nor " AP_MANIFEST, o->artifacts[i]);
+            AP_FAIL(AP_ERR_NOT_FOUND, "%s holds neither index.json nor " AP_MANIFEST, folders[i]);
         json_array_append_new(list, ap_json_string(real));
     }
-    if (!o->artifact_count) AP_FAIL(AP_ERR_NOT_FOUND, "no folder of artifacts to serve from");
+    if (!count) AP_FAIL(AP_ERR_NOT_FOUND, "no folder of artifacts to serve from");
 done:
     return ap_err_hint(err, "run aipc deploy first and name its folder with --artifacts");
 }
@@ -170,7 +170,7 @@ ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t 
     (void)c;
     if (!o->command_count) AP_FAIL(AP_ERR_USAGE, "no command to run");
     memcpy(argv, o->command, o->command_count * sizeof *argv);
-    AP_TRY(artifacts_of(o, &a, artifacts));
+    AP_TRY(ap_exec_artifacts(o->artifacts, o->artifact_count, &a, artifacts));
     AP_TRY(ap_mkdtemp(ap_path_scratch(&a), "aipc-exec", &a, &dir));
     json_t *j =
         json_pack("{sO,ss*,sb}", "artifacts", artifacts, "target", o->target, "strict", (int)o->strict);

@@ -9,6 +9,9 @@
 // As aipc_exec (aipc.h).
 AP_MUST ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t **document);
 
+// Appends the absolute paths of folders that hold a deployment. Error NOT_FOUND for one that does not.
+AP_MUST ap_err ap_exec_artifacts(const char *const *folders, size_t count, ap_arena *a, json_t *list);
+
 // The folder of the drop-in libonnxruntime.so.1 beside this program; false when there is none.
 bool ap_dropin_find(ap_arena *a, char **folder);
 

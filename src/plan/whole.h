@@ -20,8 +20,9 @@ typedef struct ap_whole_host {
     const ap_target_id *target;
     const char *precision;
     const ap_gates *gates;
-    const json_t *inputs; // TENSOR list: the golden inputs
-    const json_t *golden; // TENSOR list: what the original computes from them
+    const json_t *inputs;     // TENSOR list: the golden inputs
+    const json_t *golden;     // TENSOR list: what the original computes from them
+    const ap_model *original; // shapes set; for a second look at what picks rows (picked.h). NULL: none
     const char *scratch, *logs;
     ap_ledger *ledger; // NULL: nobody keeps time
     unsigned timeout_s, memory_mib;

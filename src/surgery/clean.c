@@ -2,6 +2,7 @@
 #include "surgery/clean.h"
 
 #include "base/hash.h"
+#include "surgery/apply.h"
 #include "surgery/clean_gate.h"
 #include "surgery/clean_rules.h"
 #include "surgery/fold.h"
@@ -102,6 +103,16 @@ static ap_err refuse(session *s, const ap_pass *p, json_t *step, json_t *gate, a
     return restore(&s->now);
 }
 
+static void take_over(session *s, ap_cleaned *fresh, ap_outputs *outputs) {
+    ap_cleaned_release(&s->now);
+    ap_outputs_free(&s->last);
+    ap_types_release(&s->types);
+    s->now = *fresh;
+    s->last = *outputs;
+    *fresh = (ap_cleaned){0};
+    *outputs = (ap_outputs){0};
+}
+
 static void accept(session *s, json_t *step, json_t *gate, const ap_pass_result *r, ap_cleaned *fresh,
                    ap_outputs *outputs) {
     json_object_set_new(step, "after", json_string(fresh->sha256));
@@ -111,13 +122,7 @@ static void accept(session *s, json_t *step, json_t *gate, const ap_pass_result 
     json_array_append_new(json_object_get(step, "nodes"),
                           json_integer((json_int_t)fresh->model->graph->node_count));
     keep_step(s, s->steps, json_incref(step));
-    ap_cleaned_release(&s->now);
-    ap_outputs_free(&s->last);
-    ap_types_release(&s->types);
-    s->now = *fresh;
-    s->last = *outputs;
-    *fresh = (ap_cleaned){0};
-    *outputs = (ap_outputs){0};
+    take_over(s, fresh, outputs);
 }
 
 static ap_err try_pass(session *s, const ap_pass *p, bool *changed) {
@@ -165,6 +170,85 @@ static ap_err run_all(session *s) {
     return err;
 }
 
+// ---- a plan on a model that has changed
+
+static ap_err misfit(size_t n, const char *name, const char *why) {
+    ap_err err =
+        ap_err_new(AP_ERR_GATE, "step %zu of the plan (%s) does not fit this model: %s", n, name, why);
+    return ap_err_hint(err, "make the plan anew with 'aipc surgery'");
+}
+
+static bool type_of_value(void *user, const ap_value *v, ap_value_type *out) {
+    const ap_value_type *t = ap_types_get(user, v);
+    if (t) *out = *t;
+    return t != NULL;
+}
+
+static ap_err match_again(session *s, size_t n, const json_t *step, ap_applied *done_it) {
+    const char *name = ap_json_str(step, "name", "?"), *root = ap_json_str(step, "root", "");
+    const ap_rule *rule = s->o->rules ? ap_rules_find(s->o->rules, name) : NULL;
+    ap_node *node = ap_graph_node(s->now.model->graph, root);
+    ap_match_env env = {
+        .model = s->now.model, .rules = s->o->rules, .compute = s->o->compute, .oracle = s->o->pieces};
+    ap_match_miss miss = {0};
+    ap_match *m = NULL;
+    ap_types *types = NULL;
+    ap_err err = NULL;
+    if (!rule) return misfit(n, name, "there is no such rule");
+    if (!node) return misfit(n, name, "the node it was applied to is gone");
+    AP_TRY(ap_types_measure(s->now.model, &s->context, &types));
+    env.types = (ap_type_source){type_of_value, types};
+    AP_TRY(ap_facts_new(s->now.model, &env.types, env.compute, &env.facts));
+    AP_TRY(ap_rule_match(rule, &env, node, &m, &miss));
+    if (m)
+        AP_TRY(ap_match_apply(m, done_it));
+    else
+        err = misfit(n, name, miss.text);
+done:
+    ap_match_free(m);
+    ap_facts_free(env.facts);
+    return err;
+}
+
+static ap_err rule_again(session *s, size_t n, const json_t *step) {
+    static const ap_pass rule = {.name = "rule", .exactness = AP_ROUNDING};
+    const char *name = ap_json_str(step, "name", "?");
+    ap_applied a = {0};
+    ap_cleaned fresh = {0};
+    ap_outputs outputs = {0};
+    json_t *gate = NULL;
+    bool passed = false;
+    ap_err err = NULL;
+    AP_TRY(match_again(s, n, step, &a));
+    AP_TRY(examine(s, &rule, &fresh, &outputs, &gate, &passed));
+    if (!passed) {
+        err = misfit(n, name, "the numbers are not those of the original any more");
+        goto done;
+    }
+    keep_step(s, s->steps, json_incref(a.record));
+    take_over(s, &fresh, &outputs);
+done:
+    ap_applied_release(&a);
+    ap_cleaned_release(&fresh);
+    ap_outputs_free(&outputs);
+    json_decref(gate);
+    return err;
+}
+
+static ap_err run_recorded(session *s) {
+    size_t i;
+    json_t *step;
+    json_array_foreach((json_t *)(uintptr_t)s->o->order, i, step) {
+        const char *name = ap_json_str(step, "name", "?");
+        bool rule = strcmp(ap_json_str(step, "kind", ""), "rule") == 0, changed = false;
+        const ap_pass *p = rule ? NULL : ap_pass_find(name);
+        if (!rule && !p) return misfit(i + 1, name, "there is no such pass");
+        ap_err err = rule ? rule_again(s, i + 1, step) : try_pass(s, p, &changed);
+        if (err) return err;
+    }
+    return NULL;
+}
+
 ap_err ap_clean(const ap_model *m, const ap_clean_options *o, ap_cleaned *out, json_t **report) {
     session s = {.o = o, .context = {.oracle = o->oracle, .params = o->params}};
     s.context.types = &s.types;
@@ -176,7 +260,7 @@ ap_err ap_clean(const ap_model *m, const ap_clean_options *o, ap_cleaned *out, j
     AP_TRY(copy_of(m, &s.now));
     s.interface = ap_interface_digest(s.now.model);
     AP_TRY(ap_outputs_run(o->oracle, s.now.model, &s.golden));
-    AP_TRY(run_all(&s));
+    AP_TRY(o->order ? run_recorded(&s) : run_all(&s));
     *report = json_pack("{sO,sO}", "steps", s.steps, "refused", s.refused);
     *out = s.now;
     s.now = (ap_cleaned){0};

@@ -21,6 +21,13 @@ typedef struct ap_clean_options {
     const json_t *params;    // ap_pass_context.params; NULL: defaults
     const char *const *skip; // names of passes that are not wanted
     size_t skip_count;
+    // Recorded steps to take anew on a model that has changed, in their order: passes by name, rules by name
+    // at the node of the same name. NULL: every pass until none finds anything. Error GATE names the step
+    // that does not fit.
+    const json_t *order;
+    const struct ap_rules *rules; // of steps of kind "rule" in `order`, as in ap_pass_context
+    const struct ap_piece_oracle *pieces;
+    ap_dtype compute;
     void (*step)(void *user, const json_t *step); // after each pass kept or refused; NULL: none
     void *user;
 } ap_clean_options;

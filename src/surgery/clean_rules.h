@@ -13,8 +13,7 @@ typedef struct ap_replay_rules {
 } ap_replay_rules;
 
 // Takes one step of kind "rule" on the model. Error CONTRACT (subject: the field that differs).
-AP_MUST ap_err ap_replay_rule(ap_replay_rules *r, ap_model *m, const ap_pass_context *c,
-                                   const json_t *step);
+AP_MUST ap_err ap_replay_rule(ap_replay_rules *r, ap_model *m, const ap_pass_context *c, const json_t *step);
 void ap_replay_rules_end(ap_replay_rules *r); // the next step measures anew
 
 #endif

@@ -10,7 +10,8 @@
 #include "surgery/search.h"
 
 // `o`: as for a search. *out: a list as long as the set's, null where nothing was to be done, else
-//   {found, chain: [rule], by: "rule > rule" (or "fixed dimensions"), class, error, nodes_before, nodes_after, frozen, given, reason, tried}
+//   {found, chain: [rule], by: "rule > rule" (or "fixed dimensions"), class, error, nodes_before,
+//   nodes_after, frozen, given, reason, tried}
 // found: the target computes it right. `frozen`: it had open dimensions, which were fixed. `given`: inputs
 // whose range (as the table draws it) had to be taken as certain. reason: why not, when not found. progress
 // may be NULL. Errors: machinery only.

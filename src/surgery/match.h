@@ -24,10 +24,10 @@ typedef struct ap_match_env {
     ap_model *model;
     const ap_rules *rules;
     ap_type_source types;
-    ap_facts *facts;                 // NULL: nothing known
-    ap_dtype compute;                // what the target computes float32 in; NONE: float32
+    ap_facts *facts;               // NULL: nothing known
+    ap_dtype compute;              // what the target computes float32 in; NONE: float32
     const ap_piece_oracle *oracle; // NULL: rules that need it do not fit
-    const ap_rule_step *skip;        // mutation test: this condition counts as true; NULL
+    const ap_rule_step *skip;      // mutation test: this condition counts as true; NULL
 } ap_match_env;
 
 // ---- values of names and expressions

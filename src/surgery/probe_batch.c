@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 typedef struct joiner {
     ap_arena arena;
     size_t probe;

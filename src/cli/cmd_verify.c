@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
+#include "cli/term.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct values {
+    cli_list command, artifacts;
+    const char *target, *task, *keep;
+} values;
+
+static void put_gate(term_table *t, const char *where, const json_t *g) {
+    bool good = strcmp(doc_text(g, "verdict", ""), "pass") == 0;
+    table_row(t);
+    table_cell(t, CLI_PLAIN, "%s", where);
+    table_cell(t, CLI_PLAIN, "%s", doc_text(g, "metric", "-"));
+    table_cell_take(t, CLI_PLAIN, doc_format(g, "value", fmt_number));
+    table_cell(t, CLI_PLAIN, "%s", doc_text(g, "op", ""));
+    table_cell_take(t, CLI_PLAIN, doc_format(g, "threshold", fmt_number));
+    table_cell(t, good ? CLI_GREEN : CLI_RED, "%s", doc_text(g, "verdict", "-"));
+}
+
+static void put_call(term_table *t, const json_t *call) {
+    const json_t *outputs = json_object_get(call, "outputs"), *o, *g;
+    for (size_t i = 0; (o = json_array_get(outputs, i)) != NULL; i++) {
+        char *where = cli_text("%s %s: %s", doc_text(call, "name", "-"), doc_text(call, "signature", ""),
+                               doc_text(o, "name", "-"));
+        for (size_t k = 0; (g = json_array_get(json_object_get(o, "gates"), k)) != NULL; k++)
+            put_gate(t, where, g);
+        free(where);
+    }
+    if (json_array_size(outputs)) return;
+    table_row(t);
+    table_cell(t, CLI_PLAIN, "%s %s", doc_text(call, "name", "-"), doc_text(call, "signature", ""));
+    for (int i = 0; i < 4; i++) table_cell(t, CLI_PLAIN, "%s", "");
+    table_cell(t, CLI_DIM, "%s", doc_text(call, "verdict", "-"));
+}
+
+static void show(const json_t *doc) {
+    const json_t *calls = json_object_get(doc, "calls"), *end = json_object_get(doc, "end"), *o,
+                 *served = json_object_get(doc, "served");
+    double all = 0, some = 0;
+    term_table *t = table_new("WHERE|METRIC|>VALUE||>THRESHOLD|VERDICT");
+    for (size_t i = 0; (o = json_array_get(calls, i)) != NULL; i++) put_call(t, o);
+    for (size_t i = 0; (o = json_array_get(end, i)) != NULL; i++) put_gate(t, doc_text(o, "what", "-"), o);
+    table_print(t, stdout);
+    (void)doc_number(served, "calls", &all);
+    (void)doc_number(served, "served", &some);
+    term_line(CLI_PLAIN, "served: %.0f of %.0f calls", some, all);
+    term_line(strcmp(doc_text(doc, "verdict", ""), "pass") == 0 ? CLI_GREEN : CLI_RED, "verdict: %s",
+              doc_text(doc, "verdict", "-"));
+}
+
+static aipc_error *run(cli_env *env, void *p, int *status) {
+    const values *v = p;
+    aipc_context *context = NULL;
+    char *document = NULL;
+    const char *usual = getenv("AIPC_ARTIFACTS");
+    if (!usual || !*usual) usual = "out";
+    aipc_verify_options o = {
+        .size = sizeof o,
+        .command = v->command.items,
+        .command_count = v->command.count,
+        .artifacts = v->artifacts.count ? v->artifacts.items : &usual,
+        .artifact_count = v->artifacts.count ? v->artifacts.count : 1,
+        .target = v->target,
+        .task = v->task,
+        .keep_dir = v->keep,
+    };
+    (void)status;
+    aipc_error *e = cli_context_open(env, &context);
+    if (!e) e = aipc_verify(context, &o, &document);
+    term_progress_end();
+    json_t *doc = document ? doc_parse(document) : NULL;
+    if (doc && env->common.json)
+        term_document(env, document);
+    else if (doc)
+        show(doc);
+    json_decref(doc);
+    aipc_free(document);
+    aipc_context_close(context);
+    return e;
+}
+
+static const cli_argument arguments[] = {
+    {.name = "COMMAND",
+     .required = true,
+     .list = true,
+     .offset = offsetof(values, command),
+     .complete = CLI_FILE,
+     .help = "the program and its arguments, behind --"},
+    {0},
+};
+
+static const cli_option options[] = {
+    {.name = "target",
+     .letter = 't',
+     .kind = CLI_TEXT,
+     .offset = offsetof(values, target),
+     .arg = "TARGET",
+     .complete = CLI_TARGET,
+     .help = "which target of the artifacts (default the first)"},
+    {.name = "artifacts",
+     .kind = CLI_LIST,
+     .offset = offsetof(values, artifacts),
+     .arg = "DIR",
+     .complete = CLI_DIR,
+     .help = "a folder written by deploy (default $AIPC_ARTIFACTS, else out)"},
+    {.name = "task",
+     .kind = CLI_TEXT,
+     .offset = offsetof(values, task),
+     .arg = "TASK",
+     .help = "how stdout and files are compared: text[=TOLERANCE] (the default: words equal, numbers near, "
+             "times left "
+             "out), exact, boxes[=IOU] or psnr[=DB]"},
+    {.name = "keep",
+     .kind = CLI_TEXT,
+     .offset = offsetof(values, keep),
+     .arg = "DIR",
+     .complete = CLI_DIR,
+     .help = "keep what both runs printed, recorded and wrote"},
+    {0},
+};
+
+static const cli_example examples[] = {
+    {"is it still the same program on the NPU", "aipc verify --target htp:sm8650 -- python app.py photo.jpg"},
+    {"a detector: the same boxes", "aipc verify --task boxes=0.95 -- python app.py photo.jpg"},
+    {0},
+};
+
+static const cli_exit exits[] = {
+    {CLI_EXIT_INPUT, "nothing was served"},
+    {CLI_EXIT_RUNTIME, "aipc's Python package is not installed"},
+    {CLI_EXIT_IO, NULL},
+    {CLI_EXIT_GATE, "the program does not do the same when it is served"},
+    {-1, NULL},
+};
+
+const cli_command cli_verify = {
+    .name = "verify",
+    .summary = "run a program as it is and served, and compare",
+    .purpose = "Runs the program twice, each time in a copy of the working folder, so that its files stay as "
+               "they are: "
+               "once unchanged, once with its models served by artifacts. Compares what the models answered "
+               "to the same "
+               "inputs, the exit code, stdout, and every file the program wrote below the working folder.",
+    .arguments = arguments,
+    .options = options,
+    .examples = examples,
+    .exits = exits,
+    .values_size = sizeof(values),
+    .run = run,
+};
