@@ -5,9 +5,10 @@
 // It is loaded into programs we know nothing about, so it links nothing of ours: libaipc is opened when the
 // first session is made and $AIPC_ARTIFACTS is set.
 //
-//   AIPC_ORT        the real library; else the next one on the program's library path, else the installed
-//   runtime AIPC_ARTIFACTS  folders written by deploy, joined by ':' AIPC_TARGET     which target of them;
-//   none: the first AIPC_STRICT     not empty: a run of a deployed model that cannot be served fails
+//   - AIPC_ORT: the real library; else the next one on the program's library path, else the installed runtime
+//   - AIPC_ARTIFACTS: folders written by deploy, joined by ':'
+//   - AIPC_TARGET: which target of them; none: the first
+//   - AIPC_STRICT: not empty: a run of a deployed model that cannot be served fails
 #ifndef DROPIN_H
 #define DROPIN_H
 
@@ -17,10 +18,20 @@
 #define DROPIN_CALLED(X)                                                                                     \
     X(CreateStatus)                                                                                          \
     X(ReleaseStatus)                                                                                         \
-    X(CreateSession) X(CreateSessionFromArray) X(Run) X(ReleaseSession) X(CreateTensorAsOrtValue)            \
-        X(IsTensor) X(GetTensorMutableData) X(GetTensorTypeAndShape) X(GetTensorElementType)                 \
-            X(GetDimensionsCount) X(GetDimensions) X(ReleaseTensorTypeAndShapeInfo)                          \
-                X(GetAllocatorWithDefaultOptions) X(ReleaseValue)
+    X(CreateSession)                                                                                         \
+    X(CreateSessionFromArray)                                                                                \
+    X(Run)                                                                                                   \
+    X(ReleaseSession)                                                                                        \
+    X(CreateTensorAsOrtValue)                                                                                \
+    X(IsTensor)                                                                                              \
+    X(GetTensorMutableData)                                                                                  \
+    X(GetTensorTypeAndShape)                                                                                 \
+    X(GetTensorElementType)                                                                                  \
+    X(GetDimensionsCount)                                                                                    \
+    X(GetDimensions)                                                                                         \
+    X(ReleaseTensorTypeAndShapeInfo)                                                                         \
+    X(GetAllocatorWithDefaultOptions)                                                                        \
+    X(ReleaseValue)
 
 // The real library's table, as positions and as typed functions. NULL handle: there is none.
 typedef struct dropin_real {

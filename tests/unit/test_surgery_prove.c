@@ -79,7 +79,7 @@ static void classes_are_what_they_say(void **state) {
     must(ap_tensor_alloc(AP_F32, dims, 2, &t));
     values_fill(&t, VALUES_SPECIAL, 1, &open);
     for (size_t i = 0; i < 128; i++) {
-        nan += isnan(ap_tensor_at(&t, i));
+        nan += isnan(ap_tensor_at(&t, i)) != 0;
         inf += isinf(ap_tensor_at(&t, i)) != 0;
     }
     assert_true(nan > 0 && inf > 0);
@@ -93,7 +93,7 @@ static void classes_are_what_they_say(void **state) {
 
 // ---- instances
 
-static ap_rules *builtin(void) {
+static ap_rules *library(void) {
     ap_rules *r = ap_rules_new();
     ap_rule_problems p = {0};
     must(ap_rules_load_builtin(r, &p));
@@ -113,7 +113,7 @@ static instance *drawn(const ap_rule *r, const ap_prove_options *o, uint64_t see
 
 static void instances_are_graphs(void **state) {
     (void)state;
-    ap_rules *rules = builtin();
+    ap_rules *rules = library();
     ap_prove_options o = {.rules = rules, .seed = 1};
     for (size_t i = 0; i < rules->count; i++) {
         size_t made = 0;
@@ -144,7 +144,7 @@ static void instances_are_graphs(void **state) {
 // Cutting a stream anywhere gives a graph, or nothing; never a crash.
 static void cut_streams(void **state) {
     (void)state;
-    ap_rules *rules = builtin();
+    ap_rules *rules = library();
     ap_prove_options o = {.rules = rules, .seed = 1};
     for (size_t i = 0; i < rules->count; i += 3) {
         instance *x = drawn(rules->list[i], &o, 5);
