@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/show.h"
 #include "cli/show_index.h"
+#include "cli/show_recording.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct values {
-    const char *model, *precision, *out_dir;
-    cli_list targets, inputs, recipes, shapes, gates, fixed;
+    const char *precision, *out_dir;
+    cli_list what, targets, inputs, recipes, shapes, gates, fixed;
     cli_u64 seed;
     bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu, tune;
     unsigned timeout_s, memory_mib;
@@ -43,12 +44,49 @@ static char *command_line(const cli_env *env) {
     return all;
 }
 
+static bool is_program(const cli_env *env) {
+    for (int i = 1; i < env->argc; i++)
+        if (!strcmp(env->argv[i], "--")) return true;
+    return false;
+}
+
+/* Runs the program and records it. `dir` is deployed then. */
+static aipc_error *record(const cli_env *env, aipc_context *c, const cli_list *command, const char *dir,
+                          int *status) {
+    aipc_record_options o = {
+        .size = sizeof o, .command = command->items, .command_count = command->count, .out_dir = dir};
+    char *document = NULL;
+    int code = 0;
+    aipc_error *e = aipc_record(c, &o, &code, &document);
+    json_t *doc = document ? doc_parse(document) : NULL;
+    if (doc && !env->common.quiet) show_recording(doc, dir);
+    if (doc && !e && code && code != CLI_EXIT_CANCELLED) {
+        char *text = cli_text("the program ended with code %d; deploys what it called before", code);
+        term_warn(text);
+        free(text);
+    }
+    if (code == CLI_EXIT_CANCELLED) *status = code;
+    json_decref(doc);
+    aipc_free(document);
+    return e;
+}
+
+static aipc_error *check_what(const cli_env *env, const cli_list *what) {
+    if (what->count < 2 || is_program(env)) return NULL;
+    return cli_usage("one call a model; a program and its arguments go behind --",
+                     "deploy takes one model, not %zu ('%s', '%s')", what->count, what->items[0],
+                     what->items[1]);
+}
+
 static aipc_error *run(cli_env *env, void *p, int *status) {
     const values *v = p;
     const char *out_dir = v->out_dir ? v->out_dir : "out";
+    aipc_error *e = check_what(env, &v->what);
+    if (e) return e;
+    char *recording = is_program(env) ? cli_text("%s/recording", out_dir) : NULL;
     char *command = command_line(env), *document = NULL;
     aipc_deploy_options o = {.size = sizeof o,
-                             .model = v->model,
+                             .model = recording ? recording : v->what.items[0],
                              .targets = v->targets.items,
                              .target_count = v->targets.count,
                              .inputs = v->inputs.items,
@@ -75,9 +113,9 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .memory_mib = v->memory_mib,
                              .command = command};
     aipc_context *context = NULL;
-    (void)status;
-    aipc_error *e = cli_context_open(env, &context);
-    if (!e) e = aipc_deploy(context, &o, &document);
+    e = cli_context_open(env, &context);
+    if (!e && recording) e = record(env, context, &v->what, recording, status);
+    if (!e && !*status) e = aipc_deploy(context, &o, &document);
     term_progress_end();
     if (document && env->common.json)
         term_document(env, document);
@@ -86,6 +124,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     aipc_free(document);
     aipc_context_close(context);
     free(command);
+    free(recording);
     return e;
 }
 
@@ -94,9 +133,11 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
 static const cli_argument arguments[] = {
     {.name = "MODEL",
      .required = true,
-     .offset = FIELD(model),
+     .list = true,
+     .offset = FIELD(what),
      .complete = CLI_FILE,
-     .help = "the ONNX model, or the recording of a program, to deploy"},
+     .help =
+         "the ONNX model, or a recording; behind --: a program, run once and recorded into DIR/recording"},
     {0},
 };
 
@@ -200,6 +241,8 @@ static const cli_example examples[] = {
      "aipc deploy yolo.onnx --target htp:sm8650 --input images=photo.jpg -o out"},
     {"two targets, a symbolic batch fixed to 1, a stricter gate",
      "aipc deploy net.onnx -t cpu -t htp:sm8550 --shape batch=1 --gate sqnr_db=40"},
+    {"from the app to the artifacts of all its models",
+     "aipc deploy -t htp:sm8650 -- python app.py photo.jpg"},
     {"in a script: the report as one JSON document", "aipc deploy net.onnx --json > report.json"},
     {0},
 };
