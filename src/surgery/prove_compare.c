@@ -46,7 +46,7 @@ typedef struct check {
     size_t worst_at;
 } check;
 
-static void fail_at(check *c, int kind, size_t i, const char *what) {
+static void fail_at(check *c, prove_failure kind, size_t i, const char *what) {
     instance *x = c->x;
     double a = ap_tensor_at(c->a, i), b = ap_tensor_at(c->b, i);
     x->stage = STAGE_FAILED;

@@ -120,13 +120,13 @@ instance *judge_propose(judge *j) {
 
 // ---- the right side
 
-static void fail(instance *x, int kind, const char *why) {
+static void fail(instance *x, prove_failure kind, const char *why) {
     x->stage = STAGE_FAILED;
     x->fail = kind;
     x->why = ap_arena_strdup(&x->arena, why);
 }
 
-static void set_aside(instance *x, int stage, const char *why) {
+static void set_aside(instance *x, prove_stage stage, const char *why) {
     x->stage = stage;
     x->why = ap_arena_strdup(&x->arena, why);
 }

@@ -68,6 +68,18 @@ typedef struct feed {
     bool assumed;
 } feed;
 
+// How far an instance came.
+typedef enum prove_stage {
+    STAGE_DRAWN,
+    STAGE_ILLEGAL,
+    STAGE_OUTSIDE,
+    STAGE_REFUSED,
+    STAGE_HELD,
+    STAGE_DISPUTED,
+    STAGE_FAILED
+} prove_stage;
+typedef enum prove_failure { FAIL_NONE, FAIL_VALUE, FAIL_NAN, FAIL_TYPE, FAIL_RUN, FAIL_LOOP } prove_failure;
+
 typedef struct instance {
     ap_model *model; // left
     ap_arena arena;
@@ -89,16 +101,8 @@ typedef struct instance {
     ap_model *right;
     ap_tensor *now; // outputs of the right side
     ap_rule_class cls;
-    enum {
-        STAGE_DRAWN,
-        STAGE_ILLEGAL,
-        STAGE_OUTSIDE,
-        STAGE_REFUSED,
-        STAGE_HELD,
-        STAGE_DISPUTED,
-        STAGE_FAILED
-    } stage;
-    enum { FAIL_NONE, FAIL_VALUE, FAIL_NAN, FAIL_TYPE, FAIL_RUN, FAIL_LOOP } fail;
+    prove_stage stage;
+    prove_failure fail;
     bool crashed; // it loads and cannot be run
     char *why;    // one line, in the arena
     json_t *element;

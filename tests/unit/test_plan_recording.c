@@ -140,8 +140,8 @@ static void hostile_logs(void **state) {
         "{\"ev\":\"sample\",\"s\":4096,\"n\":1,\"files\":[]}\n",
         "{\"ev\":\"sample\",\"s\":-1,\"n\":1,\"files\":[]}\n",
         "{\"ev\":\"signature\",\"s\":2,\"m\":9,\"spec\":[],\"inputs\":[]}\n",
-        "{\"ev\":\"signature\",\"s\":2,\"m\":0,\"spec\":[],\"inputs\":[{\"name\":\"x\",\"dtype\":\"float32\","
-        "\"dims\":[-1]}]}\n",
+        ("{\"ev\":\"signature\",\"s\":2,\"m\":0,\"spec\":[],"
+         "\"inputs\":[{\"name\":\"x\",\"dtype\":\"float32\",\"dims\":[-1]}]}\n"),
         "{\"ev\":\"model\",\"m\":1,\"kind\":\"module\",\"identity\":{}}\n",
         "{\"ev\":\"model\",\"m\":5000,\"kind\":\"module\",\"identity\":{\"sha256\":\"a\"}}\n",
         "[1]\n",
