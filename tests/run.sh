@@ -206,6 +206,7 @@ build_all "builds with gcc" BUILD="$build" CC=gcc all unit-bins conformance-bin 
 build_all "builds with clang" BUILD="$build/clang" CC=clang all unit-bins
 build_all "builds with sanitizers" BUILD="$build/san" CC=gcc SAN=1 all unit-bins
 step "vendor runtimes" 3600 sh tools/runtimes.sh "$AIPC" || echo "        tests that need them will fail"
+step "Python packages" 1200 sh -c 'sh tools/venv.sh run torch || echo "skipped: no environment for tests with Python"'
 
 unit "unit" "$build/san"
 for set in e2e errors regress; do scripts "" "$set"; done

@@ -18,6 +18,12 @@ find_python() {
     return 1
 }
 
+install() { # list, options
+    list=$1
+    shift
+    "$venv/bin/python" -m pip install -q --no-deps --require-hashes "$@" -r "$list" 2>&1
+}
+
 mkdir -p "$venv"
 exec 9>"$venv.lock"
 flock 9
@@ -32,7 +38,8 @@ for set in "$@"; do
     stamp=$venv/.aipc-$set
     cmp -s "$list" "$stamp" && continue
     echo "venv: installing $(grep -c == "$list") packages of $set" >&2
-    if ! log=$("$venv/bin/python" -m pip install -q --no-deps --require-hashes -r "$list" 2>&1); then
+    # PyTorch's builds for the CPU are in an index of their own; the hash is the same wherever a wheel comes from.
+    if ! log=$(install "$list") && ! log=$(install "$list" --extra-index-url https://download.pytorch.org/whl/cpu); then
         echo "venv: pip could not install $set: $(printf '%s\n' "$log" | grep -i error | head -n 1)" >&2
         exit 1
     fi
