@@ -7,6 +7,7 @@
 #include "plan/artifact_priv.h"
 #include "plan/deploy.h"
 #include "plan/from_recording.h"
+#include "plan/from_shapes.h"
 #include "plan/recording.h"
 #include "target/soc.h"
 #include "worker/server.h"
@@ -75,8 +76,10 @@ void aipc_context_close(aipc_context *c) {
 
 aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *o, char **document) {
     json_t *doc = NULL;
+    bool recording = ap_recording_is(o->model), varies = false;
     if (document) *document = NULL;
-    ap_err err = ap_recording_is(o->model) ? ap_deploy_recording(c, o, &doc) : ap_deploy(c, o, &doc);
+    ap_err err = recording ? ap_deploy_recording(c, o, &doc) : ap_deploy_shapes(c, o, &varies, &doc);
+    if (!err && !recording && !varies) err = ap_deploy(c, o, &doc);
     give(doc, document);
     return err;
 }

@@ -166,7 +166,8 @@ static const cli_option options[] = {
      .kind = CLI_PAIRS,
      .offset = FIELD(shapes),
      .arg = "NAME=DIMS",
-     .help = "fixes an input's shape (images=1,3,320,320) or a symbol (batch=1)"},
+     .help = "fixes an input's shape (images=1,3,320,320) or a symbol (batch=1); several sizes (batch=1/2/4, "
+             "1..4, 32..128+32, 16..128*2) make one artifact each and an index of them"},
     {.name = "fix",
      .kind = CLI_PAIRS,
      .offset = FIELD(fixed),
@@ -243,6 +244,8 @@ static const cli_example examples[] = {
      "aipc deploy net.onnx -t cpu -t htp:sm8550 --shape batch=1 --gate sqnr_db=40"},
     {"from the app to the artifacts of all its models",
      "aipc deploy -t htp:sm8650 -- python app.py photo.jpg"},
+    {"one artifact for each length of the text; aipc run takes the one that fits its input",
+     "aipc deploy encoder.onnx -t htp:sm8650 --shape batch=1 --shape seq=16..128*2"},
     {"in a script: the report as one JSON document", "aipc deploy net.onnx --json > report.json"},
     {0},
 };

@@ -2,13 +2,14 @@
 #include "cli/term.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct values {
     const char *artifact, *target, *out_dir;
     cli_list inputs;
 } values;
 
-static void show(const char *document) {
+static void show(const char *document, const char *folder) {
     json_t *doc = doc_parse(document);
     const json_t *outputs = json_object_get(doc, "outputs");
     term_table *t = table_new("OUTPUT|DTYPE|SHAPE|FILE");
@@ -22,6 +23,8 @@ static void show(const char *document) {
     }
     table_print(t, stdout);
     char *time = doc_format(doc, "seconds", fmt_seconds);
+    if (strcmp(doc_text(doc, "artifact", folder), folder) != 0)
+        term_line(CLI_PLAIN, "artifact: %s", doc_text(doc, "artifact", "-"));
     term_line(CLI_PLAIN, "target: %s", doc_text(doc, "target", "-"));
     term_line(CLI_PLAIN, "time: %s on this machine", time);
     free(time);
@@ -41,7 +44,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     if (document && env->common.json)
         term_document(env, document);
     else if (document)
-        show(document);
+        show(document, v->artifact);
     aipc_free(document);
     aipc_context_close(context);
     return e;
@@ -52,7 +55,8 @@ static const cli_argument arguments[] = {
      .required = true,
      .offset = offsetof(values, artifact),
      .complete = CLI_DIR,
-     .help = "a folder written by deploy, or one target inside it"},
+     .help =
+         "a folder written by deploy, or one target inside it; of several shapes the one that fits is taken"},
     {0},
 };
 

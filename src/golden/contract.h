@@ -22,6 +22,8 @@ typedef struct ap_input_request {
     uint64_t seed;
 } ap_input_request;
 
+// Applies --shape arguments alone; dims may stay open.
+AP_MUST ap_err ap_contract_apply_shapes(ap_model *m, const char *const *shapes, size_t count);
 // Gives every symbolic dim of the inputs a size, from --shape or from the shape of an .npy/.pb input, and
 // applies it to the model. *shapes becomes {"input": [dims]} for every input (the SPEC's `shapes`). Errors:
 // SHAPE_UNKNOWN (names each dim and the flag to add), INPUT_NAME (with the nearest name), INPUT_SHAPE, USAGE.

@@ -71,6 +71,8 @@ static ap_err apply_shape_arg(ap_model *m, const char *arg) {
         err = unknown_name(m, &symbols, name);
     }
 done:
+    if (err && text && (strstr(text, "..") || strchr(text, '/')))
+        err = ap_err_hint(err, "one size is wanted here; several are for 'aipc deploy'");
     ap_map_free(&symbols);
     ap_arena_release(&a);
     return err;
@@ -145,10 +147,16 @@ static ap_err check_all_known(const ap_model *m, json_t *shapes) {
     return err;
 }
 
+ap_err ap_contract_apply_shapes(ap_model *m, const char *const *shapes, size_t count) {
+    ap_err err = NULL;
+    for (size_t i = 0; i < count && !err; i++) err = apply_shape_arg(m, shapes[i]);
+    return err;
+}
+
 ap_err ap_contract_shapes(ap_model *m, const ap_input_request *r, json_t **shapes) {
     json_t *all = json_object();
     ap_err err = NULL;
-    for (size_t i = 0; i < r->shape_count; i++) AP_TRY(apply_shape_arg(m, r->shapes[i]));
+    AP_TRY(ap_contract_apply_shapes(m, r->shapes, r->shape_count));
     for (size_t i = 0; i < r->input_count; i++) AP_TRY(apply_input_file(m, r->inputs[i]));
     AP_TRY(check_all_known(m, all));
     *shapes = all;

@@ -2,6 +2,7 @@
 #include "plan/artifact_priv.h"
 
 #include "base/hash.h"
+#include "plan/pick.h"
 #include "plan/workers.h"
 #include "target/target.h"
 
@@ -11,6 +12,14 @@
 
 #define MAX_MANIFEST ((size_t)64 << 20)
 
+static ap_err several(aipc_artifact *a, const char *dir, const char *real) {
+    if (ap_file_exists(ap_path_join(&a->arena, real, AP_MANIFEST)) ||
+        !ap_file_exists(ap_path_join(&a->arena, real, AP_INDEX)))
+        return NULL;
+    return ap_err_hint(ap_err_new(AP_ERR_NOT_FOUND, "%s holds several deployments", dir),
+                       "name one of the folders in its " AP_INDEX);
+}
+
 // `dir` may be OUT or OUT/TARGET; finds OUT and, in the second case, the target that is meant.
 static ap_err find_manifest(aipc_artifact *a, const char *dir, const char **folder) {
     ap_buf text = {0};
@@ -18,6 +27,7 @@ static ap_err find_manifest(aipc_artifact *a, const char *dir, const char **fold
     char *real = NULL;
     AP_TRY(ap_path_real(dir, &a->arena, &real));
     a->dir = real;
+    AP_TRY(several(a, dir, real));
     if (!ap_file_exists(ap_path_join(&a->arena, real, AP_MANIFEST))) {
         a->dir = ap_path_dir(&a->arena, real);
         *folder = ap_path_base(real);

@@ -3,6 +3,7 @@
 #include "golden/contract.h"
 #include "golden/request.h"
 #include "plan/artifact_priv.h"
+#include "plan/pick.h"
 #include "plan/store.h"
 #include "target/target.h"
 #include "tensor/npy.h"
@@ -135,7 +136,9 @@ ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *targe
     aipc_artifact *a = NULL;
     aipc_tensor *outputs = NULL;
     json_t *tensors = NULL, *list = json_array();
+    ap_arena arena = {0};
     ap_err err = NULL;
+    AP_TRY(ap_pick(c, dir, target, inputs, count, &arena, &dir));
     AP_TRY(ap_artifact_open(c, dir, target, &a));
     if (count > 0)
         AP_TRY(given_inputs(a, inputs, count, &tensors));
@@ -146,14 +149,16 @@ ap_err ap_artifact_run_files(aipc_context *c, const char *dir, const char *targe
     AP_TRY(run_refs(a, tensors, outputs));
     double seconds = (double)(ap_now_us() - start) / 1e6;
     AP_TRY(save_outputs(outputs, a->output_count, out_dir ? out_dir : "outputs", list));
-    *document = json_pack("{sO,sO,sf,ss}", "target", json_object_get(a->target, "target"), "outputs", list,
-                          "seconds", seconds, "inputs", count > 0 ? "given" : "golden sample");
+    *document = json_pack("{sO,so,sO,sf,ss}", "target", json_object_get(a->target, "target"), "artifact",
+                          ap_json_string(dir), "outputs", list, "seconds", seconds, "inputs",
+                          count > 0 ? "given" : "golden sample");
 done:
     if (outputs) aipc_outputs_free(outputs, a->output_count);
     free(outputs);
     json_decref(tensors);
     json_decref(list);
     ap_artifact_close(a);
+    ap_arena_release(&arena);
     return err;
 }
 
@@ -181,7 +186,9 @@ static ap_err estimate(const aipc_artifact *a, json_t **document) {
 ap_err ap_artifact_profile(aipc_context *c, const char *dir, const char *target, json_t **document) {
     aipc_artifact *a = NULL;
     json_t *tensors = NULL, *result = NULL;
+    ap_arena arena = {0};
     ap_err err = NULL;
+    AP_TRY(ap_pick(c, dir, target, NULL, 0, &arena, &dir));
     AP_TRY(ap_artifact_open_manifest(c, dir, target, &a));
     if (strcmp(ap_json_str(a->target, "kind", ""), "htp") == 0) {
         err = estimate(a, document);
@@ -201,5 +208,6 @@ done:
     json_decref(tensors);
     json_decref(result);
     ap_artifact_close(a);
+    ap_arena_release(&arena);
     return err;
 }
