@@ -30,9 +30,9 @@ static bool is_near(const json_t *rows, size_t i, size_t context) {
 
 static void put_gap(term_table *t, size_t count) {
     table_row(t);
-    table_cell(t, CLI_DIM, "%s", "");
+    table_cell(t, CLI_DIM, " ");
     table_cell(t, CLI_DIM, "(%zu equal)", count);
-    table_cell(t, CLI_DIM, "%s", "");
+    table_cell(t, CLI_DIM, " ");
 }
 
 static void show_rows(const json_t *rows, const values *v) {
@@ -49,8 +49,8 @@ static void show_rows(const json_t *rows, const values *v) {
         hidden = 0;
         table_row(t);
         table_cell(t, style_of(mark), "%s", mark);
-        table_cell(t, style_of(mark), "%s", doc_text(row, "a", ""));
-        table_cell(t, style_of(mark), "%s", doc_text(row, "b", ""));
+        table_cell(t, style_of(mark), "%s", doc_text(row, "a", " "));
+        table_cell(t, style_of(mark), "%s", doc_text(row, "b", " "));
     }
     if (hidden) put_gap(t, hidden);
     table_print(t, stdout);

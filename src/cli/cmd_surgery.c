@@ -51,15 +51,26 @@ static void put_step(term_table *t, const json_t *step, bool kept) {
     table_cell_take(t, CLI_PLAIN, touched_text(step));
 }
 
+/* Steps by rules are told with the repair they belong to. */
+static size_t put_passes(term_table *t, const json_t *list, bool kept) {
+    size_t count = 0, i;
+    json_t *step;
+    json_array_foreach(list, i, step) {
+        if (strcmp(doc_text(step, "kind", "pass"), "pass") != 0) continue;
+        put_step(t, step, kept);
+        count++;
+    }
+    return count;
+}
+
 static void show(const char *document, const values *v) {
     json_t *doc = doc_parse(document);
     const json_t *steps = json_object_get(doc, "steps"), *refused = json_object_get(doc, "refused");
     for (size_t i = 0; i < json_array_size(json_object_get(doc, "warnings")); i++)
         term_warn(json_string_value(json_array_get(json_object_get(doc, "warnings"), i)));
     term_table *t = table_new("PASS|>NODES|>AFTER|VERDICT|OUTPUTS|TOUCHED");
-    for (size_t i = 0; i < json_array_size(steps); i++) put_step(t, json_array_get(steps, i), true);
-    for (size_t i = 0; i < json_array_size(refused); i++) put_step(t, json_array_get(refused, i), false);
-    table_print(t, json_array_size(steps) + json_array_size(refused) ? stdout : NULL);
+    size_t passes = put_passes(t, steps, true) + put_passes(t, refused, false);
+    table_print(t, passes ? stdout : NULL);
     double before = 0, after = 0;
     (void)doc_number(doc, "nodes_before", &before);
     (void)doc_number(json_object_get(doc, "result"), "nodes", &after);

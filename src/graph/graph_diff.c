@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/graph_diff.h"
 
+#include "graph/inspect_priv.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,18 +13,9 @@ typedef struct pairing {
     json_t *rows;
 } pairing;
 
-static void put_values(ap_buf *out, ap_value *const *list, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        ap_buf_printf(out, "%s%s", i ? ", " : "", list[i] ? list[i]->name : "_");
-}
-
-// "Conv(x, w) -> y"
-static json_t *node_text(const ap_node *n) {
+static json_t *node_text(const ap_graph *g, const ap_node *n) {
     ap_buf b = {0};
-    ap_buf_printf(&b, "%s%s%s(", n->domain, *n->domain ? "." : "", n->op);
-    put_values(&b, n->inputs, n->input_count);
-    ap_buf_puts(&b, ") -> ");
-    put_values(&b, n->outputs, n->output_count);
+    ap_inspect_node(g->model, n, &b);
     json_t *text = ap_json_string(ap_buf_str(&b));
     ap_buf_free(&b);
     return text;
@@ -31,7 +24,7 @@ static json_t *node_text(const ap_node *n) {
 static void add_row(pairing *p, const char *mark, const ap_node *a, const ap_node *b) {
     json_array_append_new(
         p->rows, json_pack("{ss,so,so,so}", "mark", mark, "name", ap_json_string(a ? a->name : b->name), "a",
-                           a ? node_text(a) : json_null(), "b", b ? node_text(b) : json_null()));
+                           a ? node_text(p->a, a) : json_null(), "b", b ? node_text(p->b, b) : json_null()));
 }
 
 static void pair(pairing *p, size_t i, size_t k) {
@@ -57,8 +50,8 @@ static void find_pairs(pairing *p) {
     }
 }
 
-static bool same_text(const ap_node *a, const ap_node *b) {
-    json_t *x = node_text(a), *y = node_text(b);
+static bool same_text(const pairing *p, const ap_node *a, const ap_node *b) {
+    json_t *x = node_text(p->a, a), *y = node_text(p->b, b);
     bool same = json_equal(x, y);
     json_decref(x);
     json_decref(y);
@@ -67,7 +60,7 @@ static bool same_text(const ap_node *a, const ap_node *b) {
 
 static void add_pair(pairing *p, size_t i) {
     const ap_node *a = p->a->nodes[i], *b = p->b->nodes[p->to_b[i]];
-    add_row(p, ap_map_has(&p->changed, a->name) || !same_text(a, b) ? "~" : "=", a, b);
+    add_row(p, ap_map_has(&p->changed, a->name) || !same_text(p, a, b) ? "~" : "=", a, b);
 }
 
 // Both lists in order; a pair whose halves stand in another order goes where a's is.

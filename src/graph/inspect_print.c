@@ -184,6 +184,49 @@ static void put_attribute(ap_model *m, const Onnx__AttributeProto *at, ap_buf *o
     }
 }
 
+static void put_attributes(ap_model *m, const ap_node *n, ap_buf *out) {
+    for (size_t i = 0; i < n->proto->n_attribute; i++) {
+        ap_buf_puts(out, i ? ", " : " {");
+        put_attribute(m, n->proto->attribute[i], out);
+    }
+    if (n->proto->n_attribute) ap_buf_putc(out, '}');
+}
+
+// ---- a node on a line of its own, as a reader wants it: small constants by value
+
+static bool is_small(const Onnx__TensorProto *t) {
+    int64_t count = 1;
+    for (size_t i = 0; i < t->n_dims; i++) {
+        if (t->dims[i] < 0 || t->dims[i] > LIST_SHOWN) return false;
+        count *= t->dims[i];
+        if (count > LIST_SHOWN) return false;
+    }
+    return true;
+}
+
+static void put_operands(ap_model *m, ap_value *const *list, size_t count, ap_buf *out) {
+    for (size_t i = 0; i < count; i++) {
+        const ap_value *v = list[i];
+        if (i) ap_buf_puts(out, ", ");
+        if (!v)
+            ap_buf_putc(out, '_'); // omitted
+        else if (v->kind == AP_VALUE_INITIALIZER && v->init && is_small(v->init))
+            put_tensor(m, v->init, out);
+        else
+            ap_inspect_text(v->name, NAME_SHOWN, out);
+    }
+}
+
+void ap_inspect_node(ap_model *m, const ap_node *n, ap_buf *out) {
+    ap_inspect_op(n, out);
+    ap_buf_putc(out, '(');
+    put_operands(m, n->inputs, n->input_count, out);
+    ap_buf_putc(out, ')');
+    put_attributes(m, n, out);
+    ap_buf_puts(out, " -> ");
+    put_operands(m, n->outputs, n->output_count, out);
+}
+
 // ---- nodes
 
 static void indent(size_t depth, ap_buf *out) {
@@ -198,11 +241,7 @@ static void put_node(const ap_graph *g, const ap_node *n, size_t depth, ap_buf *
     ap_buf_putc(out, '(');
     put_values(n->inputs, n->input_count, false, out);
     ap_buf_putc(out, ')');
-    for (size_t i = 0; i < n->proto->n_attribute; i++) {
-        ap_buf_puts(out, i ? ", " : " {");
-        put_attribute(g->model, n->proto->attribute[i], out);
-    }
-    if (n->proto->n_attribute) ap_buf_putc(out, '}');
+    put_attributes(g->model, n, out);
     ap_buf_puts(out, " # ");
     ap_inspect_text(n->name, NAME_SHOWN, out);
     ap_buf_putc(out, '\n');

@@ -11,5 +11,8 @@ void ap_inspect_type(const ap_value *v, ap_buf *out);
 void ap_inspect_text(const char *s, size_t max_bytes, ap_buf *out);
 // "Conv", "com.microsoft.Gelu".
 void ap_inspect_op(const ap_node *n, ap_buf *out);
+// "MaxPool(x) {kernel_shape=[2,2]} -> y"; constants of a few elements stand there by value:
+// "Reshape(x, int64[2]{1,64}) -> y".
+void ap_inspect_node(ap_model *m, const ap_node *n, ap_buf *out);
 
 #endif
