@@ -185,6 +185,7 @@ typedef struct ap_rule_draw { // a hint for the proof's instances
     int slot;
     ap_expr *from, *to; // `in from .. to`
     int like;           // `from NAME`: slot of the other value, -1
+    bool dominant;      // matrices of which the inverse is well conditioned
     ap_pos pos;
 } ap_rule_draw;
 
