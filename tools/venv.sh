@@ -18,12 +18,6 @@ find_python() {
     return 1
 }
 
-install() { # list, options
-    list=$1
-    shift
-    "$venv/bin/python" -m pip install -q --no-deps --require-hashes "$@" -r "$list" 2>&1
-}
-
 mkdir -p "$venv"
 exec 9>"$venv.lock"
 flock 9
@@ -38,9 +32,9 @@ for set in "$@"; do
     stamp=$venv/.aipc-$set
     cmp -s "$list" "$stamp" && continue
     echo "venv: installing $(grep -c == "$list") packages of $set" >&2
-    # PyTorch's builds for the CPU are in an index of their own; the hash is the same wherever a wheel comes from.
-    if ! log=$(install "$list") && ! log=$(install "$list" --extra-index-url https://download.pytorch.org/whl/cpu); then
+    if ! log=$("$venv/bin/python" -m pip install -q --no-deps --require-hashes -r "$list" 2>&1); then
         echo "venv: pip could not install $set: $(printf '%s\n' "$log" | grep -i error | head -n 1)" >&2
+        [ "$set" = torch ] && echo "venv: PIP_EXTRA_INDEX_URL must name PyTorch's index of builds for the CPU" >&2
         exit 1
     fi
     cp "$list" "$stamp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/model_priv.h"
+#include "graph/other_format.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +33,25 @@ static int64_t main_opset(const Onnx__ModelProto *p) {
     return 0;
 }
 
+// The bytes cannot be an ONNX model: says what they are instead, when that is known.
+static ap_err no_model(const ap_model *m, ap_err err) {
+    const ap_other_format *other = ap_other_format_of(m->bytes, m->len);
+    if (!other) return err;
+    ap_err_free(err);
+    return ap_err_hint(ap_err_new(AP_ERR_MODEL_PARSE, "this is %s, not an ONNX model", other->name), "%s",
+                       other->next);
+}
+
 // Decodes, indexes and verifies what m->bytes holds.
 static ap_err read_model(ap_model *m) {
     if (!m->len) return ap_err_new(AP_ERR_MODEL_PARSE, "the file is empty");
     ProtobufCMessage *msg = NULL;
     ap_err err = ap_tree_decode(&onnx__model_proto__descriptor, m->bytes, m->len, &m->arena, &msg);
-    if (err) return err;
+    if (err) return no_model(m, err);
     m->proto = (Onnx__ModelProto *)msg;
     if (!m->proto->graph)
-        return ap_err_new(AP_ERR_MODEL_PARSE, "there is no graph inside, so this is not an ONNX model");
+        return no_model(
+            m, ap_err_new(AP_ERR_MODEL_PARSE, "there is no graph inside, so this is not an ONNX model"));
     m->opset = main_opset(m->proto);
     err = ap_index_build(m);
     return err ? err : ap_model_verify(m);

@@ -326,6 +326,9 @@ int main(int argc, char **argv) {
     symbolic_models();
     inputs();
     write_file("empty.onnx", "", 0);
+    write_file("checkpoint.pt", "PK\3\4\0\0\10\10\0\0archive/data.pkl", 26);
+    write_file("weights.safetensors", "\20\0\0\0\0\0\0\0{\"w\":{}}        ", 24);
+    write_file("pointer.onnx", "version https://example.org/spec/v1\noid sha256:0\n", 49);
     write_file("text.onnx", "Dear reader,\nthis is a letter and not a model.\n", 47);
     return 0;
 }

@@ -197,7 +197,9 @@ static void not_a_model(void **state) {
     (void)state;
     ap_model *m = NULL;
     must_fail(ap_model_parse("", 0, NULL, &m), AP_ERR_MODEL_PARSE, "empty");
-    must_fail(ap_model_parse("<html>hello</html>", 18, NULL, &m), AP_ERR_MODEL_PARSE, "byte");
+    must_fail(ap_model_parse("<html>hello</html>", 18, NULL, &m), AP_ERR_MODEL_PARSE, "a web page");
+    must_fail(ap_model_parse("PK\3\4 a checkpoint", 17, NULL, &m), AP_ERR_MODEL_PARSE, "PyTorch");
+    must_fail(ap_model_parse("\x07\0\0\0\0\0\0\0\0", 9, NULL, &m), AP_ERR_MODEL_PARSE, "byte");
     must_fail(ap_model_parse("\x08\x08", 2, NULL, &m), AP_ERR_MODEL_PARSE, "no graph");
     must_fail(ap_model_load("/nonexistent/m.onnx", &m), AP_ERR_NOT_FOUND, "m.onnx");
     must_fail(ap_model_load("/tmp", &m), AP_ERR_IO, "");
