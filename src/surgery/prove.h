@@ -62,7 +62,7 @@ AP_MUST ap_err ap_prove(const ap_rule *r, const ap_prove_options *o, ap_proof *o
 typedef struct ap_mutant {
     const ap_rule_step *line;
     bool killed;
-    bool undefined;   // without it instances come that the oracle cannot run on the left
+    bool undefined;   // without it the left side has no answer: the oracle crashes, or divides by zero
     size_t instances; // until the counterexample
 } ap_mutant;
 AP_MUST ap_err ap_prove_mutants(const ap_rule *r, const ap_prove_options *o, ap_mutant **out, size_t *count);

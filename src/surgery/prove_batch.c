@@ -220,7 +220,8 @@ static void blame(const batch *b, instance *x, const ap_error *e) {
     if (b->side == SIDE_ABS || b->side == SIDE_SECOND) return; // no scale, no opinion
     x->stage = b->side == SIDE_LEFT ? STAGE_ILLEGAL : STAGE_FAILED;
     x->fail = b->side == SIDE_LEFT ? FAIL_NONE : FAIL_RUN;
-    x->crashed = ap_err_code(e) == AP_ERR_VENDOR || ap_err_code(e) == AP_ERR_WORKER_CRASH;
+    // It is these numbers that the operator has no answer for, not the operator that has no kernel.
+    x->crashed = ap_err_code(e) == AP_ERR_WORKER_CRASH || strstr(ap_err_message(e), "by zero");
     x->why = ap_arena_printf(&x->arena, "%s", ap_err_message(e));
 }
 

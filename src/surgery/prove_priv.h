@@ -103,7 +103,7 @@ typedef struct instance {
     ap_rule_class cls;
     prove_stage stage;
     prove_failure fail;
-    bool crashed; // it loads and cannot be run
+    bool crashed; // the operator has no answer for these numbers: a division by zero
     char *why;    // one line, in the arena
     json_t *element;
     double error; // in the class's unit
