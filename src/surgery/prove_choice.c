@@ -169,8 +169,11 @@ static double limited(source *s, double x, const value_limits *l) {
         else
             x = x < l->lo ? l->lo : l->hi;
     }
-    if (l->nonzero && x == 0) x = l->hi >= 1 ? 1 : l->lo <= -1 ? -1 : l->hi > 0 ? l->hi : l->lo;
     return x;
+}
+
+static double not_zero(const value_limits *l) {
+    return l->hi >= 1 ? 1 : l->lo <= -1 ? -1 : l->hi > 0 ? l->hi : l->lo;
 }
 
 static void shuffle(ap_tensor *t, source *s, const value_limits *l) {
@@ -205,6 +208,9 @@ void values_fill(ap_tensor *t, value_class c, uint32_t seed, const value_limits 
     size_t n = ap_tensor_count(t);
     for (size_t i = 0; i < n; i++) {
         double x = limited(&s, element(&s, c, i), limits);
+        ap_tensor_put_f64(t, i, 1, &x);
+        if (!limits->nonzero || ap_tensor_at(t, i) != 0) continue; // the type may have rounded it to 0
+        x = not_zero(limits);
         ap_tensor_put_f64(t, i, 1, &x);
     }
 }

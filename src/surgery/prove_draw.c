@@ -267,10 +267,18 @@ static ap_value *add_list(op_draw *q, const operand *in, const ap_rule_arg *a) {
     return v;
 }
 
-static ap_value *make_operand(op_draw *q, size_t i, const ap_rule_arg *a) {
+// The operand before i that has the same name: one value stands in both places.
+static ap_value *same_name(const op_draw *q, size_t i, ap_value *const *values) {
+    for (size_t k = 0; k < i; k++)
+        if (q->n->args[k].kind == AP_ARG_VALUE && q->n->args[k].slot == q->n->args[i].slot) return values[k];
+    return NULL;
+}
+
+static ap_value *make_operand(op_draw *q, size_t i, const ap_rule_arg *a, ap_value *const *values) {
     operand *in = &q->in[i];
     bool named = a && a->kind == AP_ARG_VALUE;
     if (in->v) return in->v;
+    if (named && same_name(q, i, values)) return same_name(q, i, values);
     if (!in->wanted) return NULL;
     bool literal = a && a->kind == AP_ARG_EXPR;
     if (in->role == ROLE_LIST || literal) return add_list(q, in, a);
@@ -401,7 +409,7 @@ static bool draw_node(draw *d, size_t index, ap_value ***made) {
     for (size_t i = 0; i < q->in_count && !d->failed; i++) {
         const ap_rule_arg *a = i < n->arg_count && n->args[i].kind != AP_ARG_REST ? &n->args[i] : NULL;
         if (move_to_attr(q, i)) continue;
-        values[i] = make_operand(q, i, a);
+        values[i] = make_operand(q, i, a, values);
         if (values[i]) count = i + 1;
     }
     if (d->failed) return false;
