@@ -19,29 +19,51 @@ static char *joined(const json_t *list, const char *between) {
     return all;
 }
 
-static void put_repair(const json_t *r, const char *target) {
-    const json_t *nodes = json_object_get(r, "nodes");
-    const char *first = json_string_value(json_array_get(nodes, 0));
-    size_t more = json_array_size(nodes) > 1 ? json_array_size(nodes) - 1 : 0;
+static bool is_alike(const json_t *a, const json_t *b) {
+    static const char *const keys[] = {"op", "verdict", "rules"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
+    return true;
+}
+
+/* Nodes of the repairs like `r`; 0 when an earlier one in the list speaks for it. */
+static size_t count_alike(const json_t *list, const json_t *r) {
+    size_t nodes = 0, i;
+    json_t *other;
+    json_array_foreach(list, i, other) {
+        if (!is_alike(other, r)) continue;
+        if (nodes == 0 && other != r) return 0;
+        nodes += json_array_size(json_object_get(other, "nodes"));
+    }
+    return nodes;
+}
+
+static void put_repair(const json_t *list, const json_t *r, const char *target) {
+    const char *first = json_string_value(json_array_get(json_object_get(r, "nodes"), 0));
+    size_t nodes = count_alike(list, r);
+    if (nodes == 0) return;
     char *rules = joined(json_object_get(r, "rules"), ", ");
-    char *others = more ? cli_text(" and %zu more", more) : cli_text("%s", "");
+    char *others = nodes > 1 ? cli_text(" and %zu more", nodes - 1) : cli_text("%s", "");
     term_line(CLI_PLAIN, "%s: repaired %s %s%s (%s) by %s", target, doc_text(r, "op", "?"),
               first ? first : "?", others, doc_text(r, "verdict", "?"), rules);
     free(others);
     free(rules);
 }
 
-static void put_left(const json_t *l, const char *target) {
-    const char *reason = doc_text(l, "reason", ""), *model = doc_text(l, "model", NULL);
-    term_line(CLI_RED, "%s: left %s %s (%s)%s%s%s%s", target, doc_text(l, "op", "?"),
+static void put_left(const json_t *list, const json_t *l, const char *target) {
+    const char *reason = doc_text(l, "reason", ""), *model = doc_text(l, "model", NULL),
+               *why = doc_text(l, "why_not", NULL);
+    (void)list;
+    term_line(CLI_RED, "%s: left %s %s (%s)%s%s%s%s%s%s", target, doc_text(l, "op", "?"),
               doc_text(l, "node", "?"), doc_text(l, "verdict", "?"), *reason ? ": " : "", reason,
-              model ? "; its graph: " : "", model ? model : "");
+              why ? "; " : "", why ? why : "", model ? "; its graph: " : "", model ? model : "");
 }
 
-static void put_list(const json_t *list, const char *target, void (*put)(const json_t *, const char *),
+static void put_list(const json_t *list, const char *target,
+                     void (*put)(const json_t *list, const json_t *one, const char *target),
                      const char *what) {
     size_t n = json_array_size(list);
-    for (size_t i = 0; i < n && i < MAX_LINES; i++) put(json_array_get(list, i), target);
+    for (size_t i = 0; i < n && i < MAX_LINES; i++) put(list, json_array_get(list, i), target);
     if (n > MAX_LINES) (void)printf("  and %zu more %s in the report\n", n - MAX_LINES, what);
 }
 

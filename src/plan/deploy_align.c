@@ -145,8 +145,8 @@ static ap_err check_readback(const ap_deploy_target *t, bool *soc_ok, bool *io_o
     const json_t *rb = json_object_get(t->build, "readback"), *graphs = json_object_get(rb, "graphs");
     *soc_ok = ap_json_int(rb, "soc_model", -1) == t->id.soc->soc_model;
     *io_ok = true;
-    if (json_array_size(graphs) != 1)
-        return NULL; // several partitions: inner tensors, no contract to hold them to
+    if (json_array_size(graphs) != 1 || t->allow_cpu)
+        return NULL; // a part of the model: inner tensors, no contract to hold them to
     static const char *const sides[] = {"inputs", "outputs"};
     for (size_t s = 0; s < 2; s++) {
         const json_t *want = json_object_get(t->d->contract, sides[s]);

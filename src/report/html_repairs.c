@@ -6,10 +6,14 @@
 
 enum { MAX_NODES = 6 };
 
-static void joined_cell(ap_buf *out, const json_t *list, const char *between, size_t most) {
+// `names`: a column wide enough for names of nodes.
+static void joined_cell(ap_buf *out, const json_t *list, const char *between, size_t most, bool names) {
     ap_buf t = {0};
     ap_rd_join(list, between, most, &t);
-    ap_html_code_cell(out, ap_buf_str(&t));
+    if (names)
+        ap_html_code_cell(out, ap_buf_str(&t));
+    else
+        ap_html_fmt(out, "<td><code>%s</code></td>", ap_buf_str(&t));
     ap_buf_free(&t);
 }
 
@@ -20,26 +24,28 @@ static void line_cell(ap_buf *out, const json_t *repair, void (*line)(const json
     ap_buf_free(&t);
 }
 
-static void repaired(const json_t *list, ap_buf *out) {
+static void repaired(const json_t *repairs, ap_buf *out) {
+    json_t *list = ap_rd_repair_rows(repairs);
     static const char *const heads[] = {"Where", "Operator", "Verdict", "Why", "Rules", "Proof", "Effect"};
-    if (!list) return;
-    ap_html_table_open(out, "repairs", heads, 7);
+    if (json_array_size(list)) ap_html_table_open(out, "repairs", heads, 7);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *r = json_array_get(list, i);
         ap_buf_puts(out, "<tr>");
-        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES);
+        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES, true);
         ap_html_fmt(out, "<td>%s</td><td>%s</td><td>%s</td>", ap_rd_str_or(r, "op", ""),
                     ap_rd_str_or(r, "verdict", ""), ap_rd_str_or(r, "why", ""));
-        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 16);
+        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 16, false);
         line_cell(out, r, ap_rd_repair_proof);
         line_cell(out, r, ap_rd_repair_effect);
         ap_buf_puts(out, "</tr>\n");
     }
-    ap_html_table_close(out);
+    if (json_array_size(list)) ap_html_table_close(out);
+    json_decref(list);
 }
 
-static void tried(const json_t *list, ap_buf *out) {
-    ap_buf_puts(out, "<td>");
+static void tried(const json_t *l, ap_buf *out) {
+    const json_t *list = ap_rd_arr(l, "tried");
+    ap_html_fmt(out, "<td>%s<br>", ap_rd_left_why(l));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *t = json_array_get(list, i);
         ap_buf chain = {0};
@@ -53,10 +59,10 @@ static void tried(const json_t *list, ap_buf *out) {
 }
 
 static void left(const json_t *list, ap_buf *out) {
-    static const char *const heads[] = {"Node",   "Operator",     "Verdict",
-                                        "Reason", "Chains tried", "Smallest graph"};
+    static const char *const heads[] = {
+        "Node", "Operator", "Verdict", "The target says", "Why it stays, chains tried", "Smallest graph"};
     if (!list) return;
-    ap_buf_puts(out, "<h4>Left as it was</h4>\n");
+    ap_buf_puts(out, "<h4>Not repaired</h4>\n");
     ap_html_table_open(out, "left", heads, 6);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *l = json_array_get(list, i);
@@ -64,7 +70,7 @@ static void left(const json_t *list, ap_buf *out) {
         ap_html_code_cell(out, ap_rd_str(l, "node"));
         ap_html_fmt(out, "<td>%s</td><td>%s</td><td>%s</td>", ap_rd_str_or(l, "op", ""),
                     ap_rd_str_or(l, "verdict", ""), ap_rd_str_or(l, "reason", ""));
-        tried(ap_rd_arr(l, "tried"), out);
+        tried(l, out);
         ap_html_code_cell(out, ap_rd_str(l, "model"));
         ap_buf_puts(out, "</tr>\n");
     }
@@ -79,8 +85,8 @@ static void rolled_back(const json_t *list, ap_buf *out) {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *r = json_array_get(list, i);
         ap_buf_puts(out, "<tr>");
-        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 16);
-        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES);
+        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 16, false);
+        joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES, true);
         ap_html_fmt(out, "<td>%s</td></tr>\n", ap_rd_str_or(r, "reason", ""));
     }
     ap_html_table_close(out);
@@ -135,15 +141,18 @@ void ap_html_repairs(const json_t *target, ap_buf *out) {
     ap_buf_puts(out, "<h3>Repairs</h3>\n<p>");
     ap_rd_repairs_lede(r, &lede);
     ap_html_text(out, lede.len ? ap_buf_str(&lede) : "Nothing was found that helps.");
-    ap_buf_puts(out, "</p>\n");
-    ap_buf_free(&lede);
-    repaired(ap_rd_arr(r, "repairs"), out);
+    ap_buf_clear(&lede);
+    ap_rd_repairs_whole(r, &lede);
+    ap_html_fmt(out, "</p>\n<p>%s</p>\n", ap_buf_str(&lede));
+    ap_buf_clear(&lede);
+    repaired(r, out);
     left(ap_rd_arr(r, "left"), out);
     if (cpu) {
         ap_rd_join(cpu, ", ", 200, &lede);
-        ap_html_fmt(out, "<p>On the CPU (%zu): %s</p>\n", json_array_size(cpu), ap_buf_str(&lede));
-        ap_buf_free(&lede);
+        ap_html_fmt(out, "<p>On the CPU (%zu): <code>%s</code></p>\n", json_array_size(cpu),
+                    ap_buf_str(&lede));
     }
+    ap_buf_free(&lede);
     rolled_back(ap_rd_arr(r, "rolled_back"), out);
     passes(ap_rd_arr(r, "passes"), out);
     changes(ap_rd_obj(r, "changes"), out);

@@ -23,15 +23,17 @@ static void line_cell(ap_buf *out, const json_t *repair, void (*line)(const json
     ap_buf_free(&t);
 }
 
-static void repaired(const json_t *list, ap_buf *out) {
-    static const char *const heads[] = {"Where", "Operator", "Why", "Rules", "Proof", "Effect"};
+static void repaired(const json_t *repairs, ap_buf *out) {
+    static const char *const heads[] = {"Where", "Operator", "Verdict", "Why", "Rules", "Proof", "Effect"};
+    json_t *list = ap_rd_repair_rows(repairs);
     size_t n = json_array_size(list);
-    if (n) ap_md_table(out, heads, 6);
+    if (n) ap_md_table(out, heads, 7);
     for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
         const json_t *r = json_array_get(list, i);
         ap_buf_putc(out, '|');
         joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES, true);
         ap_md_cell(out, ap_rd_str(r, "op"));
+        ap_md_cell(out, ap_rd_str(r, "verdict"));
         ap_md_cell(out, ap_rd_str(r, "why"));
         joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 8, true);
         line_cell(out, r, ap_rd_repair_proof);
@@ -39,13 +41,14 @@ static void repaired(const json_t *list, ap_buf *out) {
         ap_buf_putc(out, '\n');
     }
     if (n > MAX_ROWS) ap_buf_printf(out, "\n%zu more repairs in report.html.\n", n - MAX_ROWS);
+    json_decref(list);
 }
 
 static void left(const json_t *list, ap_buf *out) {
-    static const char *const heads[] = {"Left as it was", "Operator", "Reason", "Chains tried",
-                                        "Smallest graph"};
+    static const char *const heads[] = {"Not repaired", "Operator",     "Verdict",       "The target says",
+                                        "Why it stays", "Chains tried", "Smallest graph"};
     size_t n = json_array_size(list);
-    if (n) ap_md_table(out, heads, 5);
+    if (n) ap_md_table(out, heads, 7);
     for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
         const json_t *l = json_array_get(list, i), *tried = ap_rd_arr(l, "tried");
         ap_buf t = {0};
@@ -58,7 +61,9 @@ static void left(const json_t *list, ap_buf *out) {
         ap_buf_putc(out, '|');
         ap_md_code_cell(out, ap_rd_str(l, "node"));
         ap_md_cell(out, ap_rd_str(l, "op"));
+        ap_md_cell(out, ap_rd_str(l, "verdict"));
         ap_md_cell(out, ap_rd_str(l, "reason"));
+        ap_md_cell(out, ap_rd_left_why(l));
         ap_md_cell(out, ap_buf_str(&t));
         ap_md_code_cell(out, ap_rd_str(l, "model"));
         ap_buf_putc(out, '\n');
@@ -114,17 +119,21 @@ void ap_md_repairs(const json_t *target, ap_buf *out) {
     ap_buf_puts(out, "\n### Repairs\n\n");
     ap_rd_repairs_lede(r, &lede);
     ap_md_text(out, lede.len ? ap_buf_str(&lede) : "Nothing was found that helps.");
+    ap_buf_clear(&lede);
+    ap_rd_repairs_whole(r, &lede);
+    ap_buf_puts(out, "\n\n");
+    ap_md_text(out, ap_buf_str(&lede));
     ap_buf_putc(out, '\n');
-    ap_buf_free(&lede);
-    repaired(ap_rd_arr(r, "repairs"), out);
+    ap_buf_clear(&lede);
+    repaired(r, out);
     left(ap_rd_arr(r, "left"), out);
     rolled_back(ap_rd_arr(r, "rolled_back"), out);
     if (cpu) {
-        ap_buf_puts(out, "\nOn the CPU: ");
+        ap_buf_printf(out, "\nOn the CPU (%zu): ", json_array_size(cpu));
         ap_rd_join(cpu, ", ", 40, &lede);
         ap_md_text(out, ap_buf_str(&lede));
         ap_buf_putc(out, '\n');
-        ap_buf_free(&lede);
     }
+    ap_buf_free(&lede);
     changes(ap_rd_obj(r, "changes"), out);
 }

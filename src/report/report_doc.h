@@ -92,11 +92,17 @@ typedef struct ap_rd_ranked {
 // NaN counts as worst. NULL with *count 0 when there are none.
 ap_rd_ranked *ap_rd_rank(const json_t *array, const char *key, bool highest_first, size_t *count);
 
-// ---- what surgery did (report_repairs.c); each appends one line of text, nothing when nothing is known
+// ---- what surgery did (report_repairs.c). Those that append: one line of text, nothing when nothing is
+// known.
 void ap_rd_join(const json_t *strings, const char *between, size_t most, ap_buf *out); // "a, b and 3 more"
-void ap_rd_repair_proof(const json_t *repair, ap_buf *out);  // "200 instances, worst 0 (exact)"
-void ap_rd_repair_effect(const json_t *repair, ap_buf *out); // "12.1 dB → 48.0 dB, 1.20 ms → 1.25 ms, ..."
-// The whole: how many passes, repairs, chains rolled back, nodes left and on the CPU.
+// Repairs that differ only in the place, in one row: the nodes of all. New reference.
+json_t *ap_rd_repair_rows(const json_t *repairs);
+void ap_rd_repair_proof(const json_t *repair, ap_buf *out); // "mod_int (exact): 201 random instances, ..."
+void ap_rd_repair_effect(const json_t *repair,
+                         ap_buf *out); // "nodes 1 → 5; whole model: 12.1 dB → 48.0 dB, ..."
+// The whole: how many passes, nodes rewritten and left by verdict, on the CPU, chains rolled back.
 void ap_rd_repairs_lede(const json_t *repairs, ap_buf *out);
+void ap_rd_repairs_whole(const json_t *repairs, ap_buf *out); // its numbers before and after
+const char *ap_rd_left_why(const json_t *left);               // why nothing was found
 
 #endif

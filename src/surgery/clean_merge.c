@@ -3,6 +3,7 @@
 // the same inputs.
 #include "base/hash.h"
 #include "graph/nodes.h"
+#include "surgery/fold_flow.h"
 #include "surgery/pass.h"
 
 #include <stdlib.h>
@@ -67,13 +68,8 @@ static ap_err merge_constants(ap_model *m, ap_pass_result *r) {
 
 // The same inputs give the same outputs.
 static bool is_deterministic(const ap_node *n) {
-    static const char *const chance[] = {
-        "Bernoulli",        "Dropout",       "Multinomial",       "RandomNormal",
-        "RandomNormalLike", "RandomUniform", "RandomUniformLike", NULL};
     if (*n->domain || n->subgraph_count || !n->input_count) return false;
-    for (size_t i = 0; chance[i]; i++)
-        if (!strcmp(n->op, chance[i])) return false;
-    return true;
+    return !ap_op_is_random(n) && strcmp(n->op, "Dropout") != 0;
 }
 
 // Everything but its own name and those of its outputs.

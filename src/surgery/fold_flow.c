@@ -218,6 +218,12 @@ static bool listed(const char *const *list, size_t count, const char *op) {
     return false;
 }
 
+bool ap_op_is_random(const ap_node *n) {
+    static const char *const chance[] = {"Bernoulli",        "Multinomial",   "RandomNormal",
+                                         "RandomNormalLike", "RandomUniform", "RandomUniformLike"};
+    return !*n->domain && listed(chance, sizeof chance / sizeof *chance, n->op);
+}
+
 // Which inputs shape the output; false when the operator is not known. Sequences, optionals, random numbers
 // and control flow are not.
 static bool shaping_inputs(const ap_node *n, unsigned *mask) {

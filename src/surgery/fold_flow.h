@@ -22,5 +22,6 @@ typedef struct ap_flow {
 void ap_flow_of(const ap_model *m, ap_flow *out);
 void ap_flow_release(ap_flow *f);
 unsigned ap_flow_get(const ap_flow *f, const ap_value *v); // everything set for a value it has not seen
+bool ap_op_is_random(const ap_node *n); // its result is drawn anew at every run (Dropout aside)
 
 #endif

@@ -226,6 +226,7 @@ static void repair_release(repair *r) {
     for (repair_group *g = r->groups; g; g = g->next) {
         ap_recipe_release(&g->recipe);
         json_decref(g->tried);
+        json_decref(g->values);
     }
     ap_facts_free(r->env.facts);
     repair_state_release(&r->base);
@@ -234,6 +235,7 @@ static void repair_release(repair *r) {
     ap_map_free(&r->group_of_key);
     ap_map_free(&r->group_of_node);
     ap_map_free(&r->seen);
+    ap_map_free(&r->uncut);
     json_decref(r->wrong_alone);
     json_decref(r->needs);
     json_decref(r->banned);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What needs repair: gathered from three sources, put together by equal pieces, and searched for a recipe.
+#include "surgery/fold_flow.h"
 #include "surgery/repair_priv.h"
 
 #include <stdlib.h>
@@ -69,11 +70,15 @@ static ap_err take_one(repair *r, const json_t *o, const char *fallback) {
     if (!err) {
         repair_group *g = group_for(r, piece.key, n->op, verdict, reason);
         add_node(r, g, name);
+        if (!g->values) g->values = json_incref(json_object_get(o, "values"));
         if (strcmp(verdict, "refused") != 0) err = take_equals(r, n, g);
     }
     ap_piece_release(&piece);
     if (repair_is_fatal(err)) return err;
-    ap_err_free(err); // it cannot be cut out: it stays in the list of what is left
+    if (err)
+        ap_map_set(&r->uncut, ap_arena_strdup(&r->arena, name),
+                   ap_arena_strdup(&r->arena, ap_err_message(err)));
+    ap_err_free(err); // it stays in the list of what is left
     return NULL;
 }
 
@@ -133,12 +138,12 @@ static void add_tried(json_t *list, const json_t *more) {
 static void keep_tried(repair *r, repair_group *g, const ap_search_result *found, bool taken) {
     if (!g->tried) g->tried = json_array();
     add_tried(g->tried, found->tried);
-    const char *why = found->reason;
     if (taken)
-        why = "cut out of the model the target takes it and computes it right";
-    else if (!why)
-        why = g->why_not ? g->why_not : "no chain of rules helps";
-    g->why_not = ap_arena_strdup(&r->arena, why);
+        g->why_not = "cut out of the model the target takes it and computes it right";
+    else if (json_array_size(g->tried))
+        g->why_not = "no chain of rules helps";
+    else
+        g->why_not = ap_arena_printf(&r->arena, "no rule rewrites %s", g->op);
 }
 
 // What the search found for this group. *wider: look again with more around it. A node that is right on its
@@ -155,6 +160,20 @@ static void take_result(repair *r, repair_group *g, size_t radius, ap_search_res
     result->recipe = (ap_recipe){0};
 }
 
+// A piece is asked about on the values it went wrong on.
+static void take_values(ap_piece *p, const json_t *values) {
+    const char *name;
+    json_t *draw;
+    json_object_foreach((json_t *)(uintptr_t)values, name, draw) {
+        const ap_value *v = ap_graph_value(p->model->graph, name);
+        json_t *fact = json_object_get(p->facts, name);
+        if (!v || v->kind != AP_VALUE_INPUT) continue;
+        fact = fact ? json_copy(fact) : json_object();
+        json_object_set(fact, "values", draw);
+        json_object_set_new(p->facts, name, fact);
+    }
+}
+
 // Cuts a piece for each group; those that cannot be cut give up.
 static ap_err cut_all(repair *r, repair_group **groups, size_t *count, size_t radius, ap_piece *pieces) {
     size_t kept = 0;
@@ -168,12 +187,24 @@ static ap_err cut_all(repair *r, repair_group **groups, size_t *count, size_t ra
         }
         if (err)
             g->why_not = ap_arena_strdup(&r->arena, ap_err_message(err));
-        else
+        else {
+            take_values(&pieces[kept], g->values);
             groups[kept++] = g;
+        }
         ap_err_free(err);
     }
     *count = kept;
     return NULL;
+}
+
+// "searching rules for 3 of 7 nodes: Mod 'mod', ..."
+static void say_search(repair *r, repair_group **groups, size_t count, size_t radius) {
+    static const char *const around[] = {"", ", with what feeds them", ", with all around them"};
+    size_t here = 0, all = 0;
+    for (size_t i = 0; i < count; i++) here += groups[i]->node_count;
+    for (const repair_group *g = r->groups; g; g = g->next) all += g->node_count;
+    repair_say(r, "searching rules for %zu of %zu nodes%s: %s '%s'%s", here, all, around[radius],
+               groups[0]->op, groups[0]->nodes[0], count > 1 ? ", ..." : "");
 }
 
 // One radius for all; leaves in the list who wants a wider one.
@@ -189,6 +220,7 @@ static ap_err search_radius(repair *r, repair_group **groups, size_t *count, siz
     asked = *count;
     for (size_t i = 0; i < asked; i++) list[i] = &pieces[i];
     r->searches += asked;
+    if (!err && asked) say_search(r, groups, asked, radius);
     if (!err && asked) err = r->o->tools->search(list, asked, &so, results);
     for (size_t i = 0; !err && i < asked; i++) {
         take_result(r, groups[i], radius, &results[i], &wider);
@@ -213,9 +245,6 @@ ap_err repair_search(repair *r) {
         groups[count++] = g;
         g->given_up = true; // until something is found
     }
-    if (count)
-        repair_say(r, "looking for a way around %s '%s'%s", groups[0]->op, groups[0]->nodes[0],
-                   count > 1 ? " and others" : "");
     for (size_t radius = 0; count && !err && radius <= MAX_RADIUS && !repair_out_of_budget(r); radius++)
         err = search_radius(r, groups, &count, radius);
     for (repair_group *g = r->groups; g; g = g->next)
@@ -226,11 +255,48 @@ ap_err repair_search(repair *r) {
 
 // ---- what is left
 
-static json_t *left_json(const repair_group *g, const json_t *need) {
-    const char *why = g && g->why_not ? g->why_not : NULL, *said = ap_json_str(need, "reason", "");
-    return json_pack("{ss,so,ss,ss,so,so,sn}", "node", ap_json_str(need, "node", "?"), "op",
-                     json_incref(json_object_get(need, "op")), "verdict", ap_json_str(need, "verdict", "?"),
-                     "reason", said, "why_not", ap_json_string(why), "tried",
+// The first value of these whose size is not fixed; NULL when all are.
+static const ap_value *open_value(repair *r, ap_value *const *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        ap_value_type t;
+        if (!list[i] || !ap_type_of(&r->env.types, list[i], &t)) continue;
+        for (size_t k = 0; k < t.rank; k++)
+            if (t.dims[k] < 0) return list[i];
+    }
+    return NULL;
+}
+
+// What no rewrite can change, in words; NULL when there is nothing of that kind.
+static const char *hopeless(repair *r, const ap_node *n) {
+    const ap_value *in = open_value(r, n->inputs, n->input_count),
+                   *out = open_value(r, n->outputs, n->output_count);
+    if (in) return ap_arena_printf(&r->arena, "the size of its input '%s' depends on the data", in->name);
+    if (out) return ap_arena_printf(&r->arena, "the size of its output '%s' depends on the data", out->name);
+    if (ap_op_is_random(n)) return "its result is left to chance";
+    for (size_t i = 0; i < n->input_count; i++) {
+        ap_value_type t;
+        if (n->inputs[i] && ap_type_of(&r->env.types, n->inputs[i], &t) && t.dtype == AP_STRING)
+            return "it works on texts";
+    }
+    return NULL;
+}
+
+// The target's own words are `reason`; this is why no rewrite was found.
+static const char *why_left(repair *r, const repair_group *g, const char *node) {
+    const ap_node *n = ap_graph_node(r->base.model->graph, node);
+    const char *why = n ? hopeless(r, n) : "it is a node the runtime adds itself";
+    if (why) return why;
+    if (g && g->why_not) return g->why_not;
+    why = ap_map_get(&r->uncut, node);
+    if (why) return why;
+    return repair_out_of_budget(r) ? "the budget of tries and time was spent" : NULL;
+}
+
+static json_t *left_json(repair *r, const repair_group *g, const json_t *need) {
+    const char *node = ap_json_str(need, "node", "?");
+    return json_pack("{ss,so,ss,ss,so,so,sn}", "node", node, "op", json_incref(json_object_get(need, "op")),
+                     "verdict", ap_json_str(need, "verdict", "?"), "reason", ap_json_str(need, "reason", ""),
+                     "why_not", ap_json_string(why_left(r, g, node)), "tried",
                      g && g->tried ? json_incref(g->tried) : json_array(), "model");
 }
 
@@ -293,7 +359,7 @@ ap_err repair_left(repair *r, json_t *left) {
     json_array_foreach(r->needs, i, need) {
         if (!still_there(r, need)) continue;
         const repair_group *g = ap_map_get(&r->group_of_node, ap_json_str(need, "node", ""));
-        json_t *one = left_json(g, need);
+        json_t *one = left_json(r, g, need);
         json_array_append_new(left, one);
         const char *kind = g ? g->key : ap_json_str(need, "op", "?");
         if (ap_map_add(&kept, kind, one)) err = keep_piece(r, one);

@@ -24,7 +24,8 @@ typedef struct repair_group {
     size_t node_count, node_cap;
     ap_recipe recipe;
     bool found, given_up;
-    json_t *tried; // what the search looked at when it gave up
+    json_t *tried;  // what the search looked at when it gave up
+    json_t *values; // {tensor: how to draw it}: what the node was fed with when it went wrong; NULL
     const char *why_not;
     struct repair_group *next;
 } repair_group;
@@ -38,6 +39,7 @@ typedef struct repair {
     repair_group *groups, **group_end;
     ap_map group_of_key;  // → repair_group *
     ap_map group_of_node; // of this round
+    ap_map uncut;         // node no piece can be made of → why
     ap_match_env env;     // of base, this round
     ap_map seen;          // hashes of models that were tried
     json_t *wrong_alone;  // [{node, op, verdict, reason}] by probes, once

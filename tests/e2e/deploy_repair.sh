@@ -70,15 +70,27 @@ same "another model" 10 "$code"
 
 # ---- what cannot be repaired: what was tried, the smallest graph, the way out
 deploy 11 left refused-unique.onnx --target htp:sm8650 --input "x=$nets/x9.npy"
-asks "$tmp/left/report.json" "left" <<'PY'
-it is named := [l["node"] for l in t["repairs"]["left"]] == ["unique"]
-with its reason := "Unique" in t["repairs"]["left"][0]["reason"]
+asks "$tmp/left/report.json" "left" <<PY
+all refused nodes are named := [l["node"] for l in t["repairs"]["left"]] == ["unique", "most"]
+with the words of the target := "Unique" in t["repairs"]["left"][0]["reason"]
+with the reason no rule helps := t["repairs"]["left"][0]["why_not"] == "the size of its output 'u' depends on the data"
+no gate is passed and no artifact there := t["verdict"] == "fail" and not os.path.exists("$tmp/left/manifest.json")
 PY
 has "left: the summary says so" "$out" "left Unique unique (refused)"
 run inspect "$tmp/left/htp-sm8650-left/left-0.onnx" --json
 asks "$tmp/out" "left: the smallest graph" <<'PY'
 one node := d["nodes"] == 1 and d["ops"] == {"Unique": 1}
 PY
+deploy 0 left-cpu refused-unique.onnx --target htp:sm8650 --input "x=$nets/x9.npy" --allow-cpu
+asks "$tmp/left-cpu/report.json" "left, with --allow-cpu" <<'PY'
+they run on the CPU, named := t["repairs"]["cpu"] == ["unique", "most"]
+what stays is told all the same := [l["node"] for l in t["repairs"]["left"]] == ["unique", "most"]
+the interface is judged by the whole := [g["verdict"] for g in t["gates"] if g["metric"] == "contract"] == ["pass"]
+PY
+has "left, with --allow-cpu: counted" "$out" "on the CPU: 2 nodes: unique, most"
+has "left, with --allow-cpu: the page too" "$(cat "$tmp/left-cpu/report.md")" "On the CPU (2): unique, most"
+run run "$tmp/left-cpu" -o "$tmp/left-cpu-ran"
+same "left, with --allow-cpu: it runs" 0 "$code"
 deploy 0 cpu refused.onnx --target htp:sm8650 --input "x=$nets/x9.npy" --allow-cpu
 asks "$tmp/cpu/report.json" "--allow-cpu" <<'PY'
 what can be repaired is := [r["op"] for r in t["repairs"]["repairs"]] == ["Trilu"]
