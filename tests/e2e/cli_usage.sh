@@ -46,14 +46,16 @@ fails "number beyond 64 bits" \
 fails "input without a name" "aipc: error: --input wants NAME=FILE, not 'photo.jpg'" deploy m.onnx --input photo.jpg
 fails "input without a file" "aipc: error: -i wants NAME=FILE, not 'images='" deploy m.onnx -i images=
 fails "gate without a metric" "aipc: error: --gate wants METRIC=VALUE, not '=3'" deploy m.onnx --gate =3
-fails "missing model" "aipc: error: 'aipc deploy' needs MODEL: the ONNX model to deploy
+fails "missing model" "aipc: error: 'aipc deploy' needs MODEL: the ONNX model, or a recording; behind --: a program, run once and recorded into DIR/recording
   next: 'aipc deploy --help' shows the usage" deploy
 fails "missing second argument" "aipc: error: 'aipc compare' needs B: what to hold against it
   next: 'aipc compare --help' shows the usage" compare a.npy
-fails "one argument too many" "aipc: error: unexpected argument 'b.onnx' of 'aipc deploy'
-  next: 'aipc deploy --help' shows the usage" deploy a.onnx b.onnx
-fails "options end at --" "aipc: error: unexpected argument '--json' of 'aipc deploy'
-  next: 'aipc deploy --help' shows the usage" deploy a.onnx -- --json
+fails "one model too many" "aipc: error: deploy takes one model, not 2 ('a.onnx', 'b.onnx')
+  next: one call a model; a program and its arguments go behind --" deploy a.onnx b.onnx
+fails "one argument too many" "aipc: error: unexpected argument 'b.onnx' of 'aipc inspect'
+  next: 'aipc inspect --help' shows the usage" inspect a.onnx b.onnx
+fails "options end at --" "aipc: error: unexpected argument '--json' of 'aipc inspect'
+  next: 'aipc inspect --help' shows the usage" inspect a.onnx -- --json
 fails "unknown action" "aipc: error: ACTION must be one of list, install, remove; 'get' is none of them" runtime get
 fails "remove what" "aipc: error: 'aipc runtime remove' needs NAME
   next: 'aipc runtime list' shows what is installed" runtime remove
@@ -77,7 +79,7 @@ for words in "deploy m.onnx --tagret cpu --json" "--json depoly" "--colour --jso
     has "with --json, the error is a document: $words" "$out" '"error"'
     json "that document is JSON: $words" "$tmp/out"
 done
-run deploy -- --json extra
+run inspect -- --json extra
 same "--json after -- is no option" "2|" "$code|$out"
 run compare --json
 has "the document carries the exit code" "$(tr -d ' \n' <"$tmp/out")" '"exit":2'
