@@ -3,7 +3,6 @@
 #include "dropin.h"
 
 #include "aipc/aipc.h"
-#include "counts.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -17,29 +16,29 @@ enum { MAX_RANK = 16, MAX_TENSORS = 256 };
 #define LIBAIPC(X)                                                                                           \
     X(aipc_context_open)                                                                                     \
     X(aipc_error_message)                                                                                    \
-    X(aipc_error_key)                                                                                        \
     X(aipc_error_free)                                                                                       \
-    X(aipc_served_find)                                                                                      \
+    X(aipc_server_open)                                                                                      \
+    X(aipc_server_forked)                                                                                    \
+    X(aipc_server_find_model)                                                                                \
     X(aipc_served_choose)                                                                                    \
-    X(aipc_served_dir)                                                                                       \
-    X(aipc_served_close)                                                                                     \
-    X(aipc_artifact_output_count)                                                                            \
-    X(aipc_artifact_output)                                                                                  \
-    X(aipc_artifact_output_memory)                                                                           \
-    X(aipc_artifact_run_into)
+    X(aipc_served_name)                                                                                      \
+    X(aipc_served_refuse)                                                                                    \
+    X(aipc_deployed_feed)                                                                                    \
+    X(aipc_deployed_output)                                                                                  \
+    X(aipc_deployed_run)
 
 typedef struct library {
     void *handle; // NULL: there is none, nothing is served
     aipc_context *context;
+    aipc_server *server;
 #define MEMBER(name) __typeof__(name) *name;
     LIBAIPC(MEMBER)
 } library;
 
+// A session of a deployed model.
 typedef struct served {
     OrtSession *session;
-    aipc_served *artifacts;
-    char *name;
-    bool warned;
+    aipc_served *model;
     struct served *next;
 } served;
 
@@ -76,6 +75,10 @@ static void complain(const char *what, aipc_error *e) {
     aipc.aipc_error_free(e);
 }
 
+static void forked(void) {
+    aipc.aipc_server_forked(aipc.server);
+}
+
 static void open_once(void) {
     if (!is_set("AIPC_ARTIFACTS")) return;
     aipc.handle = open_libaipc();
@@ -92,7 +95,13 @@ static void open_once(void) {
         return;
     }
     aipc_error *e = aipc.aipc_context_open(NULL, &aipc.context);
-    if (!e) return;
+    if (!e)
+        e = aipc.aipc_server_open(aipc.context, getenv("AIPC_ARTIFACTS"), getenv("AIPC_TARGET"),
+                                  &aipc.server);
+    if (!e) {
+        (void)pthread_atfork(NULL, NULL, forked);
+        return;
+    }
     complain("nothing is served", e);
     aipc.handle = NULL;
 }
@@ -100,20 +109,14 @@ static void open_once(void) {
 // ---- sessions
 
 void dropin_session_made(OrtSession *session, const char *path, const void *bytes, size_t len) {
-    aipc_served *found = NULL;
+    aipc_served *model = NULL;
     (void)pthread_once(&opened, open_once);
     if (!aipc.handle) return;
-    aipc_error *e = aipc.aipc_served_find(aipc.context, getenv("AIPC_ARTIFACTS"), getenv("AIPC_TARGET"), path,
-                                          bytes, len, &found);
+    aipc_error *e = aipc.aipc_server_find_model(aipc.server, path, bytes, len, &model);
     if (e) complain("a session is not served", e);
-    served *s = found ? calloc(1, sizeof *s) : NULL;
+    served *s = model ? calloc(1, sizeof *s) : NULL;
     if (!s) return;
-    const char *base = path ? strrchr(path, '/') : NULL;
-    *s = (served){.session = session,
-                  .artifacts = found,
-                  .name = strdup(base   ? base + 1
-                                 : path ? path
-                                        : "session")};
+    *s = (served){.session = session, .model = model};
     (void)pthread_rwlock_wrlock(&guard);
     s->next = sessions;
     sessions = s;
@@ -134,19 +137,14 @@ void dropin_release(OrtSession *session) {
     while (*at && (*at)->session != session) at = &(*at)->next;
     if ((s = *at) != NULL) *at = s->next;
     (void)pthread_rwlock_unlock(&guard);
-    if (!s) return;
-    aipc.aipc_served_close(s->artifacts);
-    free(s->name);
     free(s);
 }
 
-// The original runs: counted, said once a session, and with AIPC_STRICT a failure.
+// The original runs: counted, said once, and with AIPC_STRICT a failure.
 static OrtStatus *refuse(served *s, const char *why) {
     char text[1024];
-    counts_add(s->name, NULL, why);
-    (void)snprintf(text, sizeof text, "%s is not served: %s", s->name ? s->name : "a session", why);
-    if (!s->warned) dropin_say("%s", text);
-    s->warned = true;
+    (void)snprintf(text, sizeof text, "%s is not served: %s", aipc.aipc_served_name(s->model), why);
+    if (aipc.aipc_served_refuse(s->model, why)) dropin_say("%s", text);
     return is_set("AIPC_STRICT") ? dropin_real_library()->fns.CreateStatus(ORT_FAIL, text) : NULL;
 }
 
@@ -203,92 +201,89 @@ static bool describe(const ap_ort_fns *f, OrtValue *value, tensor *out) {
     return true;
 }
 
-// Room for an output in the caller's value, or in a new one when it gave none (then *made is it).
-static bool room(const ap_ort_fns *f, const aipc_tensor *want, OrtValue *given, OrtValue **made,
-                 aipc_tensor *out) {
+// Room for an output: the caller's value, or a new one when it gave none (then *made is it).
+static void *room(const ap_ort_fns *f, const aipc_tensor *want, OrtValue *given, OrtValue **made) {
     OrtAllocator *allocator = NULL;
     tensor have;
-    *out = *want;
+    void *data = NULL;
     if (given) {
-        if (!describe(f, given, &have) || have.t.bytes != want->bytes ||
-            strcmp(have.t.dtype, want->dtype) != 0 || have.t.rank != want->rank ||
-            memcmp(have.dims, want->dims, want->rank * sizeof *have.dims) != 0)
-            return false;
-        out->data = have.t.data;
-        return true;
+        bool same = describe(f, given, &have) && have.t.bytes == want->bytes &&
+                    strcmp(have.t.dtype, want->dtype) == 0 && have.t.rank == want->rank &&
+                    memcmp(have.dims, want->dims, want->rank * sizeof *have.dims) == 0;
+        return same ? have.t.data : NULL;
     }
     size_t type = 1;
     while (type < DTYPES && (!dtypes[type] || strcmp(dtypes[type], want->dtype) != 0)) type++;
-    return type < DTYPES && good(f, f->GetAllocatorWithDefaultOptions(&allocator)) &&
-           good(f, f->CreateTensorAsOrtValue(allocator, want->dims, want->rank,
-                                             (ONNXTensorElementDataType)type, made)) &&
-           good(f, f->GetTensorMutableData(*made, &out->data));
+    bool ok = type < DTYPES && good(f, f->GetAllocatorWithDefaultOptions(&allocator)) &&
+              good(f, f->CreateTensorAsOrtValue(allocator, want->dims, want->rank,
+                                                (ONNXTensorElementDataType)type, made)) &&
+              good(f, f->GetTensorMutableData(*made, &data));
+    return ok ? data : NULL;
 }
 
 typedef struct run {
     served *s;
     const ap_ort_fns *f;
-    tensor *inputs;
-    aipc_tensor *list, *outputs;
-    OrtValue **made; // an output each that was asked for
-    const char *why; // it cannot be served
-    char text[512];
+    tensor inputs[MAX_TENSORS];
+    aipc_tensor list[MAX_TENSORS];
+    const void *in[MAX_TENSORS]; // by feed
+    void *out[MAX_TENSORS];      // by output of the artifact
+    OrtValue *made[MAX_TENSORS]; // by output that was asked for
+    char why[512];               // "": it was served
 } run;
 
-static aipc_artifact *choose(run *r, const char *const *names, const OrtValue *const *values, size_t count) {
-    aipc_artifact *a = NULL;
+static void because(run *r, aipc_error *e) {
+    (void)snprintf(r->why, sizeof r->why, "%s", aipc.aipc_error_message(e));
+    aipc.aipc_error_free(e);
+}
+
+static aipc_deployed *choose(run *r, const char *const *names, const OrtValue *const *values, size_t count) {
+    aipc_deployed *d = NULL;
     for (size_t i = 0; i < count; i++) {
         if (!describe(r->f, (OrtValue *)(uintptr_t)values[i], &r->inputs[i])) {
-            r->why = "an input is no plain tensor";
+            (void)snprintf(r->why, sizeof r->why, "an input is no plain tensor");
             return NULL;
         }
         r->inputs[i].t.name = names[i];
         r->list[i] = r->inputs[i].t;
     }
-    aipc_error *e = aipc.aipc_served_choose(r->s->artifacts, r->list, count, &a);
-    if (e) {
-        (void)snprintf(r->text, sizeof r->text, "%s", aipc.aipc_error_message(e));
-        r->why = r->text;
-        aipc.aipc_error_free(e);
-    }
-    return a;
+    aipc_error *e = aipc.aipc_served_choose(r->s->model, NULL, r->list, count, &d);
+    if (e) because(r, e);
+    const char *name;
+    for (size_t k = 0; d && k < MAX_TENSORS && (name = aipc.aipc_deployed_feed(d, k)) != NULL; k++)
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(names[i], name) == 0) r->in[k] = r->list[i].data;
+    return d;
 }
 
-// Every output of the artifact gets room: the caller's, a new value's, or for those nobody asked for where it
-// lies.
-static bool place(run *r, aipc_artifact *a, const char *const *names, OrtValue **outputs, size_t count) {
-    size_t n = aipc.aipc_artifact_output_count(a), placed = 0;
-    if (n > MAX_TENSORS) return false;
-    for (size_t k = 0; k < n; k++) {
-        const aipc_tensor *want = aipc.aipc_artifact_output(a, k);
-        size_t i = 0;
-        while (i < count && strcmp(names[i], want->name) != 0) i++;
-        r->outputs[k] = *want;
-        r->outputs[k].data = aipc.aipc_artifact_output_memory(a, k);
-        if (i == count) continue;
-        if (!room(r->f, want, outputs[i], &r->made[i], &r->outputs[k])) return false;
-        placed++;
-    }
+// Every output that is asked for gets room: the caller's or a new value's.
+static bool place(run *r, aipc_deployed *d, const char *const *names, OrtValue **outputs, size_t count) {
+    const aipc_tensor *want;
+    size_t placed = 0;
+    for (size_t k = 0; k < MAX_TENSORS && (want = aipc.aipc_deployed_output(d, k)) != NULL; k++)
+        for (size_t i = 0; i < count; i++)
+            if (!r->out[k] && strcmp(names[i], want->name) == 0) {
+                r->out[k] = room(r->f, want, outputs[i], &r->made[i]);
+                placed += r->out[k] != NULL;
+            }
     return placed == count;
 }
 
 static void serve(run *r, const char *const *input_names, const OrtValue *const *inputs, size_t num_inputs,
                   const char *const *output_names, size_t num_outputs, OrtValue **outputs) {
-    aipc_artifact *a = choose(r, input_names, inputs, num_inputs);
-    if (!a) return;
+    aipc_deployed *d = choose(r, input_names, inputs, num_inputs);
     aipc_error *e = NULL;
-    if (!place(r, a, output_names, outputs, num_outputs))
-        r->why = "the artifact has not these outputs, or they are to go into memory of another shape";
-    else if ((e = aipc.aipc_artifact_run_into(a, r->list, num_inputs, r->outputs,
-                                              aipc.aipc_artifact_output_count(a))) != NULL) {
-        (void)snprintf(r->text, sizeof r->text, "%s: %s", aipc.aipc_error_key(e), aipc.aipc_error_message(e));
-        r->why = r->text;
-        aipc.aipc_error_free(e);
-    }
-    if (!r->why) counts_add(r->s->name, aipc.aipc_served_dir(r->s->artifacts, a), NULL);
+    if (!d) return;
+    if (aipc.aipc_deployed_feed(d, MAX_TENSORS) || aipc.aipc_deployed_output(d, MAX_TENSORS))
+        (void)snprintf(r->why, sizeof r->why, "the artifact has more than %d tensors", MAX_TENSORS);
+    else if (!place(r, d, output_names, outputs, num_outputs))
+        (void)snprintf(r->why, sizeof r->why,
+                       "the artifact has not these outputs, or they are to go into memory of another shape");
+    else if ((e = aipc.aipc_deployed_run(d, r->in, r->out)) != NULL)
+        because(r, e);
     for (size_t i = 0; i < num_outputs; i++) {
         if (!r->made[i]) continue;
-        if (r->why)
+        if (*r->why)
             r->f->ReleaseValue(r->made[i]);
         else
             outputs[i] = r->made[i];
@@ -301,23 +296,16 @@ OrtStatus *dropin_run(OrtSession *session, const OrtRunOptions *options, const c
     const ap_ort_fns *f = &dropin_real_library()->fns;
     served *s = find(session);
     OrtStatus *status = NULL;
-    if (s) {
-        run r = {.s = s, .f = f, .why = "too many tensors"};
-        if (num_inputs <= MAX_TENSORS && num_outputs <= MAX_TENSORS) {
-            r.inputs = calloc(num_inputs + 1, sizeof *r.inputs);
-            r.list = calloc(num_inputs + 1, sizeof *r.list);
-            r.outputs = calloc(MAX_TENSORS, sizeof *r.outputs);
-            r.made = calloc(num_outputs + 1, sizeof *r.made);
-            r.why = r.inputs && r.list && r.outputs && r.made ? NULL : "no memory";
-            if (!r.why) serve(&r, input_names, inputs, num_inputs, output_names, num_outputs, outputs);
-        }
-        free(r.inputs);
-        free(r.list);
-        free(r.outputs);
-        free(r.made);
-        if (!r.why) return NULL;
-        status = refuse(s, r.why);
+    run *r = s && num_inputs <= MAX_TENSORS && num_outputs <= MAX_TENSORS ? calloc(1, sizeof *r) : NULL;
+    if (r) {
+        r->s = s;
+        r->f = f;
+        serve(r, input_names, inputs, num_inputs, output_names, num_outputs, outputs);
     }
+    bool answered = r && !*r->why;
+    if (s && !answered) status = refuse(s, r ? r->why : "too many tensors");
+    free(r);
+    if (answered) return NULL;
     return status ? status
                   : f->Run(session, options, input_names, inputs, num_inputs, output_names, num_outputs,
                            outputs);

@@ -136,19 +136,6 @@ AIPC_API aipc_error *aipc_artifact_run_into(aipc_artifact *a, const aipc_tensor 
  * an output there until the next run. */
 AIPC_API void *aipc_artifact_input_memory(const aipc_artifact *a, size_t i);
 AIPC_API void *aipc_artifact_output_memory(const aipc_artifact *a, size_t i);
-/* The deployed artifacts of one ONNX model. */
-typedef struct aipc_served aipc_served;
-/* Looks in `folders` (written by deploy, joined by ':') for the model with the SHA-256 of this file, or of
- * these bytes when `path` is NULL. *out is NULL when it was not deployed. Deployments that failed a gate do
- * not count. */
-AIPC_API aipc_error *aipc_served_find(aipc_context *c, const char *folders, const char *target,
-                                      const char *path, const void *bytes, size_t len, aipc_served **out);
-/* The artifact for these inputs (data is not looked at), started when it is wanted first; it belongs to `s`.
- * In the child of a fork: one of its own. Error input-shape when none fits. Threads as for an artifact. */
-AIPC_API aipc_error *aipc_served_choose(aipc_served *s, const aipc_tensor *inputs, size_t input_count,
-                                        aipc_artifact **out);
-AIPC_API const char *aipc_served_dir(const aipc_served *s, const aipc_artifact *a); /* where it lies */
-AIPC_API void aipc_served_close(aipc_served *s);
 /* Reads "NAME=FILE" inputs as deploy does (contract recipe for images), runs, writes OUT/NAME.npy. No inputs:
  * the golden sample. */
 AIPC_API aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target,
@@ -313,6 +300,44 @@ typedef struct aipc_exec_options {
 /* Runs the program in the foreground with its models served by the artifacts. *status as for aipc_record;
  * `document` says which calls were served. */
 AIPC_API aipc_error *aipc_exec(aipc_context *c, const aipc_exec_options *o, int *status, char **document);
+
+/* ---- serving: calls of original models answered by artifacts ----
+ * For what stands before the original: a hook, a library. It describes a call and is told which artifact
+ * answers it. Safe for several threads; close it when none of them uses it. */
+typedef struct aipc_server aipc_server;
+typedef struct aipc_served aipc_served;     /* one model; belongs to its server */
+typedef struct aipc_deployed aipc_deployed; /* one artifact of it; likewise */
+/* `folders`: written by deploy, joined by ':'. `target`: which of each; NULL: the first; "htp:": the first of
+ * that family. What is counted goes to $AIPC_HOOK_DIR, when there is one. */
+AIPC_API aipc_error *aipc_server_open(aipc_context *c, const char *folders, const char *target,
+                                      aipc_server **out);
+AIPC_API void aipc_server_close(aipc_server *s);
+AIPC_API void aipc_server_forked(aipc_server *s);        /* in the child of a fork, before anything else */
+AIPC_API char *aipc_server_models(const aipc_server *s); /* a document: [{name, kind, class, arch, path}] */
+/* By identity (docs/recordings.md): a session's sha256, "CLASS/ARCH/CONTENT" of a module, with ".METHOD"
+ * behind it for a method. NULL: not deployed. */
+AIPC_API aipc_served *aipc_server_find(const aipc_server *s, const char *identity);
+/* The same for an ONNX file, or for its bytes when `path` is NULL. */
+AIPC_API aipc_error *aipc_server_find_model(const aipc_server *s, const char *path, const void *bytes,
+                                            size_t len, aipc_served **out);
+/* The artifact for a call. `leaves`: its tensors; data is not looked at. `spec`: JSON of what held them in a
+ * module's call; NULL: a session's, whose tensors go by name. An error says why there is none. */
+AIPC_API aipc_error *aipc_served_choose(aipc_served *m, const char *spec, const aipc_tensor *leaves,
+                                        size_t count, aipc_deployed **out);
+/* The same from JSON: [spec, [[name, dtype, dims], ...]]. */
+AIPC_API aipc_error *aipc_served_choose_json(aipc_served *m, const char *call, aipc_deployed **out);
+AIPC_API const char *aipc_served_name(const aipc_served *m);
+/* Counts a call that the original answers. True: say so, it is the first for this reason. */
+AIPC_API bool aipc_served_refuse(aipc_served *m, const char *why);
+/* {dir, feeds: [{name, leaf, dtype}], outputs: [{name, dtype, dims}], results: [{output, dtype}], out_spec}:
+ * what run takes (dtype null: as it is) and gives; how a module's answer is made of it. */
+AIPC_API char *aipc_deployed_document(const aipc_deployed *d);
+/* The same one by one: a feed's name, what is made; NULL behind the last. */
+AIPC_API const char *aipc_deployed_feed(const aipc_deployed *d, size_t i);
+AIPC_API const aipc_tensor *aipc_deployed_output(const aipc_deployed *d, size_t i);
+/* Runs and counts. Addresses of row-major tensors: an input a feed, an output each; NULL: nobody wants it.
+ * The artifact is started at the first run. */
+AIPC_API aipc_error *aipc_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs);
 
 typedef struct aipc_verify_options {
     size_t size; /* sizeof(aipc_verify_options) */

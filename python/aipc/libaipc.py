@@ -1,109 +1,115 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libaipc: the C library by ctypes. A call releases the interpreter lock; tensors go by address, so no numpy is needed."""
+"""libaipc by ctypes: which artifact answers a call, and the call (aipc.h, "serving"). Tensors go by address."""
 import ctypes
-import ctypes.util
+import json
 import os
 import sys
+from ctypes import byref, c_bool, c_char_p, c_size_t, c_void_p
 
-c_int64_p = ctypes.POINTER(ctypes.c_int64)
-
-
-class Tensor(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("dtype", ctypes.c_char_p), ("rank", ctypes.c_size_t), ("dims", c_int64_p),
-                ("data", ctypes.c_void_p), ("bytes", ctypes.c_size_t)]
+KEPT = 512  # signatures a model whose artifact is remembered
 
 
 class Error(RuntimeError):
-    """key: a stable word, "input-shape"."""
-
-    def __init__(self, key, message, hint=None):
-        super().__init__(message + (" (%s)" % hint if hint else ""))
-        self.key = key
+    """Why the original runs."""
 
 
-def _find():
+def find():
     """$AIPC_LIBRARY, beside this file (a wheel), beside the program (a build), ../lib from it, the loader's path."""
     here, ours = os.path.dirname(os.path.abspath(__file__)), os.path.join(sys.prefix, "bin", "aipc")
     if not os.environ.get("AIPC_PROGRAM") and os.path.exists(ours):  # a wheel in an environment that is not on PATH
         os.environ["AIPC_PROGRAM"] = ours
-    program = os.environ.get("AIPC_PROGRAM")
-    places = [os.path.join(here, "libaipc.so.0")]
-    if program:
-        bin_dir = os.path.dirname(os.path.realpath(program))
-        places += [os.path.join(bin_dir, "libaipc.so.0"), os.path.join(bin_dir, "..", "lib", "libaipc.so.0")]
-    places.append(os.path.join(here, "..", "..", "..", "..", "lib", "libaipc.so.0"))
-    named = os.environ.get("AIPC_LIBRARY")
-    return named or next((p for p in places if os.path.exists(p)), "libaipc.so.0")
+    program = os.path.dirname(os.path.realpath(os.environ.get("AIPC_PROGRAM") or ours))
+    folders = here, program, os.path.join(program, "..", "lib"), os.path.join(here, "..", "..", "..", "..", "lib")
+    places = [os.path.join(folder, "libaipc.so.0") for folder in folders]
+    return os.environ.get("AIPC_LIBRARY") or next((p for p in places if os.path.exists(p)), "libaipc.so.0")
 
 
 _FUNCTIONS = {  # name: result, arguments
-    "aipc_error_key": (ctypes.c_char_p, [ctypes.c_void_p]),
-    "aipc_error_message": (ctypes.c_char_p, [ctypes.c_void_p]),
-    "aipc_error_hint": (ctypes.c_char_p, [ctypes.c_void_p]),
-    "aipc_error_free": (None, [ctypes.c_void_p]),
-    "aipc_context_open": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]),
-    "aipc_artifact_open": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p,
-                                             ctypes.POINTER(ctypes.c_void_p)]),
-    "aipc_artifact_close": (None, [ctypes.c_void_p]),
-    "aipc_artifact_input_count": (ctypes.c_size_t, [ctypes.c_void_p]),
-    "aipc_artifact_output_count": (ctypes.c_size_t, [ctypes.c_void_p]),
-    "aipc_artifact_input": (ctypes.POINTER(Tensor), [ctypes.c_void_p, ctypes.c_size_t]),
-    "aipc_artifact_output": (ctypes.POINTER(Tensor), [ctypes.c_void_p, ctypes.c_size_t]),
-    "aipc_artifact_run_into": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p,
-                                                 ctypes.c_size_t]),
+    "error_message": (c_char_p, c_void_p), "error_free": (None, c_void_p), "free": (None, c_void_p),
+    "context_open": (c_void_p, c_void_p, c_void_p),
+    "server_open": (c_void_p, c_void_p, c_char_p, c_char_p, c_void_p),
+    "server_close": (None, c_void_p), "server_forked": (None, c_void_p), "server_models": (c_void_p, c_void_p),
+    "server_find": (c_void_p, c_void_p, c_char_p),
+    "server_find_model": (c_void_p, c_void_p, c_char_p, c_char_p, c_size_t, c_void_p),
+    "served_name": (c_char_p, c_void_p), "served_refuse": (c_bool, c_void_p, c_char_p),
+    "served_choose_json": (c_void_p, c_void_p, c_char_p, c_void_p),
+    "deployed_document": (c_void_p, c_void_p), "deployed_run": (c_void_p, c_void_p, c_void_p, c_void_p),
 }
 
 
-class Library:
-    def __init__(self, path=None):
-        path = path or _find()
-        try:
-            lib = ctypes.CDLL(path)
-        except OSError as e:
-            raise Error("runtime-load", "cannot load libaipc: %s" % e, "set AIPC_LIBRARY to its file")
-        for name, (result, arguments) in _FUNCTIONS.items():
-            f = getattr(lib, name)
+class Server:
+    def __init__(self, folders, target):
+        library = ctypes.CDLL(find())
+        for name, (result, *arguments) in _FUNCTIONS.items():
+            f = getattr(library, "aipc_" + name)
             f.restype, f.argtypes = result, arguments
-            setattr(self, name[5:], f)
-        self.context = ctypes.c_void_p()
-        self.check(self.context_open(None, ctypes.byref(self.context)))
+            setattr(self, name, f)
+        self.context, self.handle, self.found = c_void_p(), c_void_p(), {}
+        self.check(self.context_open(None, byref(self.context)))
+        self.check(self.server_open(self.context, os.fsencode(folders), (target or "").encode(), byref(self.handle)))
+        self.models = self.document(self.server_models(self.handle))
 
     def check(self, error):
-        if not error:
-            return
-        texts = [f(error) for f in (self.error_key, self.error_message, self.error_hint)]
-        self.error_free(error)
-        raise Error(*(t.decode("utf-8", "replace") if t else None for t in texts))
+        if error:
+            text = self.error_message(error).decode("utf-8", "replace")
+            self.error_free(error)
+            raise Error(text)
+
+    def document(self, text):
+        try:
+            return json.loads(ctypes.string_at(text))
+        finally:
+            self.free(text)
+
+    def _model(self, handle):
+        if handle and handle not in self.found:
+            self.found[handle] = Model(self, handle)
+        return self.found.get(handle)
+
+    def find(self, identity):  # -> Model or None; the next, too
+        return self._model(self.server_find(self.handle, identity.encode()))
+
+    def find_file(self, model):
+        out, data = c_void_p(), bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else None
+        path = None if data is not None else os.fsencode(model)
+        self.check(self.server_find_model(self.handle, path, data, len(data or b""), byref(out)))
+        return self._model(out.value)
 
 
-class Artifact:
-    """An opened artifact. `inputs` and `outputs`: (name, dtype, dims), in the order of the contract."""
+class Model:
+    def __init__(self, server, handle):
+        self.server, self.handle, self.chosen = server, handle, {}
+        self.name = server.served_name(handle).decode()
 
-    def __init__(self, library, folder, target=None):
-        self.lib, self.handle = library, ctypes.c_void_p()
-        library.check(library.artifact_open(library.context, os.fsencode(folder), target.encode() if target else None,
-                                            ctypes.byref(self.handle)))
-        self._in = self._list(library.artifact_input_count, library.artifact_input)
-        self._out = self._list(library.artifact_output_count, library.artifact_output)
-        self.inputs, self.outputs = ([(t.name.decode(), t.dtype.decode(), tuple(t.dims[:t.rank])) for t in side]
-                                     for side in (self._in, self._out))
+    def choose(self, key, spec, leaves):
+        """The Deployed for a call, asked once a `key`. `leaves`: (name, dtype, shape)."""
+        found = self.chosen.get(key)
+        if found is None:
+            out = c_void_p()
+            try:
+                self.server.check(self.server.served_choose_json(self.handle, json.dumps([spec, leaves]).encode(), byref(out)))
+                found = Deployed(self, out)
+            except Error as e:
+                found = str(e)
+            if len(self.chosen) < KEPT:
+                self.chosen[key] = found
+        if isinstance(found, str):
+            raise Error(found)
+        return found
 
-    def _list(self, count, get):
-        n = count(self.handle)
-        return (Tensor * n)(*(get(self.handle, i).contents for i in range(n)))  # names and dims stay the library's
+    def refuse(self, why):
+        return self.server.served_refuse(self.handle, why.encode("utf-8", "replace"))
+
+
+class Deployed:
+    def __init__(self, model, handle):
+        self.model, self.handle = model, handle
+        vars(self).update(model.server.document(model.server.deployed_document(handle)))  # feeds, outputs, results, out_spec
+        self._in, self._out, self._run = c_void_p * len(self.feeds), c_void_p * len(self.outputs), model.server.deployed_run
 
     def run(self, inputs, outputs):
-        """Addresses of row-major tensors, in the order of the contract. They are filled when it returns."""
-        given, room = type(self._in).from_buffer_copy(self._in), type(self._out).from_buffer_copy(self._out)
-        for t, address in zip(given, inputs):
-            t.data = address
-        for t, address in zip(room, outputs):
-            t.data = address
-        error = self.lib.artifact_run_into(self.handle, given, len(given), room, len(room))
+        """Addresses, one a feed and an output; None: not wanted. What they point to is filled when it returns."""
+        error = self._run(self.handle, self._in(*inputs), self._out(*outputs))
         if error:
-            self.lib.check(error)
-
-    def close(self):
-        handle, self.handle = self.handle, None
-        if handle:
-            self.lib.artifact_close(handle)
+            self.model.chosen.clear()  # it will not get better
+            self.model.server.check(error)

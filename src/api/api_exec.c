@@ -21,20 +21,57 @@ aipc_error *aipc_exec(aipc_context *c, const aipc_exec_options *o, int *status, 
     return ap_err_stage(err, "exec");
 }
 
-aipc_error *aipc_served_find(aipc_context *c, const char *folders, const char *target, const char *path,
-                             const void *bytes, size_t len, aipc_served **out) {
-    *out = NULL;
-    return ap_served_find(c, folders, target, path, bytes, len, out);
+aipc_error *aipc_server_open(aipc_context *c, const char *folders, const char *target, aipc_server **out) {
+    return ap_server_open(c, folders, target, out);
 }
-aipc_error *aipc_served_choose(aipc_served *s, const aipc_tensor *inputs, size_t input_count,
-                               aipc_artifact **out) {
-    return ap_served_choose(s, inputs, input_count, out);
+void aipc_server_close(aipc_server *s) {
+    ap_server_close(s);
 }
-const char *aipc_served_dir(const aipc_served *s, const aipc_artifact *a) {
-    return ap_served_dir(s, a);
+void aipc_server_forked(aipc_server *s) {
+    ap_server_forked(s);
 }
-void aipc_served_close(aipc_served *s) {
-    ap_served_close(s);
+char *aipc_server_models(const aipc_server *s) {
+    char *text = NULL;
+    give(ap_server_models(s), &text);
+    return text;
+}
+aipc_served *aipc_server_find(const aipc_server *s, const char *identity) {
+    return ap_server_find(s, identity);
+}
+aipc_error *aipc_server_find_model(const aipc_server *s, const char *path, const void *bytes, size_t len,
+                                   aipc_served **out) {
+    return ap_server_find_model(s, path, bytes, len, out);
+}
+aipc_error *aipc_served_choose(aipc_served *m, const char *spec, const aipc_tensor *leaves, size_t count,
+                               aipc_deployed **out) {
+    json_t *j = NULL;
+    ap_err err = spec ? ap_json_parse(spec, strlen(spec), "a call", AP_ERR_INPUT_FILE, &j) : NULL;
+    if (!err) err = ap_served_choose(m, j, leaves, count, out);
+    json_decref(j);
+    return err;
+}
+aipc_error *aipc_served_choose_json(aipc_served *m, const char *call, aipc_deployed **out) {
+    return ap_served_choose_json(m, call, out);
+}
+const char *aipc_served_name(const aipc_served *m) {
+    return m->name;
+}
+bool aipc_served_refuse(aipc_served *m, const char *why) {
+    return ap_served_refuse(m, why);
+}
+char *aipc_deployed_document(const aipc_deployed *d) {
+    char *text = NULL;
+    give(ap_deployed_document(d), &text);
+    return text;
+}
+const char *aipc_deployed_feed(const aipc_deployed *d, size_t i) {
+    return i < d->feed_count ? d->feeds[i].name : NULL;
+}
+const aipc_tensor *aipc_deployed_output(const aipc_deployed *d, size_t i) {
+    return i < d->contract->output_count ? &d->contract->outputs[i] : NULL;
+}
+aipc_error *aipc_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs) {
+    return ap_deployed_run(d, inputs, outputs);
 }
 
 aipc_error *aipc_verify(aipc_context *c, const aipc_verify_options *o, char **document) {

@@ -38,7 +38,7 @@ says() {
     same "$name: output" "0|$(<"$tmp/plain")" "$?|$(<"$tmp/out")"
     same "$name: stderr" "$want" "$(sed "s|$tmp|TMP|g" "$tmp/err")"
 }
-served="aipc: served 1 of 1 calls; two-io.onnx 1 by TMP/two (-)"
+served="aipc: served 1 of 1 calls; two 1 by TMP/two (cpu)"
 two=$nets/two-io.onnx
 app_exec() { "$aipc" exec --artifacts "$tmp/two" -- "$@"; }
 
@@ -80,9 +80,8 @@ same "an interface the real library has not" "4|1" "$?|$(grep -c 'interface 900 
 for way in bytes given subset fork; do
     LD_LIBRARY_PATH=$real "$tmp/linked" "$two" 16 $way >"$tmp/plain"
     case $way in
-    bytes) want=${served/two-io.onnx/session} ;;
-    given) want=${served//1 of 1/2 of 2} want=${want/two-io.onnx 1/two-io.onnx 2} ;;
-    fork) want=${served//1 of 1/3 of 3} want=${want/two-io.onnx 1/two-io.onnx 3} ;;
+    given) want=${served//1 of 1/2 of 2} want=${want/two 1 by/two 2 by} ;;
+    fork) want=${served//1 of 1/3 of 3} want=${want/two 1 by/two 3 by} ;;
     *) want=$served ;;
     esac
     says "$way" "$want" app_exec "$tmp/linked" "$two" 16 $way
@@ -93,7 +92,7 @@ dyn=$nets/dynamic.onnx
 LD_LIBRARY_PATH=$real "$tmp/linked" "$dyn" 16 other >"$tmp/plain" 2>/dev/null
 "$aipc" exec --artifacts "$tmp/dyn" -- "$tmp/linked" "$dyn" 16 other >"$tmp/out" 2>"$tmp/err"
 same "another shape: the original answers" "0|$(<"$tmp/plain")" "$?|$(<"$tmp/out")"
-same "and one line says so" 1 "$(grep -c 'dynamic.onnx is not served: a run with float32 5x16 was not deployed' "$tmp/err")"
+same "and one line says so" 1 "$(grep -c 'dyn is not served: a run with float32 5x16 was not deployed' "$tmp/err")"
 "$aipc" exec --strict --artifacts "$tmp/dyn" -- "$tmp/linked" "$dyn" 16 other >"$tmp/out" 2>"$tmp/err"
 same "--strict fails" 1 $?
 has "with the reason" "$(<"$tmp/out")" "was not deployed"

@@ -63,8 +63,8 @@ PYTHONPATH=$root/python "$python" "$tmp/wrapped.py" "$net" QAIRT >"$tmp/plain" 2
 same "onnxwrapper: not deployed, onnxruntime answers" "0|" "$?|$(<"$tmp/err")"
 PYTHONPATH=$root/python "$python" "$tmp/wrapped.py" "$net" CPU "$tmp/two" >"$tmp/served" 2>"$tmp/err"
 same "onnxwrapper: deployed" "0|" "$?|$(<"$tmp/err")"
-same "onnxwrapper: the same answer" "$(sed 's/ [0-9]*$//' "$tmp/plain")" "$(sed 's/ [0-9]*$//' "$tmp/served")"
-same "onnxwrapper: who answered" "0 1" "$(sed 's/.* //' "$tmp/plain" "$tmp/served" | tr '\n' ' ' | sed 's/ $//')"
+same "onnxwrapper: the same answer" "$(sed 's/ [A-Za-z]*$//' "$tmp/plain")" "$(sed 's/ [A-Za-z]*$//' "$tmp/served")"
+same "onnxwrapper: who answered" "False True" "$(sed 's/.* //' "$tmp/plain" "$tmp/served" | tr '\n' ' ' | sed 's/ $//')"
 
 if ! "$python" -c "import torch, onnx" 2>/dev/null; then
     echo "ok exec with torch # skipped: torch not here"
