@@ -41,7 +41,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --output -o --list -l --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_nothing "$cur"
