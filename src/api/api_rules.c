@@ -28,9 +28,10 @@ static json_t *problems_json(const ap_rule_problems *p) {
     return list;
 }
 
-static ap_err open_rules(const char *folder, ap_rules **rules, json_t **problems) {
+// all: rules that are refused on load stay, to be shown and proven wrong.
+static ap_err open_rules(const char *folder, bool all, ap_rules **rules, json_t **problems) {
     ap_rule_problems p = {0};
-    ap_err err = ap_rules_open(folder, rules, &p);
+    ap_err err = all ? ap_rules_open_all(folder, rules, &p) : ap_rules_open(folder, rules, &p);
     if (!err) {
         ap_rules_lint(*rules, &p);
         *problems = problems_json(&p);
@@ -78,7 +79,7 @@ aipc_error *aipc_rules_list(aipc_context *c, const char *folder, char **document
     ap_plan_oracle oracle = {0};
     json_t *problems = NULL, *list = json_array();
     ap_err err = NULL;
-    AP_TRY(open_rules(folder, &rules, &problems));
+    AP_TRY(open_rules(folder, false, &rules, &problems));
     ap_err_free(ap_plan_oracle_open(c, SIZE_MAX, &oracle)); // without a runtime nothing is known of proofs
     for (size_t i = 0; i < rules->count; i++) {
         json_t *j = rule_json(rules->list[i]), *proof = known_proof(c, rules->list[i], oracle.sha256);
@@ -144,7 +145,7 @@ aipc_error *aipc_rules_show(aipc_context *c, const char *folder, const char *nam
     json_t *problems = NULL, *out = json_array();
     size_t count = 0;
     ap_err err = NULL;
-    AP_TRY(open_rules(folder, &rules, &problems));
+    AP_TRY(open_rules(folder, true, &rules, &problems));
     AP_TRY(choose_rules(rules, &name, 1, &list, &count));
     ap_err_free(ap_plan_oracle_open(c, SIZE_MAX, &oracle));
     for (size_t i = 0; i < count; i++) {
@@ -298,7 +299,7 @@ aipc_error *aipc_rules_test(aipc_context *c, const aipc_rules_options *options, 
     json_t *problems = NULL, *list = json_array(), *sum = NULL;
     size_t failed = 0;
     ap_err err = NULL;
-    AP_TRY(open_rules(o.folder, &rules, &problems));
+    AP_TRY(open_rules(o.folder, true, &rules, &problems));
     b.rules = rules;
     AP_TRY(choose_rules(rules, o.what, o.what_count, &b.list, &b.count));
     b.results = ap_calloc(b.count + 1, sizeof(json_t *));

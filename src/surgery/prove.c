@@ -82,7 +82,7 @@ static void free_round(prove_run *r) {
 
 // ---- the verdict
 
-static const char *worst_condition(const judge *j) {
+const char *worst_condition(const judge *j) {
     size_t n = j->rule->step_count, worst = n;
     for (size_t i = 0; i < n; i++)
         if (j->outside[i] && (worst == n || j->outside[i] > j->outside[worst])) worst = i;

@@ -58,6 +58,11 @@ void ap_proof_release(ap_proof *p);
 // Errors: those of the oracle's own machinery (worker cannot start, disk); never what a rule does.
 AP_MUST ap_err ap_prove(const ap_rule *r, const ap_prove_options *o, ap_proof *out);
 
+// Can the rule hold at all? Asked when a user's rule is loaded, without an oracle: it fits an instance of its
+// own pattern, keeps the types there, and ends. False: `why` says what is wrong, in one line. What only an
+// oracle can tell is left to the proof.
+bool ap_rule_can_hold(const ap_rule *r, const ap_rules *rules, char *why, size_t size);
+
 // One mutant for each where line. killed: a counterexample was found without it.
 typedef struct ap_mutant {
     const ap_rule_step *line;

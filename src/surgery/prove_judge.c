@@ -190,7 +190,7 @@ static ap_err fits_whole(judge *j, const ap_match_env *env, ap_node *root, bool 
     return err;
 }
 
-static ap_err make_right(judge *j, instance *x, size_t serial) {
+ap_err judge_right(judge *j, instance *x, size_t serial) {
     ap_facts *facts = NULL;
     ap_match *m = NULL;
     ap_match_miss miss = {0};
@@ -261,7 +261,7 @@ ap_err judge_all(judge *j, instance **list, size_t count) {
     ap_err err = NULL;
     AP_TRY(batch_run(list, count, SIDE_LEFT, j->o->oracle, &j->illegal));
     for (size_t i = 0; i < count; i++)
-        if (list[i]->stage == STAGE_DRAWN) AP_TRY(make_right(j, list[i], i));
+        if (list[i]->stage == STAGE_DRAWN) AP_TRY(judge_right(j, list[i], i));
     AP_TRY(batch_run(list, count, SIDE_RIGHT, j->o->oracle, NULL));
     bool scales = false;
     for (size_t i = 0; i < count; i++)

@@ -8,6 +8,7 @@
 //   prove_batch.c    many instances in one model, on the oracle
 //   prove_compare.c  left against right, by the class
 //   prove_judge.c    instances through all of that; prove_shrink.c smaller ones; prove.c the verdict
+//   prove_trial.c    what can be said without an oracle
 #ifndef AP_SURGERY_PROVE_PRIV_H
 #define AP_SURGERY_PROVE_PRIV_H
 
@@ -301,6 +302,9 @@ void judge_close(judge *j);
 // Draws until an instance may fit, mending what came nearest; NULL when it does not come to that.
 instance *judge_propose(judge *j);
 AP_MUST ap_err judge_all(judge *j, instance **list, size_t count);
+// The right side of an instance; its stage says when there is none. Every eighth is looked at for loops.
+AP_MUST ap_err judge_right(judge *j, instance *x, size_t serial);
+const char *worst_condition(const judge *j); // the line that was not true most often; NULL: the pattern
 
 // Cuts the stream of a failed instance down. *x is replaced by the smallest that fails the same way.
 AP_MUST ap_err shrink(judge *j, instance **x);

@@ -5,6 +5,7 @@
 #include "base/data.h"
 #include "base/file.h"
 #include "surgery/lint.h"
+#include "surgery/prove.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,19 +103,50 @@ static void drop_overlaps(ap_rules *r, ap_rule_problems *problems) {
     r->count = kept;
 }
 
-ap_err ap_rules_open(const char *dir, ap_rules **out, ap_rule_problems *problems) {
+// Of the rules from `from` on those that cannot hold are refused: they fit nothing, break types or do not
+// end.
+static void drop_hopeless(ap_rules *r, size_t from, ap_rule_problems *problems) {
+    size_t kept = from;
+    char why[400];
+    for (size_t i = from; i < r->count; i++) {
+        if (ap_rule_can_hold(r->list[i], r, why, sizeof why)) {
+            r->list[kept] = r->list[i];
+            r->list[kept]->index = kept;
+            kept++;
+            continue;
+        }
+        ap_rule_problem_add(problems, r->list[i], false, ap_arena_strdup(&problems->arena, why));
+        ap_map_remove(&r->by_name, r->list[i]->name);
+    }
+    r->count = kept;
+}
+
+static ap_err open_rules(const char *dir, bool hopeless, ap_rules **out, ap_rule_problems *problems) {
     ap_rules *r = ap_rules_new();
     ap_err err = NULL;
     if (!dir && ap_is_dir("rules")) dir = "rules";
     AP_TRY(ap_rules_load_builtin(r, problems));
+    size_t own = r->count;
     if (dir) AP_TRY(ap_rules_load(r, dir, problems));
     drop_overlaps(r, problems);
     ap_rules_finish(r);
+    if (!hopeless && r->count > own) {
+        drop_hopeless(r, own, problems);
+        ap_rules_finish(r);
+    }
     *out = r;
     r = NULL;
 done:
     ap_rules_free(r);
     return err;
+}
+
+ap_err ap_rules_open(const char *dir, ap_rules **out, ap_rule_problems *problems) {
+    return open_rules(dir, false, out, problems);
+}
+
+ap_err ap_rules_open_all(const char *dir, ap_rules **out, ap_rule_problems *problems) {
+    return open_rules(dir, true, out, problems);
 }
 
 static void index_rule(ap_rules *r, ap_rule *rule) {

@@ -67,12 +67,23 @@ cat >"$tmp/load/a.rule" <<'RULES'
 rule twice { doc "" class exact match { y = Neg(x: f32) } where { rank(x) > 1 } replace { y = Sub(0.0, x) } }
 rule again { doc "" class exact match { y = Neg(x: f32) } where { rank(x) > 1 } replace { y = Sub(0.0, x) } }
 rule unknown_op { doc "" class exact match { y = Negg(x) } replace { y = Neg(x) } }
+rule no_graph { doc "" class exact match { y = Neg(x: f32) } where { rank(x) > 3; rank(x) < 2 } replace { y = Mul(x, -1.0) } }
+rule gives_bool { doc "" class exact match { y = Sign(x: f32) } replace { y = Greater(x, 0.0) } }
+rule gives_less { doc "" class exact match { y = ReduceMax(x: f32, a: const i64) {keepdims=1} } replace { y = ReduceMax(x, a) {keepdims=0} } }
+rule has_no_end { doc "" class exact match { y = Neg(x: f32) } replace { y = Neg(Neg(Neg(x))) } }
+rule other_name { doc "The result of a graph keeps its name." class exact match { y = Neg(x: f32) } replace { z = Mul(x, -1.0) } }
 RULES
 run rules list --rules "$tmp/load" --json
 asks "$tmp/out" "load" <<'PY'
 overlap at equal rank := [p["rule"] for p in d["problems"] if "never reached" in p["message"]] == ["again"]
 not in the library := "again" not in [r["name"] for r in d["rules"]] and "twice" in [r["name"] for r in d["rules"]]
 unknown operator := any("did you mean 'Neg'" in p["message"] for p in d["problems"] if p["rule"] == "unknown_op")
+never satisfiable := any(p["severity"] == "error" and "never fits" in p["message"] and "rank(x)" in p["message"] for p in d["problems"] if p["rule"] == "no_graph")
+another type := any("breaks types" in p["message"] and "bool" in p["message"] for p in d["problems"] if p["rule"] == "gives_bool")
+another shape := any("breaks types" in p["message"] for p in d["problems"] if p["rule"] == "gives_less")
+no end := any("loops" in p["message"] for p in d["problems"] if p["rule"] == "has_no_end")
+another name := any(p["severity"] == "error" for p in d["problems"] if p["rule"] == "other_name")
+none of them in the library := {r["name"] for r in d["rules"]} & {"unknown_op", "no_graph", "gives_bool", "gives_less", "has_no_end", "other_name"} == set()
 PY
 
 # ---- rules that are right, and lines that matter

@@ -233,6 +233,65 @@ static void overlap_is_refused(void **state) {
     ap_rules_free(r);
 }
 
+// Other names, other space, a comment: the same. Another attribute, condition or type: not.
+static void overlap_looks_through_names(void **state) {
+    (void)state;
+    static const char *const others[] = {
+        "match { out=Softmax( v : f32 ){ axis = axis } # the same\n} where { axis==1; rank(v) > 1 }",
+        "match { y = Softmax(x: f32) {axis=k} } where { k == 1; rank(x) > 2 }",
+        "match { y = Softmax(x: f16) {axis=k} } where { k == 1; rank(x) > 1 }",
+        "match { y = Softmax(x: f32) {axis=k} } where { rank(x) > 1; k == 1 }",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        ap_buf text = {0};
+        ap_buf_printf(&text,
+                      "rule a { doc \"match replace\" class exact match { y = Softmax(x: f32) {axis=k} } "
+                      "where { k == 1; rank(x) > 1 } replace { y = Identity(x) } }"
+                      "rule b { doc \"match replace\" class exact %s replace { %s = Identity(%s) } }",
+                      others[i], i ? "y" : "out", i ? "x" : "v");
+        ap_rules *r = rules_of(ap_buf_str(&text));
+        assert_int_equal(ap_rules_overlap(r->list[0], r->list[1]), i == 0);
+        ap_rules_free(r);
+        ap_buf_free(&text);
+    }
+}
+
+// ---- what is wrong with a rule before anything runs
+
+static void hopeless_rules(void **state) {
+    (void)state;
+    static const struct {
+        const char *rest, *why; // NULL: nothing wrong with it
+    } cases[] = {
+        {"match { y = Neg(x: f32) } replace { y = Mul(x, -1.0) }", NULL},
+        {"match { y = Neg(x: f32) } replace { y = Identity(x) }", NULL}, // wrong, which only numbers show
+        {"match { y = Neg(x: f32) } where { rank(x) > 3; rank(x) < 2 } replace { y = Identity(x) }",
+         "never fits"},
+        {"match { y = Neg(x: f32) } where { pos(x); hi(x) < 0 } replace { y = Identity(x) }", "never fits"},
+        {"match { y = Sign(x: f32) } replace { y = Greater(x, 0.0) }", "breaks types"},
+        {"match { y = Softmax(x: f32[N,C]) } replace { y = Transpose(x) {perm=[1,0]} }", "breaks types"},
+        {"match { y = Neg(x: f32) } replace { y = Neg(Neg(Neg(x))) }", "loops"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[400], why[400] = "";
+        snprintf(text, sizeof text, "rule r { class exact %s }", cases[i].rest);
+        ap_rules *r = rules_of(text);
+        bool can = ap_rule_can_hold(r->list[0], r, why, sizeof why);
+        if (can != !cases[i].why || (!can && !strstr(why, cases[i].why))) fail_msg("%s: %s", text, why);
+        ap_rules_free(r);
+    }
+}
+
+// Every rule of the program passes, also those that only an oracle can judge.
+static void library_is_not_hopeless(void **state) {
+    (void)state;
+    ap_rules *r = library();
+    char why[400] = "";
+    for (size_t i = 0; i < r->count; i++)
+        if (!ap_rule_can_hold(r->list[i], r, why, sizeof why)) fail_msg("%s: %s", r->list[i]->name, why);
+    ap_rules_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choices_are_replayed),
@@ -243,6 +302,9 @@ int main(void) {
         cmocka_unit_test(facts_are_established),
         cmocka_unit_test(agreement),
         cmocka_unit_test(overlap_is_refused),
+        cmocka_unit_test(overlap_looks_through_names),
+        cmocka_unit_test(hopeless_rules),
+        cmocka_unit_test(library_is_not_hopeless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
