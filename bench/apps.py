@@ -3,11 +3,13 @@
 
 For each: the program alone, record, deploy, exec, verify; wall seconds of each, of the deployments the share that is
 aipc's own, the vendor's and the golden run's, and the verdicts. The paper's minutes stand beside them (wall clock of an
-agent with the vendor's tools on a laptop with the real chip, arXiv 2604.14661, its tables; the best of each model)."""
+agent with the vendor's tools on a laptop with the real chip, arXiv 2604.14661, its tables; the best of each model).
+A row is kept as APPS/NAME.json when it is done; the table holds the rows there are."""
 import datetime
 import glob
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -22,30 +24,46 @@ PYTHON = os.environ.get("PYTHON", os.path.join(ROOT, ".deps", "venv", "bin", "py
 PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12, "yolo-world": 25}
 # Arguments that make a row affordable on an emulator, or that only the user has. Sizes the issue leaves open.
 EXTRA = {"realesrgan": ["--size", "64x64"], "realesrgan-anime": ["--size", "64x64"]}
-COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "exec", "served", "verify", "paper", "verdict")
+MORE = {"lprnet": {"exec": ["--count", "20"]}}  # one step only: verify reads all plates
+COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "emulator", "to artifact", "CPU", "paper",
+           "exec", "served", "verify", "task", "verdict")
+ABOUT = """`bench/apps.sh`: for every program of `aipc new`: itself, `aipc record`, `aipc deploy` of the recording, `aipc exec`, `aipc verify`;
+wall time on two processor cores shared with other work; CPU is what record and deploy used of them, which others cannot change.
+ours, vendor, golden: seconds inside deploy, workers side by side counted each. emulator: the runs of the artifacts on the vendor's
+emulator that follow the build, which a device does in milliseconds; to artifact: record and deploy without them.
+served: calls answered by the artifact. task: what the program printed and wrote, plain against served (`aipc verify --task`), and its
+value. paper: the best wall clock the paper gives for that model, with the device at hand (arXiv 2604.14661).
+Weights: real, or seeded random where none can be had. No intervention, no question, no cost of an API.""".replace("\n", " ")
+
+
+def used():
+    r = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return r.ru_utime + r.ru_stime
 
 
 def call(command, folder, log):
-    """(exit code, seconds) of one command; all it says goes to the log."""
+    """(exit code, seconds, CPU seconds) of one command; all it says goes to the log."""
     log.write(f"\n$ {' '.join(command)}\n")
     log.flush()
-    start = time.monotonic()
+    start, before = time.monotonic(), used()
     try:
         code = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                               timeout=LIMIT).returncode
     except subprocess.TimeoutExpired:
         code = "time-out"
-    return code, time.monotonic() - start
+    return code, time.monotonic() - start, used() - before
 
 
 def shares(folder):
-    """Seconds of all deployments below: aipc's own, the vendor's, the golden runs'."""
-    total = {"ours_s": 0.0, "vendor_s": 0.0, "golden_s": 0.0}
+    """Seconds of all deployments below: aipc's own, the vendor's, the golden runs', and of the emulator."""
+    total = {"ours_s": 0.0, "vendor_s": 0.0, "golden_s": 0.0, "emulator": 0.0}
     for path in glob.glob(os.path.join(folder, "out", "**", "report.json"), recursive=True):
-        spent = json.load(open(path))["time"]
-        for k in total:
-            total[k] += spent[k]
-    return [total[k] for k in ("ours_s", "vendor_s", "golden_s")]
+        report = json.load(open(path))
+        for k, spent in report["time"].items():
+            if k in total:
+                total[k] += spent
+        total["emulator"] += sum(s["seconds"] for t in report["targets"] for s in t["stages"] if s["stage"] == "align")
+    return [total[k] for k in ("ours_s", "vendor_s", "golden_s", "emulator")]
 
 
 def served(path):
@@ -56,6 +74,21 @@ def served(path):
             at = words.index("of", words.index("served"))
             return f"{words[at - 1]}/{words[at + 1]}"
     return "-"
+
+
+def verified(path):
+    """("psnr_db 58.1", the gates that failed) of a document of verify: the worst gate at the program's end."""
+    text = open(path, errors="replace").read()
+    try:
+        doc = json.JSONDecoder().raw_decode(text, text.index("\n{") + 1)[0]
+    except ValueError:
+        return "-", []
+    end = [g for g in doc.get("end", []) if g["what"] != "exit code"]
+    end.sort(key=lambda g: (g["verdict"] != "fail", g["value"] if isinstance(g["value"], (int, float)) else 1e9))
+    gates = [dict(g, what=f"{c['name']} {o['name']}") for c in doc.get("calls", []) for o in c["outputs"] for g in o["gates"]]
+    bad = [f"{g['what']}: {g['metric']} {g['value']} {g['op']} {g['threshold']}" for g in gates + end if g["verdict"] == "fail"]
+    value = end[0]["value"] if end else 0
+    return f"{end[0]['metric']} {round(value, 3) if isinstance(value, float) else value}" if end else "-", bad
 
 
 def one(example, top):
@@ -76,62 +109,71 @@ def one(example, top):
              ("record", [AIPC, "record", "-o", "rec", "--", *program]),
              ("deploy", [AIPC, "deploy", "rec", "--target", TARGET, "-o", "out", "--no-trace", "-q"]),
              ("exec", [AIPC, "exec", "--target", TARGET, "--artifacts", "out", "--", *program]),
-             ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--", *program])]
+             ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--task", example["task"], "--json", "--", *program])]
     os.makedirs(top, exist_ok=True)
     cells["verdict"] = "pass"
+    spent = dict.fromkeys(("record", "deploy"), (0.0, 0.0))
     for name, command in steps:
         path = os.path.join(top, f"{example['name']}.{name}.log")
         with open(path, "w") as log:
-            code, seconds = call(command, folder if os.path.isdir(folder) else top, log)
+            code, *spent[name] = call([*command, *MORE.get(example["name"], {}).get(name, [])], folder if os.path.isdir(folder) else top, log)
+        seconds = spent[name][0]
         if name != "new":
             cells[name] = f"{seconds:.1f} s"
         if name == "deploy":
-            cells.update({k: f"{s:.1f} s" for k, s in zip(("ours", "vendor", "golden"), shares(folder))})
+            parts = shares(folder)
+            cells.update({k: f"{s:.1f} s" for k, s in zip(("ours", "vendor", "golden", "emulator"), parts)})
+            cells["to artifact"] = f"{spent['record'][0] + seconds - parts[-1]:.1f} s"
+            cells["CPU"] = f"{spent['record'][1] + spent['deploy'][1]:.1f} s"
         if name == "exec":
             cells["served"] = served(path)
+        if name == "verify":
+            cells["task"], bad = verified(path)
         if code != 0:
             cells["verdict"] = f"{name}: {code}"
             with open(path, errors="replace") as log:
                 tail = [line for line in log.read().splitlines() if line.strip()][-6:]
-            cells["note"] = "; ".join(tail)[:300]
+            cells["note"] = "; ".join(bad if name == "verify" and bad else tail)[:300]
             break
     return cells
 
 
-def main(names):
-    table = json.load(open(os.path.join(ROOT, "data", "examples.json")))["examples"]
-    unknown = set(names) - {e["name"] for e in table}
-    if unknown:
-        print(f"no example is named {sorted(unknown)[0]}; 'aipc new' lists them", file=sys.stderr)
-        return 2
-    top = os.path.join(os.environ["AIPC_CACHE"], "apps")
-    rows = []
-    for example in table:
-        if names and example["name"] not in names:
-            continue
-        cells = one(example, top)
-        if cells:
-            rows.append(cells)
-            print(" | ".join(cells.get(c, "-") for c in COLUMNS) + ("  " + cells["note"] if "note" in cells else ""), flush=True)
-    if not rows:
-        return 0
+def write_table(rows):
     day = datetime.date.today().isoformat()
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    lines = [f"# From the app to the device: {TARGET}, {day}, commit {commit or '-'}", "",
-             "`bench/apps.sh`: for every program of `aipc new`: itself, `aipc record`, `aipc deploy` of the recording, `aipc exec`, `aipc verify`; "
-             "wall time. ours, vendor, golden: seconds inside deploy, workers side by side counted each. The vendor's part is compiling and its "
-             "emulator on this machine's processor, which a device does not need. served: calls answered by the artifact. paper: the best wall "
-             "clock the paper gives for that model (arXiv 2604.14661). No intervention, no cost of an API.", "",
+    lines = [f"# From the app to the device: {TARGET}, {day}, commit {commit or '-'}", "", ABOUT, "",
              "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(r.get(c, "-") for c in COLUMNS) + " |" for r in rows]
     lines += [""] + [f"- {r['app']}: {r['note']}" for r in rows if "note" in r]
     path = os.path.join(HERE, "results", f"apps-{day}.md")
-    if not names:
-        with open(path, "w") as f:
-            f.write("\n".join(lines).rstrip() + "\n")
-        print(path)
-    else:
-        print("\n".join(lines))
+    with open(path, "w") as f:
+        f.write("\n".join(lines).rstrip() + "\n")
+    print(path)
+
+
+def main(names):
+    table = json.load(open(os.path.join(ROOT, "data", "examples.json")))["examples"]
+    only_table = names == ["--table"]
+    unknown = set() if only_table else set(names) - {e["name"] for e in table}
+    if unknown:
+        print(f"no example is named {sorted(unknown)[0]}; 'aipc new' lists them", file=sys.stderr)
+        return 2
+    top = os.path.join(os.environ["AIPC_CACHE"], "apps")
+    for example in table if not only_table else ():
+        if names and example["name"] not in names:
+            continue
+        cells = one(example, top)
+        if cells:
+            with open(os.path.join(top, f"{example['name']}.json"), "w") as f:
+                json.dump(cells, f)
+            print(" | ".join(cells.get(c, "-") for c in COLUMNS) + ("  " + cells["note"] if "note" in cells else ""), flush=True)
+    rows = []
+    for example in table:
+        path = os.path.join(top, f"{example['name']}.json")
+        if os.path.exists(path):
+            rows.append(json.load(open(path)))
+    if rows:
+        write_table(rows)
     return 1 if any(r["verdict"] != "pass" for r in rows) else 0
 
 

@@ -46,4 +46,4 @@ else:
 for path, x in zip(photos, pixels):
     with torch.no_grad():
         best = net(x)[0].softmax(0).topk(5)
-    print(os.path.basename(path), " ".join(f"{int(i)}:{float(v):.2f}" for v, i in zip(best.values, best.indices)))
+    print(os.path.basename(path), " ".join(f"class{int(i)} {float(v):.2f}" for v, i in zip(best.values, best.indices)))

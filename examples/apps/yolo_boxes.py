@@ -28,7 +28,7 @@ photos = [torch.from_numpy(picture(path, args.size, args.size)) for path in path
 
 def show(rows):
     for x0, y0, x1, y1, score, kind in rows:
-        print(f"  class {kind:.0f} {score:.2f} [{x0:.0f}, {y0:.0f}, {x1:.0f}, {y1:.0f}]")
+        print(f"  class{kind:.0f} {score:.2f} [{x0:.0f}, {y0:.0f}, {x1:.0f}, {y1:.0f}]")
 
 
 def first(out):

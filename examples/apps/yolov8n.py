@@ -54,4 +54,4 @@ for photo in sys.argv[1:] or [file("bus.jpg"), file("zidane.jpg")]:
     out = session.run(None, {session.get_inputs()[0].name: x})[0][0]
     print(os.path.basename(photo))
     for kind, score, box in boxes(out, scale):
-        print(f"  class {kind} {score:.2f} [{', '.join(str(round(float(v))) for v in box)}]")
+        print(f"  class{kind} {score:.2f} [{', '.join(str(round(float(v))) for v in box)}]")

@@ -80,11 +80,11 @@ static ap_err put_texts(const json_t *e, const char *dir, char *pip, const char 
                                    "    aipc record -o rec -- %s\n"
                                    "    aipc deploy rec --target htp:sm8650 -o out\n"
                                    "    aipc exec --artifacts out -- %s\n"
-                                   "    aipc verify --artifacts out -- %s\n\n"
+                                   "    aipc verify --artifacts out --task %s -- %s\n\n"
                                    "Weights: %s. What is fetched at run time (pinned in models.json) comes "
                                    "under licences of its own.\n",
-                                   ap_json_str(e, "name", ""), ap_json_str(e, "what", ""), run, run, run, run,
-                                   ap_json_str(e, "weights", ""));
+                                   ap_json_str(e, "name", ""), ap_json_str(e, "what", ""), run, run, run,
+                                   ap_json_str(e, "task", "text"), run, ap_json_str(e, "weights", ""));
     return put(dir, "README.md", readme, strlen(readme), a, files);
 }
 
@@ -105,8 +105,9 @@ static ap_err write_example(const json_t *e, const char *dir, json_t **document)
     AP_TRY(put_needs(dir, head_words(text, "needs", &a), &a, files));
     AP_TRY(put_texts(e, dir, head_words(text, "pip", &a), command(e, &a), &a, files));
     AP_TRY(put(dir, "app.py", text, len, &a, files));
-    *document = json_pack("{sO,ss,so,sO,sO}", "name", json_object_get(e, "name"), "dir", dir, "command",
-                          ap_json_string(command(e, &a)), "what", json_object_get(e, "what"), "files", files);
+    *document = json_pack("{sO,ss,so,sO,sO,sO}", "name", json_object_get(e, "name"), "dir", dir, "command",
+                          ap_json_string(command(e, &a)), "task", json_object_get(e, "task"), "what",
+                          json_object_get(e, "what"), "files", files);
 done:
     json_decref(files);
     ap_arena_release(&a);

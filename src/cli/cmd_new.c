@@ -6,6 +6,7 @@
 
 typedef struct values {
     const char *name, *out;
+    bool list;
 } values;
 
 static void show_list(const json_t *doc) {
@@ -33,12 +34,13 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     const values *v = p;
     char *document = NULL;
     (void)status;
-    aipc_error *e = aipc_new(v->name, v->out, &document);
+    const char *name = v->list ? NULL : v->name;
+    aipc_error *e = aipc_new(name, v->out, &document);
     if (e) return e;
     json_t *doc = doc_parse(document);
     if (env->common.json)
         term_document(env, document);
-    else if (v->name)
+    else if (name)
         show_made(doc);
     else
         show_list(doc);
@@ -60,11 +62,16 @@ static const cli_option options[] = {
      .arg = "DIR",
      .complete = CLI_DIR,
      .help = "the folder it goes to (default: named as the example)"},
+    {.name = "list",
+     .letter = 'l',
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, list),
+     .help = "list the examples, as without one"},
     {0},
 };
 
 static const cli_example examples[] = {
-    {"what there is", "aipc new"},
+    {"what there is", "aipc new --list"},
     {"a speech recognizer", "aipc new whisper-tiny.en && cd whisper-tiny.en && python app.py"},
     {0},
 };

@@ -11,6 +11,9 @@ names=$(tail -n +2 <<<"$out" | cut -d' ' -f1)
 same "the list is not empty" 1 $((count > 10))
 fails "an unknown one" "aipc: error: there is no example 'yolov9'
   next: 'aipc new' alone lists them" new yolov9
+run new --list
+has "so does --list" "$out" "whisper-tiny.en"
+has "README says how to verify" "$(run new yolov8n -o "$tmp/y"; cat "$tmp/y/README.md")" "--task boxes=0.95"
 run new --json
 cp "$tmp/out" "$tmp/list.json"
 json "the list is JSON" "$tmp/list.json"
