@@ -81,7 +81,10 @@ static void put_rule(const json_t *doc) {
     const char *text = "";
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *r = json_array_get(list, i), *p = json_object_get(r, "proof");
-        if (strcmp(text, doc_text(r, "text", "")) != 0) term_line(CLI_PLAIN, "%s", doc_text(r, "text", ""));
+        if (strcmp(text, doc_text(r, "text", "")) != 0) {
+            term_put(stdout, CLI_PLAIN, doc_text(r, "text", ""));
+            term_line(CLI_PLAIN, "%s", "");
+        }
         text = doc_text(r, "text", "");
         term_line(CLI_DIM, "%s: %s, %s", doc_text(r, "name", "?"), doc_text(r, "class", "?"),
                   json_is_object(p) ? doc_text(p, "verdict", "?") : "not proven here yet");
