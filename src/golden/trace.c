@@ -55,7 +55,9 @@ static ap_err compare_one(const json_t *a, const json_t *b, ap_metrics *out, boo
     ap_tensor x = {0}, y = {0};
     ap_err err = NULL;
     *done_it = false;
-    if (!ap_dtype_is_float(ap_dtype_from_name(ap_json_str(a, "dtype", "")))) return NULL;
+    ap_dtype type = ap_dtype_from_name(ap_json_str(a, "dtype", ""));
+    if (type == AP_STRING || type == AP_BOOL || ap_dtype_from_name(ap_json_str(b, "dtype", "")) != type)
+        return NULL;
     AP_TRY(ap_npy_map(ap_json_str(a, "file", ""), &x));
     AP_TRY(ap_npy_map(ap_json_str(b, "file", ""), &y));
     if (ap_tensor_count(&x) == 0) goto done;

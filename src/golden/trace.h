@@ -11,8 +11,8 @@
 // outputs out. The list is malloc'ed, the strings belong to the model.
 void ap_trace_candidates(const ap_model *m, const char ***names, size_t *count);
 
-// Compares two TENSOR lists by name in the order of `golden`, floats only: [{index, tensor, node, op,
-// sqnr_db, cosine, max_abs, ref_max}].
+// Compares two TENSOR lists by name in the order of `golden`, numbers of the same type only: [{index, tensor,
+// node, op, sqnr_db, cosine, max_abs, ref_max}].
 AP_MUST ap_err ap_trace_compare(const ap_model *m, const json_t *golden, const json_t *target, json_t **out);
 
 // The entry whose SQNR first falls below `floor_db` and stays the cause: the first bad one in topological

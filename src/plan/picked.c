@@ -14,16 +14,12 @@ typedef struct look {
     size_t count;
     json_t *seen; // TENSOR list of the target: its outputs, then the indices
     json_t *made; // of ap_picks_give
-    ap_buf bytes;
-    ap_model *copy;
 } look;
 
 static void look_release(look *l) {
     free(l->names);
     json_decref(l->seen);
     json_decref(l->made);
-    ap_model_free(l->copy);
-    ap_buf_free(&l->bytes);
     ap_arena_release(&l->arena);
 }
 
@@ -82,35 +78,55 @@ static json_t *named(const json_t *tensors, const char *name) {
 
 // ---- the original, given them
 
-// A copy that may be edited, in a file the oracle can read.
-static ap_err make_given(look *l, char **file) {
-    const ap_picked *q = l->q;
+// A copy of `m` that may be edited, in a file the oracle can read. *made: of ap_picks_give.
+static ap_err make_given(const ap_model *m, const char *const *names, size_t count, const json_t *seen,
+                         const char *file, json_t **made) {
     json_t *indices = json_array();
+    ap_buf bytes = {0};
+    ap_model *copy = NULL;
     ap_err err = NULL;
-    for (size_t i = 0; i < l->count; i++) {
-        json_t *t = named(l->seen, l->names[i]);
-        if (!t) AP_FAIL(AP_ERR_INTERNAL, "the target did not give '%s'", l->names[i]);
+    for (size_t i = 0; i < count; i++) {
+        json_t *t = named(seen, names[i]);
+        if (!t) AP_FAIL(AP_ERR_INTERNAL, "the target did not give '%s'", names[i]);
         json_array_append(indices, t);
     }
-    AP_TRY(ap_model_bytes(q->original, &l->bytes));
-    AP_TRY(ap_model_parse(l->bytes.data, l->bytes.len, q->original->dir, &l->copy));
-    AP_TRY(ap_picks_give(l->copy, l->names, indices, l->count, &l->made));
-    *file = ap_path_join(&l->arena, q->dir, "given.onnx");
-    err = ap_model_save(l->copy, *file, NULL);
+    AP_TRY(ap_model_bytes(m, &bytes));
+    AP_TRY(ap_model_parse(bytes.data, bytes.len, m->dir, &copy));
+    AP_TRY(ap_picks_give(copy, names, indices, count, made));
+    err = ap_model_save(copy, file, NULL);
 done:
+    ap_model_free(copy);
+    ap_buf_free(&bytes);
     json_decref(indices);
     return err;
 }
 
-static json_t *given_inputs(const look *l) {
-    json_t *list = json_copy((json_t *)(uintptr_t)l->q->inputs), *m;
+static json_t *given_inputs(const json_t *inputs, const json_t *made, const json_t *seen) {
+    json_t *list = json_copy((json_t *)(uintptr_t)inputs), *m;
     size_t i;
-    json_array_foreach(l->made, i, m) {
-        json_t *t = json_deep_copy(named(l->seen, ap_json_str(m, "indices", "")));
+    json_array_foreach((json_t *)(uintptr_t)made, i, m) {
+        json_t *t = json_deep_copy(named(seen, ap_json_str(m, "indices", "")));
         json_object_set(t, "name", json_object_get(m, "input"));
         json_array_append_new(list, t);
     }
     return list;
+}
+
+ap_err ap_picked_given(const ap_model *m, const json_t *tensors, const json_t *given, const char *file,
+                       json_t **inputs) {
+    const char **names = NULL;
+    size_t count = 0, kept = 0;
+    json_t *made = NULL;
+    ap_err err = NULL;
+    *inputs = NULL;
+    ap_picks_find(m, &names, &count);
+    for (size_t i = 0; i < count; i++)
+        if (named(tensors, names[i])) names[kept++] = names[i];
+    if (kept) err = make_given(m, names, kept, tensors, file, &made);
+    if (made) *inputs = given_inputs(given, made, tensors);
+    json_decref(made);
+    free(names);
+    return err;
 }
 
 static json_t *given_names(const look *l) {
@@ -176,8 +192,9 @@ ap_err ap_picked_look(const ap_picked *q, json_t **golden, json_t **picks) {
     if (!are_there(&l)) goto done;
     AP_TRY(see_picks(&l, &ok));
     if (!ok) goto done;
-    AP_TRY(make_given(&l, &file));
-    inputs = given_inputs(&l);
+    file = ap_path_join(&l.arena, q->dir, "given.onnx");
+    AP_TRY(make_given(q->original, l.names, l.count, l.seen, file, &l.made));
+    inputs = given_inputs(q->inputs, l.made, l.seen);
     names = given_names(&l);
     AP_TRY(ap_mkdirs(dir));
     err = q->oracle(q->user, file, inputs, names, dir, &values);

@@ -28,6 +28,12 @@ typedef struct ap_picked {
 // something else). Errors: machinery only.
 AP_MUST ap_err ap_picked_look(const ap_picked *q, json_t **golden, json_t **picks);
 
+// Writes to `file` what `m` is, given the picks among `tensors` (TENSOR list: index outputs of TopK and
+// anything else). *inputs: the TENSOR list it wants, `given` and the picks; NULL, and no file, when there
+// are none.
+AP_MUST ap_err ap_picked_given(const ap_model *m, const json_t *tensors, const json_t *given,
+                               const char *file, json_t **inputs);
+
 // Metrics of one pick: values picked against the best. Order among the picked is no class.
 AP_MUST ap_err ap_picked_metrics(const json_t *pick, ap_metrics *out);
 

@@ -3,16 +3,11 @@
 
 #include "base/file.h"
 #include "base/proc.h"
-#include "golden/trace.h"
-#include "plan/picked.h"
+#include "plan/whole_priv.h"
 #include "tensor/npy.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BAD_TENSOR_DB 15.0 // as in the diagnosis of a deployment
-#define MAX_TRACED 400
 
 void ap_whole_host_release(ap_whole_host *h) {
     ap_worker_stop(h->oracle, NULL);
@@ -42,13 +37,13 @@ static ap_err worker_of(ap_whole_host *h, bool oracle, ap_worker **out) {
     return err;
 }
 
-static bool is_worker_death(ap_code c) {
+bool whole_is_worker_death(ap_code c) {
     return c == AP_ERR_WORKER_CRASH || c == AP_ERR_WORKER_HANG || c == AP_ERR_WORKER_MEMORY ||
            c == AP_ERR_WORKER_GARBAGE;
 }
 
 // Steals args.
-static ap_err call(ap_whole_host *h, bool oracle, const char *op, json_t *args, json_t **result) {
+ap_err whole_call(ap_whole_host *h, bool oracle, const char *op, json_t *args, json_t **result) {
     ap_worker *w = NULL;
     ap_err err = worker_of(h, oracle, &w);
     if (err) {
@@ -59,7 +54,7 @@ static ap_err call(ap_whole_host *h, bool oracle, const char *op, json_t *args, 
     if (!err && h->ledger)
         ap_ledger_add(h->ledger, oracle ? AP_TIME_GOLDEN : AP_TIME_VENDOR,
                       (uint64_t)ap_json_int(*result, "vendor_us", 0));
-    if (is_worker_death(ap_err_code(err))) {
+    if (whole_is_worker_death(ap_err_code(err))) {
         ap_worker_stop(w, NULL);
         *(oracle ? &h->oracle : &h->worker) = NULL;
     }
@@ -103,10 +98,10 @@ ap_err ap_whole_types(void *host, ap_model *m, ap_type_source *out) {
     size_t i;
     ap_err err = NULL;
     AP_TRY(put_model(h, m, &a, &dir, &file));
-    AP_TRY(call(h, true, "oracle",
-                json_pack("{s{ss},sO,so,ss,sb}", "model", "file", file, "inputs", h->inputs, "tensors",
-                          all_values(m), "dir", dir, "shapes_only", 1),
-                &result));
+    AP_TRY(whole_call(h, true, "oracle",
+                      json_pack("{s{ss},sO,so,ss,sb}", "model", "file", file, "inputs", h->inputs, "tensors",
+                                all_values(m), "dir", dir, "shapes_only", 1),
+                      &result));
     json_decref(h->types);
     ap_map_free(&h->by_name);
     h->by_name = (ap_map){0};
@@ -128,10 +123,10 @@ static ap_err build(ap_whole_host *h, const char *file, json_t *outputs, const c
                     ap_whole *out, json_t **result) {
     json_t *spec = json_pack("{ss}", "file", file);
     if (outputs) json_object_set(spec, "outputs", outputs);
-    ap_err err = call(h, false, "build",
-                      json_pack("{so,ss,ss,sb}", "model", spec, "dir", dir, "precision", h->precision,
-                                "allow_cpu", allow_cpu),
-                      result);
+    ap_err err = whole_call(h, false, "build",
+                            json_pack("{so,ss,ss,sb}", "model", spec, "dir", dir, "precision", h->precision,
+                                      "allow_cpu", allow_cpu),
+                            result);
     ap_code code = ap_err_code(err);
     if (code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || code == AP_ERR_MODEL_INVALID ||
         code == AP_ERR_WORKER_CRASH || code == AP_ERR_WORKER_HANG || code == AP_ERR_WORKER_MEMORY) {
@@ -181,8 +176,8 @@ static json_t *cost_of(const json_t *built) {
 
 // ---- numbers
 
-static ap_err judge_output(const ap_whole_host *h, const json_t *want, const json_t *have, json_t *gates,
-                           bool *passed) {
+ap_err whole_judge_output(const ap_whole_host *h, const json_t *want, const json_t *have, json_t *gates,
+                          bool *passed) {
     ap_tensor x = {0}, y = {0};
     ap_metrics m;
     const char *name = ap_json_str(want, "name", "?");
@@ -199,7 +194,7 @@ done:
 
 static ap_err run(ap_whole_host *h, const char *dir, json_t **outputs) {
     json_t *result = NULL;
-    ap_err err = call(h, false, "run", json_pack("{sO,ss}", "inputs", h->inputs, "dir", dir), &result);
+    ap_err err = whole_call(h, false, "run", json_pack("{sO,ss}", "inputs", h->inputs, "dir", dir), &result);
     if (!err) *outputs = json_incref(json_object_get(result, "outputs"));
     json_decref(result);
     return err;
@@ -210,7 +205,7 @@ static ap_err judge_numbers(ap_whole_host *h, const char *dir, json_t **outputs,
     bool passed = true;
     ap_err err = run(h, dir, outputs);
     ap_code code = ap_err_code(err);
-    if (code == AP_ERR_VENDOR || is_worker_death(code)) { // it builds, and cannot run
+    if (code == AP_ERR_VENDOR || whole_is_worker_death(code)) { // it builds, and cannot run
         out->error = ap_strdup(ap_err_message(err));
         ap_err_free(err);
         return NULL;
@@ -218,139 +213,23 @@ static ap_err judge_numbers(ap_whole_host *h, const char *dir, json_t **outputs,
     if (err) return err;
     out->gates = json_array();
     for (size_t i = 0; i < json_array_size(h->golden); i++)
-        AP_TRY(
-            judge_output(h, json_array_get(h->golden, i), json_array_get(*outputs, i), out->gates, &passed));
+        AP_TRY(whole_judge_output(h, json_array_get(h->golden, i), json_array_get(*outputs, i), out->gates,
+                                  &passed));
     out->built = true;
     out->passed = passed;
 done:
     return err;
 }
 
-// ---- blame
-
-static json_t *wanted(const ap_model *m) {
-    const char **names = NULL;
-    size_t count = 0;
-    json_t *list = json_array();
-    ap_trace_candidates(m, &names, &count);
-    size_t step = count / MAX_TRACED + 1;
-    for (size_t i = 0; i < count; i += step) json_array_append_new(list, ap_json_string(names[i]));
-    free(names);
-    return list;
-}
-
-static ap_err target_values(ap_whole_host *h, const char *file, json_t *names, const char *dir,
-                            json_t **values) {
+ap_err whole_target_values(ap_whole_host *h, const char *file, json_t *outputs, const char *dir,
+                           json_t **values) {
     ap_whole ignored = {0};
     json_t *built = NULL;
-    ap_err err = build(h, file, names, dir, h->allow_cpu, &ignored, &built);
+    ap_err err = build(h, file, outputs, dir, h->allow_cpu, &ignored, &built);
     ap_whole_release(&ignored);
-    if (!err && !built) err = ap_err_new(AP_ERR_REFUSED, "with every tensor exposed it is not taken");
+    if (!err && !built) err = ap_err_new(AP_ERR_REFUSED, "with other outputs it is not taken");
     json_decref(built);
     return err ? err : run(h, dir, values);
-}
-
-// The first tensor that differs from what the oracle computes for the same model, read off a run with every
-// tensor exposed.
-static ap_err find_wrong(ap_whole_host *h, const ap_model *m, const char *file, ap_arena *a, const char *base,
-                         ap_whole *out) {
-    json_t *names = wanted(m), *want = NULL, *have = NULL, *trace = NULL;
-    char *golden = ap_path_join(a, base, "golden"), *target = ap_path_join(a, base, "target");
-    double floor_db = fmin(ap_gates_threshold(h->gates, "sqnr_db"), BAD_TENSOR_DB);
-    ap_err err = NULL;
-    AP_TRY(ap_mkdirs(golden));
-    AP_TRY(ap_mkdirs(target));
-    AP_TRY(call(h, true, "oracle",
-                json_pack("{s{ss},sO,sO,ss}", "model", "file", file, "inputs", h->inputs, "tensors", names,
-                          "dir", golden),
-                &want));
-    AP_TRY(target_values(h, file, names, target, &have));
-    AP_TRY(ap_trace_compare(m, json_object_get(want, "outputs"), have, &trace));
-    const json_t *first = ap_trace_first_bad(m, trace, floor_db);
-    const ap_value *v = first ? ap_graph_value(m->graph, ap_json_str(first, "tensor", "")) : NULL;
-    if (!v || !v->producer) goto done;
-    char *reason = ap_arena_printf(a, "its output is at %.1f dB of the oracle's, on the model's own tensors",
-                                   ap_json_to_real(json_object_get(first, "sqnr_db")));
-    out->wrong =
-        json_pack("[{ss,ss,ss}]", "node", v->producer->name, "op", v->producer->op, "reason", reason);
-done:
-    json_decref(names);
-    json_decref(want);
-    json_decref(have);
-    json_decref(trace);
-    return err;
-}
-
-// A target that does not show its inner tensors is an answer, too: nothing is known then.
-static ap_err unless_hidden(const ap_whole_host *h, ap_err err, const char *what) {
-    ap_code code = ap_err_code(err);
-    if (code != AP_ERR_REFUSED && code != AP_ERR_VENDOR && !is_worker_death(code)) return err;
-    ap_context_log(h->ctx, AIPC_DEBUG, "%s: %s: %s", h->target->text, what, ap_err_message(err));
-    ap_err_free(err);
-    return NULL;
-}
-
-// ---- a second look, when the model picks rows
-
-typedef struct looker {
-    ap_whole_host *h;
-    const char *file;
-} looker;
-
-static ap_err ask_oracle(void *user, const char *file, const json_t *inputs, json_t *names, const char *dir,
-                         json_t **out) {
-    json_t *result = NULL;
-    ap_err err = call(
-        ((looker *)user)->h, true, "oracle",
-        json_pack("{s{ss},sO,sO,ss}", "model", "file", file, "inputs", inputs, "tensors", names, "dir", dir),
-        &result);
-    if (!err) *out = json_incref(json_object_get(result, "outputs"));
-    json_decref(result);
-    return err;
-}
-
-static ap_err ask_target(void *user, json_t *names, const char *dir, json_t **out) {
-    const looker *l = user;
-    return target_values(l->h, l->file, names, dir, out);
-}
-
-static ap_err judge_picked(ap_whole_host *h, const ap_picked *q, ap_whole *out) {
-    json_t *golden = NULL, *picks = NULL, *gates = json_array(), *pick;
-    bool passed = true;
-    size_t i;
-    ap_err err = NULL;
-    AP_TRY(unless_hidden(h, ap_picked_look(q, &golden, &picks), "no second look"));
-    if (!golden) goto done;
-    for (i = 0; i < json_array_size(golden); i++)
-        AP_TRY(judge_output(h, json_array_get(golden, i), json_array_get(q->answer, i), gates, &passed));
-    json_array_foreach(picks, i, pick) {
-        ap_metrics m;
-        AP_TRY(ap_picked_metrics(pick, &m));
-        if (!ap_gates_output(h->gates, ap_json_str(pick, "indices", "?"), &m, gates)) passed = false;
-    }
-    out->passed = passed;
-    json_decref(out->gates);
-    out->gates = json_incref(gates);
-done:
-    json_decref(golden);
-    json_decref(picks);
-    json_decref(gates);
-    return err;
-}
-
-static ap_err look_again(ap_whole_host *h, const ap_model *m, const char *file, ap_arena *a, const char *base,
-                         const json_t *answer, ap_whole *out) {
-    looker l = {.h = h, .file = file};
-    const ap_picked q = {.original = h->original,
-                         .model = m,
-                         .inputs = h->inputs,
-                         .answer = answer,
-                         .dir = ap_path_join(a, base, "picked"),
-                         .oracle = ask_oracle,
-                         .target = ask_target,
-                         .user = &l};
-    ap_err err = h->original ? ap_mkdirs(q.dir) : NULL;
-    return err || !h->original ? err : judge_picked(h, &q, out);
 }
 
 ap_err ap_whole_judge(void *host, ap_model *m, ap_whole *out) {
@@ -369,9 +248,7 @@ ap_err ap_whole_judge(void *host, ap_model *m, ap_whole *out) {
         w.cost = cost_of(built);
         AP_TRY(judge_numbers(h, made, &answer, &w));
     }
-    if (w.built && !w.passed) AP_TRY(look_again(h, m, file, &a, dir, answer, &w));
-    if (w.built && !w.passed)
-        AP_TRY(unless_hidden(h, find_wrong(h, m, file, &a, dir, &w), "no first wrong tensor"));
+    if (w.built && !w.passed) AP_TRY(whole_wrong(h, m, file, dir, answer, &w));
     *out = w;
     w = (ap_whole){0};
     h->judged++;

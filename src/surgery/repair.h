@@ -18,10 +18,12 @@
 typedef struct ap_whole {
     bool built, passed; // gates were run and passed
     json_t *refused;    // [{node, op, reason}]; NULL: none
-    json_t *wrong;      // [{node, op, reason}] the first node whose numbers are off, when a gate failed; NULL
-    json_t *gates;      // what was measured: gates of golden/gates.h; NULL when not built
-    json_t *cost;       // {estimate_ms, nodes}; NULL when not built
-    char *error;        // why it could not be built when no node is to blame; NULL
+    // [{node, op, reason, values}] the first node whose numbers are off, when a gate failed; NULL. values:
+    // {tensor: draw of the form of probe.h} on which they are, as far as known.
+    json_t *wrong;
+    json_t *gates; // what was measured: gates of golden/gates.h; NULL when not built
+    json_t *cost;  // {estimate_ms, nodes}; NULL when not built
+    char *error;   // why it could not be built when no node is to blame; NULL
 } ap_whole;
 void ap_whole_release(ap_whole *w);
 

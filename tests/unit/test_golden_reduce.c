@@ -116,27 +116,34 @@ static void comparison(void **state) {
     bench *b = *state;
     ap_model *m = diamond(b);
     float values[2][4] = {{1, 2, 3, 4}, {1, 2, 3, 5}};
-    const char *files[2] = {at(b, "g.npy"), at(b, "t.npy")};
+    int64_t counts[2][2] = {{70000, 3}, {70000, 4}};
+    const char *files[4] = {at(b, "g.npy"), at(b, "t.npy"), at(b, "gi.npy"), at(b, "ti.npy")};
     for (int i = 0; i < 2; i++) {
         ap_tensor t = {0};
         must(ap_tensor_view(AP_F32, (const int64_t[]){4}, 1, values[i], 16, &t));
         must(ap_npy_write(files[i], &t));
+        must(ap_tensor_view(AP_I64, (const int64_t[]){2}, 1, counts[i], 16, &t));
+        must(ap_npy_write(files[2 + i], &t));
     }
 #define REF(name, type, file) "{\"name\":\"" name "\",\"dtype\":\"" type "\",\"file\":\"%s\"}"
     char *text[2];
-    text[0] = ap_arena_printf(
-        &b->arena, "[" REF("a", "float32", "") "," REF("b", "int64", "") "," REF("d", "float32", "") "]",
-        files[0], files[0], files[0]);
-    text[1] = ap_arena_printf(
-        &b->arena, "[" REF("d", "float32", "") "," REF("b", "int64", "") "," REF("z", "float32", "") "]",
-        files[1], files[1], files[1]);
+    text[0] = ap_arena_printf(&b->arena,
+                              "[" REF("a", "float32", "") "," REF("b", "bool", "") "," REF(
+                                  "c", "int64", "") "," REF("d", "float32", "") "]",
+                              files[0], files[0], files[2], files[0]);
+    text[1] = ap_arena_printf(&b->arena,
+                              "[" REF("d", "float32", "") "," REF("b", "bool", "") "," REF(
+                                  "c", "int64", "") "," REF("z", "float32", "") "]",
+                              files[1], files[1], files[3], files[1]);
     json_t *golden = NULL, *target = NULL, *trace = NULL;
     must(ap_json_parse(text[0], strlen(text[0]), "golden", AP_ERR_INTERNAL, &golden));
     must(ap_json_parse(text[1], strlen(text[1]), "target", AP_ERR_INTERNAL, &target));
     must(ap_trace_compare(m, golden, target, &trace));
-    // a has no partner, b is no float, z is in no graph.
-    assert_int_equal(json_array_size(trace), 1);
-    const json_t *d = json_array_get(trace, 0);
+    // a has no partner, b holds truth values, z is in no graph.
+    assert_int_equal(json_array_size(trace), 2);
+    const json_t *c = json_array_get(trace, 0), *d = json_array_get(trace, 1);
+    assert_string_equal(ap_json_str(c, "tensor", ""), "c");
+    assert_true(ap_json_num(c, "max_abs", 0) == 1);
     assert_string_equal(ap_json_str(d, "tensor", ""), "d");
     assert_string_equal(ap_json_str(d, "node", ""), "nd");
     assert_string_equal(ap_json_str(d, "op", ""), "Add");
