@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "surgery/coverage.h"
 
-#include "surgery/probe_priv.h"
+#include "surgery/coverage_priv.h"
 #include "surgery/search_priv.h"
 
 #include <math.h>
@@ -13,40 +13,16 @@ typedef struct job {
     const ap_probe *probe;
     size_t index; // in the set
     ap_arena arena;
-    uint8_t *bytes; // of `model`, borrowed by it
-    ap_model *model;
+    uint8_t *bytes;  // of `model`, borrowed by it
+    ap_model *model; // borrowed from `clean` when that has one
+    ap_cleaned clean;
+    json_t *passes; // that made `clean`; NULL
     ap_piece piece;
     bool cut, given, frozen;
-    const char *why_not; // it is not searched at all
+    coverage_reason why_not; // it is not searched at all
     ap_search_result result;
     bool searched;
 } job;
-
-// ---- what no rewrite can help
-
-static const struct {
-    const char *op, *reason;
-} hopeless[] = {
-    {"NonZero", "data-dependent output shape"},
-    {"Unique", "data-dependent output shape"},
-    {"Compress", "data-dependent output shape"},
-    {"NonMaxSuppression", "data-dependent output shape"},
-    {"StringNormalizer", "strings"},
-    {"StringConcat", "strings"},
-    {"StringSplit", "strings"},
-    {"RegexFullMatch", "strings"},
-    {"TfIdfVectorizer", "strings"},
-};
-
-static const char *why_hopeless(const ap_probe *p) {
-    if (p->random) return "random";
-    for (size_t i = 0; i < p->input_count; i++)
-        if (p->inputs[i].type.dtype == AP_STRING) return "strings";
-    for (size_t n = 0; n < p->graph->n_node; n++)
-        for (size_t i = 0; i < sizeof hopeless / sizeof *hopeless; i++)
-            if (strcmp(hopeless[i].op, p->graph->node[n]->op_type) == 0) return hopeless[i].reason;
-    return NULL;
-}
 
 // ---- the probe as a model
 
@@ -163,16 +139,36 @@ done:
     return err;
 }
 
+static bool has_bodies(const ap_model *m) {
+    for (size_t i = 0; i < m->graph->node_count; i++)
+        if (m->graph->nodes[i]->subgraph_count) return true;
+    return false;
+}
+
+// Loops of known length become nodes, which rules can be searched for.
+static ap_err unroll(job *j, const ap_search_options *o) {
+    if (!o->oracle || !has_bodies(j->model)) return NULL;
+    ap_err err = coverage_clean(j->probe, j->model, o->oracle, &j->clean, &j->passes);
+    if (err) return err;
+    ap_model_free(j->model);
+    j->model = j->clean.model;
+    if (has_bodies(j->model))
+        j->why_not = (coverage_reason){"control flow by data",
+                                       "control flow by data: what runs is decided by an input"};
+    return NULL;
+}
+
 static ap_err prepare(job *j, const ap_search_options *o) {
-    j->why_not = why_hopeless(j->probe);
-    if (j->why_not) return NULL;
+    j->why_not = coverage_hopeless(j->probe, &j->arena);
+    if (j->why_not.kind) return NULL;
     json_t *draws = draws_of(j->probe);
     ap_err err = make_model(j);
-    if (!err) err = search_types(j->model, draws, o->oracle);
-    if (!err) err = cut(j, o, false);
+    if (!err) err = unroll(j, o);
+    if (!err && !j->why_not.kind) err = search_types(j->model, draws, o->oracle);
+    if (!err && !j->why_not.kind) err = cut(j, o, false);
     json_decref(draws);
     if (err && !search_is_fatal(err)) {
-        j->why_not = ap_arena_strdup(&j->arena, ap_err_message(err));
+        j->why_not = (coverage_reason){"not asked", ap_arena_strdup(&j->arena, ap_err_message(err))};
         ap_err_free(err);
         err = NULL;
     }
@@ -182,7 +178,9 @@ static ap_err prepare(job *j, const ap_search_options *o) {
 static void job_release(job *j) {
     if (j->searched) ap_search_result_release(&j->result);
     if (j->cut) ap_piece_release(&j->piece);
-    ap_model_free(j->model);
+    if (j->model != j->clean.model) ap_model_free(j->model);
+    ap_cleaned_release(&j->clean);
+    json_decref(j->passes);
     free(j->bytes);
     ap_arena_release(&j->arena);
 }
@@ -205,7 +203,7 @@ static ap_err search_those(job *jobs, size_t count, bool again, const ap_search_
     size_t n = 0;
     ap_err err = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (jobs[i].why_not || (again && jobs[i].result.found)) continue;
+        if (jobs[i].why_not.kind || (again && jobs[i].result.found)) continue;
         if (again) AP_TRY(cut(&jobs[i], o, true));
         owner[n] = &jobs[i];
         pieces[n++] = &jobs[i].piece;
@@ -255,34 +253,55 @@ static json_t *inputs_of(const ap_probe *p) {
     return list;
 }
 
-static const char *reason_left(job *j) {
+// The chain that came nearest, in words; *said: what the target said to it.
+static const char *nearest_chain(job *j, const char **said) {
     const json_t *tried = j->result.tried;
     size_t chains = 0, i;
     json_t *t;
+    *said = j->result.reason;
     json_array_foreach((json_t *)(uintptr_t)tried, i, t) {
         chains += strcmp(ap_json_str(t, "verdict", ""), "misfit") != 0;
     }
     const json_t *first = json_array_get(tried, 0);
+    if (!first && (j->result.before == AP_PROBE_INVALID || j->result.before == AP_PROBE_UNASKED))
+        return ap_arena_printf(&j->arena, "it cannot be searched for: %s",
+                               j->result.reason ? j->result.reason : "?");
     if (!first) return "no rule for it";
     const char *why = ap_json_str(first, "reason", "?");
     json_t *rules = json_object_get(first, "chain");
     const char *last = json_string_value(json_array_get(rules, json_array_size(rules) - 1));
     if (!chains) return ap_arena_printf(&j->arena, "no rule fits; %s: %s", last ? last : "?", why);
+    *said = why;
     return ap_arena_printf(&j->arena, "no chain works (%zu tried); the nearest ends in %s: %s, %s", chains,
                            last ? last : "?", ap_json_str(first, "verdict", "?"), why);
 }
 
+static json_t *tell_left(job *j) {
+    coverage_reason r = j->why_not;
+    const char *said = NULL, *nearest = NULL;
+    if (!r.kind) {
+        nearest = nearest_chain(j, &said);
+        r = coverage_why(j->probe, j->model, said, &j->arena);
+        if (!r.kind) r = (coverage_reason){"no chain", nearest};
+    }
+    return json_pack("{sb,ss,so,so,sO}", "found", 0, "kind", r.kind, "reason", ap_json_string(r.text),
+                     "nearest", ap_json_string(nearest), "tried",
+                     j->result.tried ? j->result.tried : json_null());
+}
+
 static json_t *tell(job *j, const ap_search_options *o) {
     const ap_recipe *r = &j->result.recipe;
-    if (j->why_not || !j->result.found)
-        return json_pack("{sb,so,sO}", "found", 0, "reason",
-                         ap_json_string(j->why_not ? j->why_not : reason_left(j)), "tried",
-                         j->result.tried ? j->result.tried : json_null());
-    char *text = ap_recipe_text(r);
-    json_t *by = ap_json_string(*text ? text : "fixed dimensions");
-    free(text);
-    return json_pack("{sb,so,so,ss,so,sI,sI,sb,so,so}", "found", 1, "chain", names_of(r->chain), "by", by,
-                     "class", worst_class(r->chain, o), "error", ap_json_real(r->error), "nodes_before",
+    if (j->why_not.kind || !j->result.found) return tell_left(j);
+    char *rules = ap_recipe_text(r);
+    ap_buf by = {0};
+    if (j->passes) ap_buf_puts(&by, "unrolled");
+    if (*rules) ap_buf_printf(&by, "%s%s", by.len ? ", then " : "", rules);
+    json_t *text = ap_json_string(by.len ? ap_buf_str(&by) : "fixed dimensions");
+    free(rules);
+    ap_buf_free(&by);
+    return json_pack("{sb,so,so,so,ss,so,sI,sI,sb,so,so}", "found", 1, "passes",
+                     j->passes ? json_incref(j->passes) : json_array(), "chain", names_of(r->chain), "by",
+                     text, "class", worst_class(r->chain, o), "error", ap_json_real(r->error), "nodes_before",
                      (json_int_t)r->nodes_before, "nodes_after", (json_int_t)r->nodes_after, "frozen",
                      j->frozen, "given", j->given ? inputs_of(j->probe) : json_array(), "reason",
                      json_null());

@@ -10,11 +10,13 @@
 #include "surgery/search.h"
 
 // `o`: as for a search. *out: a list as long as the set's, null where nothing was to be done, else
-//   {found, chain: [rule], by: "rule > rule" (or "fixed dimensions"), class, error, nodes_before,
-//   nodes_after, frozen, given, reason, tried}
-// found: the target computes it right. `frozen`: it had open dimensions, which were fixed. `given`: inputs
-// whose range (as the table draws it) had to be taken as certain. reason: why not, when not found. progress
-// may be NULL. Errors: machinery only.
+//   {found, passes: [name], chain: [rule], by: "rule > rule" (or "fixed dimensions"), class, error,
+//   nodes_before, nodes_after, frozen, given, reason}, or
+//   {found, kind, reason, nearest, tried}
+// found: the target computes it right. `passes`: what made plain nodes of its loops before rules were
+// searched. `frozen`: it had open dimensions, which were fixed. `given`: inputs whose range (as the table
+// draws it) had to be taken as certain. reason: why not, when not found; `kind` in a word or two, `nearest`
+// the chain that came nearest. progress may be NULL. Errors: machinery only.
 AP_MUST ap_err ap_coverage_repair(const ap_probe_set *s, const ap_search_options *o,
                                   void (*progress)(void *user, size_t done, size_t total), void *user,
                                   json_t **out);

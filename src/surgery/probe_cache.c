@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEMA 2
+#define SCHEMA 3
 #define BUSY_MS 5000
 
 struct ap_probe_cache {
@@ -63,7 +63,7 @@ static int open_db(ap_probe_cache *c) {
                " verdict TEXT NOT NULL, reason TEXT, error REAL NOT NULL, folded INTEGER NOT NULL,"
                " inexact INTEGER NOT NULL, signature TEXT NOT NULL, nodes TEXT, PRIMARY KEY(backend, key)) "
                "WITHOUT ROWID;"
-               "PRAGMA user_version=2");
+               "PRAGMA user_version=3");
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v3(
             c->db,

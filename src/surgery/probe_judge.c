@@ -87,6 +87,8 @@ static void blame(finding *f, const char *fmt, ...) {
     va_end(args);
 }
 
+#define F16_LEAST 5.9604644775390625e-8 // 2^-24
+
 static void judge_floats(const ap_metrics *m, double tolerance, size_t output, finding *f) {
     double error = m->max_abs / (m->ref_max > 0 ? m->ref_max : 1);
     if (isnan(error)) error = 0;
@@ -94,6 +96,8 @@ static void judge_floats(const ap_metrics *m, double tolerance, size_t output, f
     if (m->nonfinite_mismatch)
         blame(f, "output %zu: %zu of %zu elements are NaN or Inf on one side only", output,
               m->nonfinite_mismatch, m->count);
+    else if (error > AP_PROBE_INEXACT && m->ref_max > 0 && m->ref_max < F16_LEAST)
+        blame(f, "output %zu: its largest element, %.3g, is below what float16 holds", output, m->ref_max);
     else if (error > (tolerance > AP_PROBE_INEXACT ? tolerance : AP_PROBE_INEXACT))
         blame(f, "output %zu: off by %.3g of the largest element (element %zu)", output, error,
               m->max_abs_index);

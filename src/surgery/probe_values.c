@@ -35,8 +35,11 @@ ap_err ap_probe_values_from_json(const json_t *j, ap_arena *arena, ap_probe_valu
 json_t *ap_probe_values_json(const ap_probe_values *v) {
     json_t *j = json_array();
     json_array_append_new(j, json_string(kind_words[v->kind]));
-    json_array_append_new(j, ap_json_real(v->a));
-    json_array_append_new(j, ap_json_real(v->b));
+    if (v->kind !=
+        AP_PROBE_VALUES_LIST) { // a list is nothing but its elements: it has to read back as written
+        json_array_append_new(j, ap_json_real(v->a));
+        json_array_append_new(j, ap_json_real(v->b));
+    }
     if (v->kind == AP_PROBE_VALUES_LINES) json_array_append_new(j, json_integer((json_int_t)v->axis));
     for (size_t i = 0; i < v->count; i++) json_array_append_new(j, ap_json_real(v->list[i]));
     return j;

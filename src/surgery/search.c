@@ -208,7 +208,7 @@ static bool may_expand(search *s, const search_state *st) {
     if (st->verdict == AP_PROBE_UNASKED || st->verdict == AP_PROBE_INVALID) return false;
     if (st->depth >= (s->o->depth ? s->o->depth : DEPTH)) return false;
     if (s->expansions >= (s->o->expansions ? s->o->expansions : EXPANSIONS)) s->budget = "expansions";
-    if ((double)(ap_now_us() - s->start_us) / 1e6 > most) s->budget = "seconds";
+    if ((double)s->spent_us / 1e6 > most) s->budget = "seconds";
     return !s->budget || !strcmp(s->budget, "probes");
 }
 
@@ -216,6 +216,7 @@ static bool may_expand(search *s, const search_state *st) {
 static ap_err advance(search *s, ap_probe_set *set) {
     ap_err err = NULL;
     size_t before = set->count;
+    uint64_t start = ap_now_us();
     while (!err && !s->done && set->count == before) {
         search_state *st = take_best(s);
         if (!st)
@@ -225,12 +226,12 @@ static ap_err advance(search *s, ap_probe_set *set) {
         else if (may_expand(s, st))
             err = search_expand(s, st, set);
     }
+    s->spent_us += ap_now_us() - start;
     return err;
 }
 
 static ap_err begin(search *s, ap_probe_set *set) {
     s->tried = json_array();
-    s->start_us = ap_now_us();
     ap_err err = search_root(s);
     if (err) return err;
     search_state *root = s->list[--s->count];
@@ -323,7 +324,7 @@ static void finish(search *s, ap_search_result *out) {
     }
     r.tried = tell_tried(s);
     r.stats = json_pack("{sI,sI,sf,so}", "expansions", (json_int_t)s->expansions, "probes",
-                        (json_int_t)s->probes, "seconds", (double)(ap_now_us() - s->start_us) / 1e6, "budget",
+                        (json_int_t)s->probes, "seconds", (double)s->spent_us / 1e6, "budget",
                         s->budget && !s->found ? json_string(s->budget) : json_null());
     *out = r;
 }
@@ -350,6 +351,21 @@ void ap_search_result_release(ap_search_result *r) {
 
 // ---- the whole
 
+// One round of questions; each search pays for its share, however many search beside it.
+static ap_err ask(search *all, size_t count, ap_probe_set *set, const ap_search_options *o) {
+    uint64_t start = ap_now_us(), share;
+    size_t asking = 0;
+    ap_err err = ap_probe_run(set, o->cache, o->host, NULL);
+    for (size_t i = 0; i < count; i++) asking += !all[i].done;
+    share = (ap_now_us() - start) / (asking ? asking : 1);
+    for (size_t i = 0; i < count && !err; i++) {
+        if (all[i].done) continue;
+        all[i].spent_us += share;
+        absorb(&all[i], set);
+    }
+    return err;
+}
+
 ap_err ap_search_many(const ap_piece *const *pieces, size_t count, const ap_search_options *o,
                       ap_search_result *out) {
     search *all = ap_calloc(count + 1, sizeof *all);
@@ -361,9 +377,7 @@ ap_err ap_search_many(const ap_piece *const *pieces, size_t count, const ap_sear
         AP_TRY(begin(&all[i], &set));
     }
     while (set.count) {
-        AP_TRY(ap_probe_run(&set, o->cache, o->host, NULL));
-        for (size_t i = 0; i < count; i++)
-            if (!all[i].done) absorb(&all[i], &set);
+        AP_TRY(ask(all, count, &set, o));
         ap_probe_set_release(&set);
         for (size_t i = 0; i < count; i++) AP_TRY(advance(&all[i], &set));
     }

@@ -31,7 +31,7 @@ typedef struct ap_search_options {
     const char *backend;       // "qnn": rules whose `helps` name another backend only come last
     size_t depth;              // longest chain; 0: 5
     size_t expansions, probes; // 0: 200 and 64
-    double seconds;            // 0: 20
+    double seconds;            // spent on a piece, its share of asking counted; 0: 20
     const json_t *banned;      // [{recipe, key, reason}]: not tried again; recipe: text or list of rule names
 } ap_search_options;
 

@@ -44,6 +44,14 @@ run probe htp:sm8650 CumSum --repair
 has "the table" "$out" "cumsum_reverse"
 has "the sum" "$out" "right after surgery"
 
+# ---- loops become nodes first; what is left says why in a word, to be counted by
+run probe htp:sm8650 Loop Scan Slice Range Where ReduceProd MaxRoiPool Relu Cast --repair --json
+asks "$tmp/out" "kinds" <<'PY'
+loops of known length := {p["op"]: (p["repair"]["found"], p["repair"]["by"].split(",")[0], bool({"loop", "scan"} & set(p["repair"]["passes"]))) for p in d["probes"] if p["op"] in ("Loop", "Scan")} == {"Loop": (True, "unrolled", True), "Scan": (True, "unrolled", True)}
+a list of numbers stays one := [p["repair"]["by"] for p in d["probes"] if p["op"] == "MaxRoiPool"] == ["max_roi_pool"]
+kinds := {(p["op"], p["variant"]): p["repair"]["kind"] for p in d["probes"] if p["repair"] and not p["repair"]["found"]} == {("Slice", "dyn starts"): "data-dependent output shape", ("Range", "input limit"): "data-dependent output shape", ("Where", "real -inf"): "range of float16", ("ReduceProd", "axes 2,3 nokeep"): "range of float16", ("Relu", "6D"): "rank of the interface", ("Relu", "7D"): "rank of the interface", ("Relu", "double"): "type of the interface", ("Cast", "float32->DOUBLE"): "type of the interface", ("Cast", "float64->FLOAT"): "type of the interface", ("Cast", "float32->BFLOAT16"): "type of the interface"}
+PY
+
 # ---- the nodes of a model
 make_nets
 run rules why "$nets/refused.onnx" --target htp:sm8650 --json
@@ -57,5 +65,5 @@ PY
 run rules why "$nets/refused.onnx" --target htp:sm8650
 has "why: the table" "$out" "Trilu"
 run rules why "$nets/none.onnx" --target htp:sm8650
-same "why: no such file" 2 "$code"
+same "why: no such file" 7 "$code"
 finish

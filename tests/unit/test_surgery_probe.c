@@ -143,6 +143,27 @@ static void values(void **state) {
     ap_tensor_free(&c);
 }
 
+// What is written reads back as the same draw: a list has no place for limits.
+static void values_read_back(void **state) {
+    (void)state;
+    static const char *const forms[] = {"[\"list\",0.0,0.0,0.0,8.0,8.0]", "[\"uniform\",1.5,2.0]",
+                                        "[\"lines\",0.0,9.0,1]", "[\"ints\",-3.0,4.0]"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        ap_arena a = {0};
+        json_t *j = NULL;
+        ap_probe_values v;
+        must(ap_json_parse(forms[i], strlen(forms[i]), "values", AP_ERR_CORRUPT, &j));
+        must(ap_probe_values_from_json(j, &a, &v));
+        json_t *again = ap_probe_values_json(&v);
+        char *text = json_dumps(again, JSON_COMPACT);
+        assert_string_equal(text, forms[i]);
+        free(text);
+        json_decref(again);
+        json_decref(j);
+        ap_arena_release(&a);
+    }
+}
+
 static void values_suit_the_op(void **state) {
     (void)state;
     ap_arena a = {0};
@@ -333,15 +354,11 @@ static void pages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_is_whole),
-        cmocka_unit_test(bad_variants),
-        cmocka_unit_test(signatures),
-        cmocka_unit_test(values),
-        cmocka_unit_test(values_suit_the_op),
-        cmocka_unit_test(nodes_of_a_model),
-        cmocka_unit_test(batches),
-        cmocka_unit_test(verdicts),
-        cmocka_unit_test(pages),
+        cmocka_unit_test(table_is_whole),   cmocka_unit_test(bad_variants),
+        cmocka_unit_test(signatures),       cmocka_unit_test(values),
+        cmocka_unit_test(values_read_back), cmocka_unit_test(values_suit_the_op),
+        cmocka_unit_test(nodes_of_a_model), cmocka_unit_test(batches),
+        cmocka_unit_test(verdicts),         cmocka_unit_test(pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

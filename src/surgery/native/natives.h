@@ -8,6 +8,7 @@
 void native_einsum(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_elementwise(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_fmod(ap_native_builder *b, const ap_match *m, ap_value **results);
+void native_fmod_by(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_matmul_int(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_reduce_prod(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_rnn(ap_native_builder *b, const ap_match *m, ap_value **results);

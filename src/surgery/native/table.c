@@ -10,6 +10,7 @@ const ap_native ap_natives[] = {
     {"einsum", 1, native_einsum},
     {"elementwise", 1, native_elementwise},
     {"fmod", 1, native_fmod},
+    {"fmod_by", 1, native_fmod_by},
     {"matmul_int", 1, native_matmul_int},
     {"reduce_prod", 1, native_reduce_prod},
     {"rnn", 1, native_rnn},
