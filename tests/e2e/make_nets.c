@@ -167,6 +167,13 @@ static void repairable_nets(bench *b) {
     write_model(b, "refused-cumsum.onnx");
 
     start(b, 17);
+    conv_head(b);
+    node(b, "celu", "Celu", "r0", "c");
+    node(b, "sig", "Sigmoid", "c", "y");
+    output(b, "y", "1,8,9,9");
+    write_model(b, "refused-celu.onnx");
+
+    start(b, 17);
     input(b, "x", "batch,16");
     static int32_t one = 1;
     set_raw(tensor_of(b, "axis", AP_I32, ""), &one, sizeof one);
@@ -181,6 +188,59 @@ static void repairable_nets(bench *b) {
     attr_int(b, node(b, "most", "ReduceMax", "u", "y"), "keepdims", 0);
     output(b, "y", "");
     write_model(b, "refused-unique.onnx");
+}
+
+// Needs every kind of step: passes (shapes, identity, batchnorm), a rule of text (CumSum), a native one (Mod).
+static void plan_net(bench *b) {
+    static int32_t axis = 3;
+    static float divisor = 0.7f;
+    start(b, 17);
+    input(b, "x", "batch,3,9,9");
+    conv(b, "conv0", "x", "c0", "8,3,3,3");
+    for (int i = 0; i < 4; i++) floats(b, (const char *[]){"bn.s", "bn.b", "bn.m", "bn.v"}[i], "8");
+    Onnx__TensorProto *var = b->graph->initializer[b->graph->n_initializer - 1];
+    for (size_t i = 0; i < 8; i++) ((float *)(void *)var->raw_data.data)[i] += 1.0f;
+    node(b, "bn", "BatchNormalization", "c0,bn.s,bn.b,bn.m,bn.v", "n0");
+    node(b, "same", "Identity", "n0", "i0");
+    node(b, "shape", "Shape", "i0", "s0");
+    longs(b, "first", "0");
+    attr_int(b, node(b, "batch", "Gather", "s0,first", "s1"), "axis", 0);
+    longs(b, "rest", "8,81");
+    attr_int(b, node(b, "sizes", "Concat", "s1,rest", "s2"), "axis", 0);
+    node(b, "flat", "Reshape", "i0,s2", "f0");
+    set_raw(tensor_of(b, "divisor", AP_F32, ""), &divisor, sizeof divisor);
+    attr_int(b, node(b, "mod", "Mod", "f0,divisor", "m0"), "fmod", 1);
+    axis = 2;
+    set_raw(tensor_of(b, "axis", AP_I32, ""), &axis, sizeof axis);
+    node(b, "sum", "CumSum", "m0,axis", "c1");
+    node(b, "sig", "Sigmoid", "c1", "y");
+    output(b, "y", "batch,8,81");
+    write_model(b, "plan.onnx");
+}
+
+// The same with its weights beside it; other weights, as after a retraining; and with a node of another name.
+static void plan_variants(bench *b) {
+    ap_model *m = NULL;
+    must(ap_mkdirs(at(b, "plan-external")));
+    must(ap_model_load(at(b, "plan.onnx"), &m));
+    must(ap_model_save(m, at(b, "plan-external/model.onnx"),
+                       &(ap_save_options){.external_name = "weights.bin", .external_min_bytes = 64}));
+    ap_model_free(m);
+    plan_net(b); // draws anew
+    must(ap_file_rename(at(b, "plan.onnx"), at(b, "plan-retrained.onnx")));
+}
+
+// Right in float32 and in float16 up to where exp(x) is too large for it: cosh(11.7) is not, e^11.7 is.
+static void cosh_net(bench *b, const char *name, float scale) {
+    start(b, 17);
+    input(b, "x", "1,3,9,9");
+    float *data = ap_arena_alloc(&b->arena, sizeof *data);
+    *data = scale;
+    set_raw(tensor_of(b, "scale", AP_F32, ""), data, sizeof *data);
+    node(b, "wide", "Mul", "x,scale", "w");
+    node(b, "cosh", "Cosh", "w", "y");
+    output(b, "y", "1,3,9,9");
+    write_model(b, name);
 }
 
 static void wrong_nets(bench *b) {
@@ -298,6 +358,11 @@ int main(int argc, char **argv) {
     external(&b);
     refused_net(&b);
     repairable_nets(&b);
+    plan_net(&b);
+    plan_variants(&b);
+    plan_net(&b);
+    cosh_net(&b, "cosh.onnx", 1.0f);
+    cosh_net(&b, "cosh-wide.onnx", 11.7f);
     wrong_nets(&b);
     interfaces(&b);
     static const int64_t opsets[] = {7, 9, 10, 11, 13, 15, 17, 18, 20, 22};
