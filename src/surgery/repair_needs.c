@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define MAX_RADIUS 2 // the node; with its makers; with its users, too
+#define LONE_SECONDS 3.0
+enum { LONE_PROBES = 16 };
 
 static repair_group *group_for(repair *r, const char *key, const char *op, const char *verdict,
                                const char *reason) {
@@ -59,7 +61,7 @@ static ap_err take_equals(repair *r, const ap_node *n, repair_group *g) {
     return NULL;
 }
 
-static ap_err take_one(repair *r, const json_t *o, const char *fallback) {
+static ap_err take_one(repair *r, const json_t *o, const char *fallback, bool alone) {
     const char *name = ap_json_str(o, "node", ""), *reason = ap_json_str(o, "reason", "");
     const char *verdict = ap_json_str(o, "verdict", fallback);
     ap_node *n = ap_graph_node(r->base.model->graph, name);
@@ -69,6 +71,7 @@ static ap_err take_one(repair *r, const json_t *o, const char *fallback) {
     ap_err err = r->o->tools->cut(&r->env, n, 0, &piece);
     if (!err) {
         repair_group *g = group_for(r, piece.key, n->op, verdict, reason);
+        g->alone = alone && (g->alone || !g->node_count);
         add_node(r, g, name);
         if (!g->values) g->values = json_incref(json_object_get(o, "values"));
         if (strcmp(verdict, "refused") != 0) err = take_equals(r, n, g);
@@ -82,12 +85,12 @@ static ap_err take_one(repair *r, const json_t *o, const char *fallback) {
     return NULL;
 }
 
-static ap_err take(repair *r, const json_t *list, const char *fallback) {
+static ap_err take(repair *r, const json_t *list, const char *fallback, bool alone) {
     size_t i;
     json_t *o;
     ap_err err = NULL;
     json_array_foreach((json_t *)(uintptr_t)list, i, o) {
-        err = take_one(r, o, fallback);
+        err = take_one(r, o, fallback, alone);
         if (err) break;
     }
     return err;
@@ -116,9 +119,9 @@ ap_err repair_collect(repair *r) {
     }
     AP_TRY(repair_env(r, r->base.model, &r->env));
     AP_TRY(ask_alone(r));
-    AP_TRY(take(r, r->wrong_alone, "wrong"));
-    AP_TRY(take(r, r->base.whole.wrong, "wrong"));
-    AP_TRY(take(r, r->base.whole.refused, "refused"));
+    AP_TRY(take(r, r->wrong_alone, "wrong", true));
+    AP_TRY(take(r, r->base.whole.wrong, "wrong", false));
+    AP_TRY(take(r, r->base.whole.refused, "refused", false));
 done:
     return err;
 }
@@ -208,7 +211,7 @@ static void say_search(repair *r, repair_group **groups, size_t count, size_t ra
 }
 
 // One radius for all; leaves in the list who wants a wider one.
-static ap_err search_radius(repair *r, repair_group **groups, size_t *count, size_t radius) {
+static ap_err search_radius(repair *r, repair_group **groups, size_t *count, size_t radius, bool lone) {
     ap_search_options so = r->o->search;
     ap_piece *pieces = ap_calloc(*count + 1, sizeof *pieces);
     const ap_piece **list = ap_calloc(*count + 1, sizeof *list);
@@ -217,6 +220,10 @@ static ap_err search_radius(repair *r, repair_group **groups, size_t *count, siz
     bool wider = false;
     ap_err err = cut_all(r, groups, count, radius, pieces);
     so.banned = r->banned;
+    if (lone) {
+        so.seconds = LONE_SECONDS;
+        so.probes = LONE_PROBES;
+    }
     asked = *count;
     for (size_t i = 0; i < asked; i++) list[i] = &pieces[i];
     r->searches += asked;
@@ -235,18 +242,33 @@ static ap_err search_radius(repair *r, repair_group **groups, size_t *count, siz
     return err;
 }
 
-ap_err repair_search(repair *r) {
-    size_t cap = 0, count = 0;
+// As long as no gate fails a node that errs only by its own probe is worth a short look. When one does, it is
+// worth all.
+static bool is_lone(const repair *r, const repair_group *g) {
+    return g->alone && !(r->base.whole.built && !r->base.whole.passed);
+}
+
+static ap_err search_kind(repair *r, repair_group **groups, bool lone) {
+    size_t count = 0, most = lone ? 0 : MAX_RADIUS;
     ap_err err = NULL;
-    for (repair_group *g = r->groups; g; g = g->next) cap++;
-    repair_group **groups = ap_calloc(cap + 1, sizeof *groups);
     for (repair_group *g = r->groups; g; g = g->next) {
-        if (g->node_count == 0 || g->given_up) continue;
+        bool looked = g->given_up && (g->looked_long || lone);
+        if (g->node_count == 0 || looked || is_lone(r, g) != lone) continue;
         groups[count++] = g;
         g->given_up = true; // until something is found
+        g->looked_long = !lone;
     }
-    for (size_t radius = 0; count && !err && radius <= MAX_RADIUS && !repair_out_of_budget(r); radius++)
-        err = search_radius(r, groups, &count, radius);
+    for (size_t radius = 0; count && !err && radius <= most && !repair_out_of_budget(r); radius++)
+        err = search_radius(r, groups, &count, radius, lone);
+    return err;
+}
+
+ap_err repair_search(repair *r) {
+    size_t cap = 0;
+    for (repair_group *g = r->groups; g; g = g->next) cap++;
+    repair_group **groups = ap_calloc(cap + 1, sizeof *groups);
+    ap_err err = search_kind(r, groups, false);
+    if (!err) err = search_kind(r, groups, true);
     for (repair_group *g = r->groups; g; g = g->next)
         if (g->found) g->given_up = false;
     free(groups);
@@ -286,6 +308,8 @@ static const char *why_left(repair *r, const repair_group *g, const char *node) 
     const ap_node *n = ap_graph_node(r->base.model->graph, node);
     const char *why = n ? hopeless(r, n) : "it is a node the runtime adds itself";
     if (why) return why;
+    if (g && g->alone && r->base.whole.passed)
+        return "it is taken and differs on values of its own probe; the gates of the model hold";
     if (g && g->why_not) return g->why_not;
     why = ap_map_get(&r->uncut, node);
     if (why) return why;

@@ -23,7 +23,8 @@ typedef struct repair_group {
     const char **nodes;                // of this round
     size_t node_count, node_cap;
     ap_recipe recipe;
-    bool found, given_up;
+    bool found, given_up, looked_long;
+    bool alone;     // wrong by its own probe only: nobody says that the model suffers from it
     json_t *tried;  // what the search looked at when it gave up
     json_t *values; // {tensor: how to draw it}: what the node was fed with when it went wrong; NULL
     const char *why_not;

@@ -18,6 +18,7 @@ typedef struct target {
     way ways[6];
     ap_code dies; // of the judge, at its second answer
     size_t judged, searched, kept, applied;
+    double seconds; // the search had for a node that is wrong alone
     ap_buf said;
 } target;
 
@@ -41,7 +42,7 @@ static bool is_banned(const json_t *banned, const ap_piece *p, const char *rule)
     return false;
 }
 
-static const target *the_target; // the search has no user pointer of its own
+static target *the_target; // the search has no user pointer of its own
 
 static void look(const target *t, const ap_piece *p, const ap_search_options *o, ap_search_result *out) {
     const ap_node *n = ap_graph_node(p->model->graph, p->node);
@@ -79,7 +80,11 @@ static void look(const target *t, const ap_piece *p, const ap_search_options *o,
 
 static ap_err search(const ap_piece *const *pieces, size_t count, const ap_search_options *o,
                      ap_search_result *out) {
-    for (size_t i = 0; i < count; i++) look(the_target, pieces[i], o, &out[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (has(the_target->alone, ap_graph_node(pieces[i]->model->graph, pieces[i]->node)->op))
+            the_target->seconds = o->seconds;
+        look(the_target, pieces[i], o, &out[i]);
+    }
     return NULL;
 }
 
@@ -302,6 +307,31 @@ static void the_other_half_stays(void **state) {
     finish(&t, &r);
 }
 
+// Wrong on its own, and the gates of the model hold: a short look, and it is flagged.
+static void wrong_alone_is_flagged(void **state) {
+    (void)state;
+    target t = {.refuse = " Floor ", .alone = " Exp ", .ways = {{"Floor", "Ceil", 0, false}}};
+    ap_repaired r = repair_of(&t, "Floor Abs Exp");
+    expect_ops(&r, "Ceil Abs Exp");
+    assert_true(r.whole.passed);
+    assert_true(t.seconds > 0 && t.seconds < 5);
+    assert_int_equal(listed(&r, "left"), 1);
+    assert_string_equal(ap_json_str(entry(&r, "left", 0), "op", ""), "Exp");
+    assert_non_null(strstr(ap_json_str(entry(&r, "left", 0), "why_not", ""), "the gates of the model hold"));
+    finish(&t, &r);
+}
+
+// When a gate fails in the end it may be the one: then it gets all the time there is.
+static void wrong_alone_is_suspected(void **state) {
+    (void)state;
+    target t = {.refuse = " Floor ", .alone = " Exp ", .bad = " Exp ", .ways = {{"Floor", "Ceil", 0, false}}};
+    ap_repaired r = repair_of(&t, "Floor Abs Exp");
+    assert_false(r.whole.passed);
+    assert_true(t.seconds == 0); // the default
+    assert_null(strstr(ap_json_str(entry(&r, "left", 0), "why_not", ""), "gates"));
+    finish(&t, &r);
+}
+
 // A target that takes a node, computes it right alone and wrong in the model: more of the model is looked at.
 static void liar_is_found(void **state) {
     (void)state;
@@ -415,6 +445,8 @@ int main(void) {
                                        cmocka_unit_test(wrong_in_the_model),
                                        cmocka_unit_test(refused_in_the_model),
                                        cmocka_unit_test(the_other_half_stays),
+                                       cmocka_unit_test(wrong_alone_is_flagged),
+                                       cmocka_unit_test(wrong_alone_is_suspected),
                                        cmocka_unit_test(liar_is_found),
                                        cmocka_unit_test(liar_is_named),
                                        cmocka_unit_test(least_exact_goes_first),
