@@ -139,6 +139,16 @@ done:
     return ap_err_stage(err, "align");
 }
 
+// The contract's tensors the binary must have: a fixed input is part of the graph by now.
+static json_t *wanted(const ap_deploy_target *t, const char *side) {
+    const json_t *w;
+    json_t *list = json_array();
+    for (size_t i = 0; (w = json_array_get(json_object_get(t->d->contract, side), i)) != NULL; i++)
+        if (!json_object_get(t->d->fixed, ap_json_str(w, "name", "")))
+            json_array_append(list, (json_t *)(uintptr_t)w);
+    return list;
+}
+
 // The binary's own words about its SoC and tensors. QNN narrows some types (int64 to int32), so names and
 // shapes count.
 static ap_err check_readback(const ap_deploy_target *t, bool *soc_ok, bool *io_ok) {
@@ -149,16 +159,16 @@ static ap_err check_readback(const ap_deploy_target *t, bool *soc_ok, bool *io_o
         return NULL; // a part of the model: inner tensors, no contract to hold them to
     static const char *const sides[] = {"inputs", "outputs"};
     for (size_t s = 0; s < 2; s++) {
-        const json_t *want = json_object_get(t->d->contract, sides[s]);
+        json_t *want = wanted(t, sides[s]);
         json_t *have = json_deep_copy(json_object_get(json_array_get(graphs, 0), sides[s])), *h;
         size_t i, k;
         json_t *w;
-        json_array_foreach(have, i, h)
-            json_array_foreach((json_t *)(uintptr_t)want, k,
-                               w) if (strcmp(ap_json_str(w, "name", ""), ap_json_str(h, "name", "?")) == 0)
-                json_object_set(h, "dtype", json_object_get(w, "dtype"));
+        json_array_foreach(have, i, h) json_array_foreach(
+            want, k, w) if (strcmp(ap_json_str(w, "name", ""), ap_json_str(h, "name", "?")) == 0)
+            json_object_set(h, "dtype", json_object_get(w, "dtype"));
         ap_err err = ap_contract_check(want, have, s ? "output" : "input", "the context binary", true);
         json_decref(have);
+        json_decref(want);
         if (ap_err_code(err) == AP_ERR_CONTRACT)
             *io_ok = false;
         else if (err)

@@ -84,8 +84,16 @@ static json_t *level1_export(batch *b, const char *name) {
 
 // ---- one signature
 
-// "NAME=FILE" of the first sample, for the inputs the model has.
-static const char **input_args(batch *b, const json_t *sig, const json_t *made, size_t *count) {
+static bool is_fixed(const aipc_deploy_options *o, const char *input) {
+    size_t n = strlen(input);
+    for (size_t i = 0; i < o->fixed_count; i++)
+        if (strncmp(o->fixed[i], input, n) == 0 && o->fixed[i][n] == '=') return true;
+    return false;
+}
+
+// "NAME=FILE" of the first sample, for the inputs the model has that are not fixed.
+static const char **input_args(batch *b, const aipc_deploy_options *o, const json_t *sig, const json_t *made,
+                               size_t *count) {
     const json_t *feeds = json_object_get(made, "feeds"), *feed;
     const json_t *sample = json_array_get(json_object_get(sig, "samples"), 0);
     const char **args = ap_arena_calloc(&b->arena, json_array_size(feeds) + 1, sizeof *args);
@@ -93,7 +101,7 @@ static const char **input_args(batch *b, const json_t *sig, const json_t *made, 
         feed = json_array_get(feeds, i);
         const json_t *file =
             json_array_get(json_object_get(sample, "inputs"), (size_t)ap_json_int(feed, "leaf", 0));
-        if (!json_is_string(file)) continue;
+        if (!json_is_string(file) || is_fixed(o, ap_json_str(feed, "input", ""))) continue;
         args[(*count)++] = ap_arena_printf(&b->arena, "%s=%s/%s", ap_json_str(feed, "input", "?"),
                                            b->recording, json_string_value(file));
     }
@@ -153,7 +161,7 @@ static ap_err deploy_one(batch *b, const json_t *sig, const json_t *made, const 
         o.fixed_count = json_array_size(switches);
     }
     o.model = ap_json_str(made, "file", "");
-    o.inputs = input_args(b, sig, made, &o.input_count);
+    o.inputs = input_args(b, &o, sig, made, &o.input_count);
     o.out_dir = dir;
     ap_err err = ap_deploy(b->ctx, &o, &doc);
     *passed = !strcmp(ap_json_str(doc, "verdict", ""), "pass");
