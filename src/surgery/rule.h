@@ -186,6 +186,7 @@ typedef struct ap_rule_draw { // a hint for the proof's instances
     ap_expr *from, *to; // `in from .. to`
     int like;           // `from NAME`: slot of the other value, -1
     bool dominant;      // matrices of which the inverse is well conditioned
+    bool normal;        // nothing but normally distributed numbers: no ties
     ap_pos pos;
 } ap_rule_draw;
 

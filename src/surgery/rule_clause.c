@@ -147,7 +147,8 @@ static bool parse_draw(parser *p, ap_rule *r) {
             d.to = parse_expr(p);
             if (!d.to) return false;
             d.dominant = is_word(p, "dominant");
-            if (d.dominant) advance(p);
+            d.normal = is_word(p, "normal");
+            if (d.dominant || d.normal) advance(p);
         }
         if (r->draw_count == MOST_ITEMS) return fail_here(p, "fewer draws");
         APPEND(p, r->draws, r->draw_count, d);
