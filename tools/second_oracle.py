@@ -25,7 +25,7 @@ def answer(request):
     names = [o.name for o in model.graph.output]
     outputs = []
     for i, (name, value) in enumerate(zip(names, session.run(None, inputs))):
-        value = np.ascontiguousarray(value)
+        value = np.asarray(value, order="C")  # ascontiguousarray would give a scalar a dimension
         path = os.path.join(request["dir"], "out%d.npy" % i)
         np.save(path, value)
         outputs.append({"name": name, "dtype": str(value.dtype), "dims": list(value.shape), "file": path})

@@ -239,6 +239,12 @@ static bool wants_second(const instance *x, size_t i) {
     return x->stage == STAGE_HELD && i % SECOND_EVERY == 0;
 }
 
+static bool all_agree(const instance *x, const ap_tensor *list) {
+    bool agree = true;
+    for (size_t k = 0; k < x->left_count && agree; k++) agree = outputs_agree(&list[k], &x->second[k]);
+    return agree;
+}
+
 // A second opinion on the left side of every tenth instance and of all that failed.
 static ap_err ask_second(judge *j, instance **list, size_t count) {
     instance **asked = ap_calloc(count + 1, sizeof(instance *));
@@ -248,10 +254,10 @@ static ap_err ask_second(judge *j, instance **list, size_t count) {
     ap_err err = batch_run(asked, n, SIDE_SECOND, j->o->second, NULL);
     for (size_t i = 0; i < n && !err; i++) {
         instance *x = asked[i];
-        bool agree = true;
-        for (size_t k = 0; x->second && k < x->left_count && agree; k++)
-            agree = outputs_agree(&x->left[k], &x->second[k]);
-        if (!agree) set_aside(x, STAGE_DISPUTED, "the second oracle computes something else on the left");
+        if (!x->second || all_agree(x, x->left)) continue;
+        // What neither oracle gives on the left is wrong whoever is right.
+        if (x->stage == STAGE_FAILED && !all_agree(x, x->now)) continue;
+        set_aside(x, STAGE_DISPUTED, "the second oracle computes something else on the left");
     }
     free(asked);
     return err;
