@@ -178,6 +178,8 @@ typedef struct aipc_probe_options {
     unsigned threads;       /* 0: one a processor */
     unsigned batch;         /* most probes a graph; 0: 48 */
     bool repair;            /* for what is refused or wrong: look for a chain of rules that makes it right */
+    uint64_t seed;          /* of the table's numbers; 0: as they stand in it */
+    bool vary_shapes;       /* other shapes for the table's variants, drawn from the seed */
 } aipc_probe_options;
 /* Asks the backend itself: small graphs are compiled, run twice and compared with the CPU. What the backend
  * does wrong is a verdict in the document, not an error. */
@@ -346,7 +348,8 @@ typedef struct aipc_verify_options {
     const char *const *artifacts; /* as for exec; the next too */
     size_t artifact_count;
     const char *target;
-    const char *task;     /* "text[=TOLERANCE]", "exact", "boxes[=IOU]", "psnr[=DB]"; NULL: text */
+    const char *const *tasks; /* "TASK[=NUMBER][:FILE]", docs/recordings.md; what none is for: text */
+    size_t task_count;
     const char *keep_dir; /* copy what both runs left here; NULL: no */
 } aipc_verify_options;
 /* Runs the program twice in copies of the working folder, as it is and served, and compares the answers of

@@ -7,9 +7,9 @@
 typedef struct values {
     const char *target;
     cli_list what, shapes;
-    bool all, fresh, repair;
+    bool all, fresh, repair, vary_shapes;
     const char *csv, *html;
-    unsigned timeout_s, threads, batch;
+    unsigned timeout_s, threads, batch, seed;
 } values;
 
 static cli_style style_of(const char *verdict) {
@@ -136,7 +136,9 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                             .repair = v->repair,
                             .timeout_s = v->timeout_s,
                             .threads = v->threads,
-                            .batch = v->batch};
+                            .batch = v->batch,
+                            .seed = v->seed,
+                            .vary_shapes = v->vary_shapes};
     aipc_error *e = choose(v, &o);
     if (!e) e = cli_context_open(env, &context);
     if (!e) e = aipc_probe(context, &o, &document);
@@ -178,6 +180,17 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = offsetof(values, repair),
      .help = "look for rules that make right what is refused or wrong"},
+    {.name = "seed",
+     .kind = CLI_UINT,
+     .offset = offsetof(values, seed),
+     .arg = "N",
+     .min = 0,
+     .max = 2147483647,
+     .help = "draw other numbers for the table's variants (0: those of the table)"},
+    {.name = "vary-shapes",
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, vary_shapes),
+     .help = "give the table's variants other shapes, drawn from the seed"},
     {.name = "csv",
      .kind = CLI_TEXT,
      .offset = offsetof(values, csv),

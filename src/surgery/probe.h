@@ -75,6 +75,9 @@ typedef struct ap_probe {
     size_t input_count;
     bool random;           // its outputs are random: only their shape is compared
     bool alone;            // known to break others: gets a batch of its own
+    uint64_t seed;         // of its numbers, besides what it is; 0: the table's own
+    size_t place;          // of its variant in the table, counted from 1, and
+    unsigned attempt;      // how its shapes were changed: of probes made by ap_probe_add_varied
     size_t bytes;          // of inputs and constants
     const char *signature; // canonical JSON
     char key[65];          // its SHA-256
@@ -113,6 +116,16 @@ AP_MUST ap_err ap_probe_add_piece(ap_probe_set *s, ap_model *m, ap_model *refere
 AP_MUST ap_err ap_probe_add_variant(ap_probe_set *s, const json_t *variant, int64_t default_opset);
 // Adds the built-in table's variants of `op` (any case; NULL: all). *added counts them.
 AP_MUST ap_err ap_probe_add_table(ap_probe_set *s, const char *op, size_t *added);
+// The same with other numbers and, if wanted, other shapes, all drawn from the seed.
+typedef struct ap_probe_variation {
+    uint64_t seed;
+    bool shapes;
+} ap_probe_variation;
+AP_MUST ap_err ap_probe_add_varied(ap_probe_set *s, const char *op, const ap_probe_variation *v,
+                                   size_t *added);
+// After a run: variants the oracle could not run get shapes that are nearer to the table's, and no verdict.
+// *again: how many; none, when each of them stands as in the table.
+AP_MUST ap_err ap_probe_vary_again(ap_probe_set *s, const ap_probe_variation *v, size_t *again);
 // The nearest op of the table, for a hint; lives in `arena`; NULL when none is near.
 const char *ap_probe_nearest_op(const char *word, ap_arena *arena);
 
@@ -137,6 +150,8 @@ typedef struct ap_probe_host {
     // and stops it.
     ap_err (*start)(void *user, bool oracle, size_t slot, ap_worker **out);
     void (*progress)(void *user, size_t done, size_t total); // from any thread, one at a time; NULL
+    // After a call of a worker that spent `us` in its library. From any thread; NULL: nobody keeps time.
+    void (*spent)(void *user, bool oracle, uint64_t us);
     void *user;
     const char *scratch; // folder for tensors, ours alone
     size_t threads;      // pairs of workers; 0: 1

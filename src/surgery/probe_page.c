@@ -5,11 +5,18 @@
 #include <math.h>
 #include <string.h>
 
+static json_t *shapes_of(const ap_probe *p) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < p->input_count; i++)
+        json_array_append_new(list, ap_json_dims(p->inputs[i].type.dims, p->inputs[i].type.rank));
+    return list;
+}
+
 static json_t *probe_json(const ap_probe *p) {
     return json_pack(
-        "{so,so,so,sI,so,ss,so,so,sb,sb,sb}", "op", ap_json_string(p->op), "domain",
+        "{so,so,so,sI,so,so,ss,so,so,sb,sb,sb}", "op", ap_json_string(p->op), "domain",
         ap_json_string(p->domain), "variant", ap_json_string(p->variant), "opset",
-        (json_int_t)(p->opset_count ? p->opsets[0]->version : 0), "key",
+        (json_int_t)(p->opset_count ? p->opsets[0]->version : 0), "shapes", shapes_of(p), "key",
         p->signature ? ap_json_string(p->key) : json_null(), "verdict", ap_probe_verdict_word(p->verdict),
         "error",
         p->verdict == AP_PROBE_REFUSED || p->verdict == AP_PROBE_UNASKED ? json_null()

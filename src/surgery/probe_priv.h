@@ -17,6 +17,11 @@ ap_probe *ap_probe_push(ap_probe_set *s);
 // Fills bytes, signature and key from the piece.
 void ap_probe_sign(ap_probe_set *s, ap_probe *p);
 
+// ---- the table (probe_table.c)
+// data/probe_variants.json: {opset, variants: [..]}; a new reference.
+AP_MUST ap_err ap_probe_table(json_t **out);
+bool ap_probe_is_about(const json_t *variant, const char *op); // in any case; NULL: all
+
 // ---- values (probe_values.c)
 // Fills an allocated tensor; the same seed gives the same bytes everywhere. Error INPUT_DTYPE for strings.
 AP_MUST ap_err ap_probe_values_fill(const ap_probe_values *v, uint64_t seed, ap_tensor *t);

@@ -142,6 +142,7 @@ void ap_probe_sign(ap_probe_set *s, ap_probe *p) {
     for (size_t i = 0; i < p->opset_count; i++)
         json_object_set_new(opsets, p->opsets[i]->domain, json_integer(p->opsets[i]->version));
     json_object_set_new(j, "version", json_integer(SIGNATURE_VERSION));
+    if (p->seed) json_object_set_new(j, "seed", json_integer((json_int_t)p->seed));
     json_object_set_new(j, "opsets", opsets);
     json_object_set_new(j, "nodes", nodes);
     json_object_set_new(j, "inputs", inputs);

@@ -131,7 +131,8 @@ ap_err ap_probe_add_variant(ap_probe_set *s, const json_t *j, int64_t default_op
     p->opsets = ap_arena_calloc(a, 2, sizeof *p->opsets);
     p->opsets[p->opset_count++] = ap_probe_make_opset(a, "", ap_json_int(j, "opset", default_opset));
     if (*p->domain) p->opsets[p->opset_count++] = ap_probe_make_opset(a, p->domain, 1);
-    uint64_t seed = seed_of(op, name);
+    p->seed = (uint64_t)ap_json_int(j, "seed", 0);
+    uint64_t seed = seed_of(op, name) ^ p->seed;
     ap_err err = json_object_get(j, "nodes") ? pattern(s, p, j, seed) : single_node(s, p, j, seed);
     if (err) {
         s->count--;
@@ -143,21 +144,25 @@ ap_err ap_probe_add_variant(ap_probe_set *s, const json_t *j, int64_t default_op
 
 // ---- the whole table
 
-static ap_err load_table(json_t **out) {
+ap_err ap_probe_table(json_t **out) {
     size_t len = 0;
     const char *text = ap_data_get("probe_variants.json", &len);
     if (!text) return ap_err_new(AP_ERR_INTERNAL, "this build has no data/probe_variants.json");
     return ap_json_parse(text, len, "probe_variants.json", AP_ERR_CORRUPT, out);
 }
 
+bool ap_probe_is_about(const json_t *variant, const char *op) {
+    return !op || strcasecmp(op, ap_json_str(variant, "op", "")) == 0;
+}
+
 ap_err ap_probe_add_table(ap_probe_set *s, const char *op, size_t *added) {
     json_t *table = NULL, *list, *v;
     size_t i, n = 0;
-    ap_err err = load_table(&table);
+    ap_err err = ap_probe_table(&table);
     if (err) return err;
     list = json_object_get(table, "variants");
     json_array_foreach(list, i, v) {
-        if (op && strcasecmp(op, ap_json_str(v, "op", "")) != 0) continue;
+        if (!ap_probe_is_about(v, op)) continue;
         AP_TRY(ap_probe_add_variant(s, v, ap_json_int(table, "opset", 17)));
         n++;
     }
@@ -170,7 +175,7 @@ done:
 const char *ap_probe_nearest_op(const char *word, ap_arena *arena) {
     json_t *table = NULL, *v;
     size_t i, n = 0;
-    ap_err err = load_table(&table);
+    ap_err err = ap_probe_table(&table);
     if (err) {
         ap_err_free(err);
         return NULL;

@@ -36,6 +36,25 @@ has "csv" "$(<"$tmp/probe.csv")" "op,domain,variant,opset,verdict,accepted_but_w
 has "csv: wrong" "$(grep '^Pad,,edge' "$tmp/probe.csv")" ",wrong,yes,"
 has "html" "$(<"$tmp/probe.html")" '<b class="wrong">3 accepted but wrong</b>'
 
+# ---- other numbers and shapes: what is right at one shape need not be at another, and then it is flagged
+fails "a seed and a model" "aipc: error: a seed and other shapes are for the table: the nodes of a model are asked about as they are" probe htp:sm8650 a.onnx --seed 1
+run probe htp:sm8650 AveragePool Relu --seed 7 --vary-shapes --json
+same "other shapes: exit" 0 "$code"
+cp "$tmp/out" "$tmp/varied.json"
+asks "$tmp/out" "other shapes" <<'PY'
+the table's variants := d["summary"]["total"] > 10 and d["summary"]["invalid"] == 0
+in other shapes := all(p["shapes"][0] != [1, 8, 16, 16] for p in d["probes"] if (p["op"], p["variant"]) == ("Relu", "4D f"))
+wrong only there := [p["variant"] for p in d["probes"] if p["op"] == "AveragePool" and p["verdict"] == "wrong"] == ["2D k3p1 exclude"]
+PY
+run probe htp:sm8650 AveragePool Relu --seed 7 --vary-shapes --json
+asks "$tmp/out" "other shapes again" <<'PY'
+everything known := d["asking"]["asked"] == 0
+PY
+run probe htp:sm8650 Relu --seed 8 --json
+asks "$tmp/out" "other numbers" <<'PY'
+asked again := d["asking"]["cached"] == 0
+PY
+
 # ---- the second time
 run probe htp:sm8650 Relu Cast Trilu Pad TopK Where GridSample If CastLike --json
 asks "$tmp/out" "again" <<'PY'

@@ -143,6 +143,46 @@ static void values(void **state) {
     ap_tensor_free(&c);
 }
 
+// Other numbers, other shapes: the same seed gives the same, and what has to agree goes on agreeing.
+static void variation(void **state) {
+    (void)state;
+    ap_probe_set table = {0}, a = {0}, b = {0}, numbers = {0};
+    ap_probe_variation v = {.seed = 5, .shapes = true}, only = {.seed = 5};
+    size_t n, moved = 0, again = 1, rounds = 0;
+    must(ap_probe_add_table(&table, "Add", &n));
+    must(ap_probe_add_varied(&a, "Add", &v, &n));
+    must(ap_probe_add_varied(&b, "Add", &v, &n));
+    must(ap_probe_add_varied(&numbers, "Add", &only, &n));
+    assert_int_equal(a.count, table.count);
+    for (size_t i = 0; i < a.count; i++) {
+        const ap_value_type *x = &a.list[i].inputs[0].type, *y = &table.list[i].inputs[0].type,
+                            *z = &numbers.list[i].inputs[0].type;
+        assert_string_equal(a.list[i].key, b.list[i].key);
+        assert_string_not_equal(a.list[i].key, table.list[i].key);
+        assert_string_not_equal(numbers.list[i].key, table.list[i].key);
+        assert_true(ap_shape_equal(z->dims, z->rank, y->dims, y->rank));
+        moved += !ap_shape_equal(x->dims, x->rank, y->dims, y->rank);
+        for (size_t k = 0; k < x->rank; k++) assert_true(x->dims[k] >= y->dims[k]);
+        const ap_value_type *right = &a.list[i].inputs[1].type;
+        if (a.list[i].input_count == 2 && ap_shape_equal(y->dims, y->rank, table.list[i].inputs[1].type.dims,
+                                                         table.list[i].inputs[1].type.rank))
+            assert_true(ap_shape_equal(x->dims, x->rank, right->dims, right->rank));
+    }
+    assert_true(moved > n / 2);
+    // What the oracle does not take comes nearer to the table, until it stands there.
+    for (; again; rounds++) {
+        for (size_t i = 0; i < a.count; i++) a.list[i].verdict = AP_PROBE_INVALID;
+        must(ap_probe_vary_again(&a, &v, &again));
+        assert_true(again == 0 || again == a.count);
+    }
+    assert_true(rounds > 2);
+    for (size_t i = 0; i < a.count; i++) assert_string_equal(a.list[i].key, numbers.list[i].key);
+    ap_probe_set_release(&table);
+    ap_probe_set_release(&a);
+    ap_probe_set_release(&b);
+    ap_probe_set_release(&numbers);
+}
+
 // What is written reads back as the same draw: a list has no place for limits.
 static void values_read_back(void **state) {
     (void)state;
@@ -354,11 +394,17 @@ static void pages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_is_whole),   cmocka_unit_test(bad_variants),
-        cmocka_unit_test(signatures),       cmocka_unit_test(values),
-        cmocka_unit_test(values_read_back), cmocka_unit_test(values_suit_the_op),
-        cmocka_unit_test(nodes_of_a_model), cmocka_unit_test(batches),
-        cmocka_unit_test(verdicts),         cmocka_unit_test(pages),
+        cmocka_unit_test(table_is_whole),
+        cmocka_unit_test(bad_variants),
+        cmocka_unit_test(signatures),
+        cmocka_unit_test(values),
+        cmocka_unit_test(variation),
+        cmocka_unit_test(values_read_back),
+        cmocka_unit_test(values_suit_the_op),
+        cmocka_unit_test(nodes_of_a_model),
+        cmocka_unit_test(batches),
+        cmocka_unit_test(verdicts),
+        cmocka_unit_test(pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

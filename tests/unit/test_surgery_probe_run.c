@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asking, against a backend made for the purpose: this program, started again as a worker. Its verdict is the
 // op's name: Boom kills it, Sleep hangs it, Fail fails the whole batch without naming anybody, Wrong computes
-// something else, Shaky something else each time, Refuse is refused, Odd cannot be run by the oracle.
+// something else, Shaky something else each time, Refuse is refused, Odd cannot be run by the oracle. Two
+// lie: Silent says it runs and gives nothing back, Flat gives another shape.
 #include "base/channel.h"
 #include "surgery/probe_priv.h"
 #include "target/target.h"
@@ -31,8 +32,9 @@ static json_t *fake_outputs(const ap_model *m, const char *dir, bool reference) 
             float v[2] = {1, strcmp(op, "Wrong") == 0 && !reference ? 2 : 1};
             ap_tensor t = {0};
             int64_t dims[1] = {2};
-            if (strcmp(op, "Refuse") == 0 && !reference) continue;
-            must(ap_tensor_view(AP_F32, dims, 1, v, sizeof v, &t));
+            if ((strcmp(op, "Refuse") == 0 || strcmp(op, "Silent") == 0) && !reference) continue;
+            if (strcmp(op, "Flat") == 0 && !reference) dims[0] = 1;
+            must(ap_tensor_view(AP_F32, dims, 1, v, (size_t)dims[0] * sizeof *v, &t));
             must(ap_tensor_store(folder, m->graph->nodes[i]->outputs[0]->name, &t, list));
             json_object_set_new(json_array_get(list, json_array_size(list) - 1), "stable",
                                 json_boolean(strcmp(op, "Shaky") != 0 || reference));
@@ -166,6 +168,18 @@ static void each_gets_its_own(void **state) {
     assert_non_null(strstr(p->set.list[1].reason, "signal 9"));
 }
 
+// Taken is what comes back right, whatever the placement says.
+static void lies_are_no_acceptance(void **state) {
+    place *p = *state;
+    static const char *const ops[] = {"Good", "Silent", "Flat", "Good"};
+    for (int i = 0; i < 4; i++) add(p, ops[i], i);
+    (void)ask(p, 16);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(p->set.list[i].verdict, i == 1 || i == 2 ? AP_PROBE_WRONG : AP_PROBE_ACCEPTED);
+    assert_string_equal(p->set.list[1].reason, "output 0 did not come back");
+    assert_non_null(strstr(p->set.list[2].reason, "instead of"));
+}
+
 // A thousand in a row (starting a sanitized program is slow: fewer there): each costs itself, none is lost,
 // and the run goes on.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -206,6 +220,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "worker") == 0) return serve();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_gets_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(lies_are_no_acceptance, setup, teardown),
         cmocka_unit_test_setup_teardown(a_thousand_crashes, setup, teardown),
         cmocka_unit_test_setup_teardown(no_worker, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_to_do, setup, teardown),
