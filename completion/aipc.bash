@@ -169,6 +169,7 @@ _aipc() {
     probe)
         case $prev in
         --shape) _aipc_nothing "$cur"; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
         --csv) _aipc_files "$cur"; return ;;
         --html) _aipc_files "$cur"; return ;;
         --timeout) _aipc_nothing "$cur"; return ;;
@@ -177,7 +178,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --all --shape --repair --csv --html --fresh --timeout --threads --batch --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --all --shape --repair --seed --vary-shapes --csv --html --fresh --timeout --threads --batch --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_targets "$cur"

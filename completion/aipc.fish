@@ -59,7 +59,7 @@ complete -c aipc -n '__fish_seen_subcommand_from exec' -F
 complete -c aipc -f -n __fish_use_subcommand -a verify -d 'run a program as it is and served, and compare'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'which target of the artifacts (default the first)'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l artifacts -r -f -a '(__fish_complete_directories)' -d 'a folder written by deploy (default $AIPC_ARTIFACTS, else out)'
-complete -c aipc -n '__fish_seen_subcommand_from verify' -l task -r -f -d 'how stdout and files are compared: text[=TOLERANCE] (the default: words equal, numbers near, times left out), exact, boxes[=IOU] or psnr[=DB]'
+complete -c aipc -n '__fish_seen_subcommand_from verify' -l task -r -f -d 'how stdout and files are compared, TASK[=NUMBER][:FILE]: text (the default: words equal, numbers near, times left out), numbers, percent, words, exact, boxes, psnr, none'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l keep -r -f -a '(__fish_complete_directories)' -d 'keep what both runs printed, recorded and wrote'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
@@ -83,6 +83,8 @@ complete -c aipc -f -n __fish_use_subcommand -a probe -d 'ask a target which ope
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l all -d 'every operator and variant of the table'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l shape -r -f -d 'fixes a model\'s input shape (images=1,3,320,320) or a symbol (batch=1)'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l repair -d 'look for rules that make right what is refused or wrong'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l seed -r -f -d 'draw other numbers for the table\'s variants (0: those of the table)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l vary-shapes -d 'give the table\'s variants other shapes, drawn from the seed'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l csv -r -F -d 'also write the answers as CSV'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l html -r -F -d 'also write the support matrix as a page'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l fresh -d 'ask again what is known from before; the answers are not kept'

@@ -6,8 +6,8 @@
 #include <string.h>
 
 typedef struct values {
-    cli_list command, artifacts;
-    const char *target, *task, *keep;
+    cli_list command, artifacts, tasks;
+    const char *target, *keep;
 } values;
 
 static void put_gate(term_table *t, const char *where, const json_t *g) {
@@ -21,13 +21,28 @@ static void put_gate(term_table *t, const char *where, const json_t *g) {
     table_cell(t, good ? CLI_GREEN : CLI_RED, "%s", doc_text(g, "verdict", "-"));
 }
 
+/* Where the runs parted, below the table: lines of a program may be long. */
+static void put_notes(const json_t *end) {
+    const json_t *g;
+    for (size_t i = 0; (g = json_array_get(end, i)) != NULL; i++)
+        if (doc_text(g, "note", NULL))
+            term_line(CLI_PLAIN, "%s: %s", doc_text(g, "what", "-"), doc_text(g, "note", ""));
+}
+
+/* What failed; of an output that passed the two metrics everybody knows. */
+static bool is_shown(const json_t *gate) {
+    const char *metric = doc_text(gate, "metric", "");
+    return strcmp(doc_text(gate, "verdict", ""), "fail") == 0 || strcmp(metric, "cosine") == 0 ||
+           strcmp(metric, "sqnr_db") == 0;
+}
+
 static void put_call(term_table *t, const json_t *call) {
     const json_t *outputs = json_object_get(call, "outputs"), *o, *g;
     for (size_t i = 0; (o = json_array_get(outputs, i)) != NULL; i++) {
         char *where = cli_text("%s %s: %s", doc_text(call, "name", "-"), doc_text(call, "signature", ""),
                                doc_text(o, "name", "-"));
         for (size_t k = 0; (g = json_array_get(json_object_get(o, "gates"), k)) != NULL; k++)
-            put_gate(t, where, g);
+            if (is_shown(g)) put_gate(t, where, g);
         free(where);
     }
     if (json_array_size(outputs)) return;
@@ -45,6 +60,7 @@ static void show(const json_t *doc) {
     for (size_t i = 0; (o = json_array_get(calls, i)) != NULL; i++) put_call(t, o);
     for (size_t i = 0; (o = json_array_get(end, i)) != NULL; i++) put_gate(t, doc_text(o, "what", "-"), o);
     table_print(t, stdout);
+    put_notes(end);
     (void)doc_number(served, "calls", &all);
     (void)doc_number(served, "served", &some);
     term_line(CLI_PLAIN, "served: %.0f of %.0f calls", some, all);
@@ -65,7 +81,8 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
         .artifacts = v->artifacts.count ? v->artifacts.items : &usual,
         .artifact_count = v->artifacts.count ? v->artifacts.count : 1,
         .target = v->target,
-        .task = v->task,
+        .tasks = v->tasks.items,
+        .task_count = v->tasks.count,
         .keep_dir = v->keep,
     };
     (void)status;
@@ -108,12 +125,12 @@ static const cli_option options[] = {
      .complete = CLI_DIR,
      .help = "a folder written by deploy (default $AIPC_ARTIFACTS, else out)"},
     {.name = "task",
-     .kind = CLI_TEXT,
-     .offset = offsetof(values, task),
+     .kind = CLI_LIST,
+     .offset = offsetof(values, tasks),
      .arg = "TASK",
-     .help = "how stdout and files are compared: text[=TOLERANCE] (the default: words equal, numbers near, "
-             "times left "
-             "out), exact, boxes[=IOU] or psnr[=DB]"},
+     .help =
+         "how stdout and files are compared, TASK[=NUMBER][:FILE]: text (the default: words equal, numbers "
+         "near, times left out), numbers, percent, words, exact, boxes, psnr, none"},
     {.name = "keep",
      .kind = CLI_TEXT,
      .offset = offsetof(values, keep),
@@ -126,6 +143,8 @@ static const cli_option options[] = {
 static const cli_example examples[] = {
     {"is it still the same program on the NPU", "aipc verify --target htp:sm8650 -- python app.py photo.jpg"},
     {"a detector: the same boxes", "aipc verify --task boxes=0.95 -- python app.py photo.jpg"},
+    {"a picture, and a log that is not looked at",
+     "aipc verify --task psnr=45:out.png --task none:run.log -- python app.py"},
     {0},
 };
 

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "plan/artifact.h"
-#include "plan/python.h"
+#include "plan/served.h"
 
 #include <glob.h>
 #include <stdlib.h>
@@ -117,9 +117,8 @@ static char *joined(ap_arena *a, const json_t *list) {
     return all;
 }
 
-// The hook's environment, and for programs that use the C library: the drop-in first on the library path.
-static ap_err environment(ap_arena *a, const ap_hook *hook, const json_t *artifacts,
-                          const aipc_exec_options *o, const char ***out) {
+ap_err ap_exec_env(ap_arena *a, const ap_hook *hook, const json_t *artifacts, const char *target, bool strict,
+                   const char ***out) {
     const char **env = NULL, *before = getenv("LD_LIBRARY_PATH");
     char *dropin = NULL;
     size_t n = 0;
@@ -129,13 +128,21 @@ static ap_err environment(ap_arena *a, const ap_hook *hook, const json_t *artifa
     const char **all = ap_arena_calloc(a, n + 5, sizeof *all);
     memcpy(all, env, n * sizeof *all);
     all[n++] = ap_arena_printf(a, "AIPC_ARTIFACTS=%s", joined(a, artifacts));
-    all[n++] = ap_arena_printf(a, "AIPC_TARGET=%s", o->target ? o->target : "");
-    all[n++] = ap_arena_printf(a, "AIPC_STRICT=%s", o->strict ? "1" : "");
+    all[n++] = ap_arena_printf(a, "AIPC_TARGET=%s", target ? target : "");
+    all[n++] = ap_arena_printf(a, "AIPC_STRICT=%s", strict ? "1" : "");
     if (ap_dropin_find(a, &dropin))
         all[n++] = ap_arena_printf(a, "LD_LIBRARY_PATH=%s%s%s", dropin, before && *before ? ":" : "",
                                    before ? before : "");
     *out = all;
 done:
+    return err;
+}
+
+// That they can be read is seen before the program starts.
+static ap_err check(aipc_context *c, ap_arena *a, const json_t *artifacts, const char *target) {
+    aipc_server *s = NULL;
+    ap_err err = ap_server_open(c, joined(a, artifacts), target, &s);
+    ap_server_close(s);
     return err;
 }
 
@@ -163,21 +170,17 @@ bool ap_dropin_find(ap_arena *a, char **folder) {
 ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t **document) {
     ap_arena a = {0};
     json_t *artifacts = json_array();
-    char *dir = NULL, *options = NULL;
+    char *dir = NULL;
     const char **env = NULL, **argv = ap_arena_calloc(&a, o->command_count + 1, sizeof *argv);
     ap_exit how = {0};
     ap_err err = NULL;
-    (void)c;
     if (!o->command_count) AP_FAIL(AP_ERR_USAGE, "no command to run");
     memcpy(argv, o->command, o->command_count * sizeof *argv);
     AP_TRY(ap_exec_artifacts(o->artifacts, o->artifact_count, &a, artifacts));
+    AP_TRY(check(c, &a, artifacts, o->target));
     AP_TRY(ap_mkdtemp(ap_path_scratch(&a), "aipc-exec", &a, &dir));
-    json_t *j =
-        json_pack("{sO,ss*,sb}", "artifacts", artifacts, "target", o->target, "strict", (int)o->strict);
-    options = ap_json_text(j, false);
-    json_decref(j);
-    ap_hook hook = {.mode = "exec", .folder = dir, .options = options};
-    AP_TRY(environment(&a, &hook, artifacts, o, &env));
+    ap_hook hook = {.mode = "exec", .folder = dir};
+    AP_TRY(ap_exec_env(&a, &hook, artifacts, o->target, o->strict, &env));
     AP_TRY(ap_proc_foreground(argv, env, &how));
     *status = ap_exit_status(&how);
     *document = ap_exec_counts(dir);
@@ -187,7 +190,6 @@ ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t 
                           "see docs/recordings.md, 'Serving'");
 done:
     if (dir) ap_err_free(ap_rmtree(dir));
-    free(options);
     json_decref(artifacts);
     ap_arena_release(&a);
     return err;

@@ -5,12 +5,18 @@
 
 #include "base/json.h"
 #include "plan/context.h"
+#include "plan/python.h"
 
 // As aipc_exec (aipc.h).
 AP_MUST ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t **document);
 
 // Appends the absolute paths of folders that hold a deployment. Error NOT_FOUND for one that does not.
 AP_MUST ap_err ap_exec_artifacts(const char *const *folders, size_t count, ap_arena *a, json_t *list);
+
+// The environment of a program that is to be served: the hook's, the artifacts, and for programs that use the
+// C library the drop-in first on the library path. In the arena, NULL-ended.
+AP_MUST ap_err ap_exec_env(ap_arena *a, const ap_hook *hook, const json_t *artifacts, const char *target,
+                           bool strict, const char ***env);
 
 // The folder of the drop-in libonnxruntime.so.1 beside this program; false when there is none.
 bool ap_dropin_find(ap_arena *a, char **folder);

@@ -14,11 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_FILES = 20000, SAMPLES = 16, BUDGET = 1 << 30 };
-#define MAX_BYTES ((uint64_t)1 << 30)
-
-// What is not copied for a run but linked: environments and histories.
-static const char *const linked[] = {".git", ".venv", "venv", "node_modules"};
+enum { SAMPLES = 16, BUDGET = 1 << 30 };
 
 typedef struct verify {
     aipc_context *ctx;
@@ -28,97 +24,13 @@ typedef struct verify {
     char *scratch; // plain/, served/: each with work/, calls/, stdout, stderr
     json_t *artifacts;
     ap_gates gates;
-    ap_task task;
+    ap_task *tasks;
+    size_t task_count;
     json_t *document, *end; // end: gates of what came of it
 } verify;
 
 static char *in(verify *v, const char *side, const char *name) {
     return ap_path_join(&v->arena, ap_path_join(&v->arena, v->scratch, side), name);
-}
-
-static bool is_linked(const char *name) {
-    for (size_t i = 0; i < sizeof linked / sizeof *linked; i++)
-        if (strcmp(name, linked[i]) == 0) return true;
-    return false;
-}
-
-// ---- copies of the working folder
-
-typedef struct sum {
-    uint64_t bytes;
-    size_t files;
-} sum;
-
-static ap_err add_up(const char *dir, bool top, sum *s) {
-    ap_arena a = {0};
-    const char **names = NULL;
-    size_t count = 0;
-    struct stat st;
-    ap_err err = NULL;
-    AP_TRY(ap_list_dir(dir, &a, &names, &count));
-    for (size_t i = 0; i < count; i++) {
-        const char *path = ap_path_join(&a, dir, names[i]);
-        if ((top && is_linked(names[i])) || lstat(path, &st)) continue;
-        s->files++;
-        s->bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-        if (s->files > MAX_FILES || s->bytes > MAX_BYTES)
-            AP_FAIL(AP_ERR_USAGE,
-                    "the working folder holds more than %d files or 1 GiB: too much for a copy each run",
-                    MAX_FILES);
-        if (S_ISDIR(st.st_mode)) AP_TRY(add_up(path, false, s));
-    }
-done:
-    ap_arena_release(&a);
-    return err;
-}
-
-static ap_err copy_entry(const char *from, const char *to) {
-    const char *argv[] = {"cp", "-a", "--reflink=auto", "--", from, to, NULL};
-    ap_proc_options o = {.argv = argv};
-    ap_exit how = {0};
-    ap_err err = ap_proc_run(&o, 0, NULL, &how);
-    if (!err && (!how.exited || how.status))
-        err = ap_err_new(AP_ERR_IO, "cannot copy '%s' to '%s'", from, to);
-    return err;
-}
-
-static ap_err copy_folder(verify *v, const char *side) {
-    const char **names = NULL;
-    char *to = in(v, side, "work");
-    size_t count = 0;
-    ap_err err = NULL;
-    AP_TRY(ap_mkdirs(to));
-    AP_TRY(ap_list_dir(v->here, &v->arena, &names, &count));
-    for (size_t i = 0; i < count; i++) {
-        const char *from = ap_path_join(&v->arena, v->here, names[i]);
-        if (!is_linked(names[i]))
-            AP_TRY(copy_entry(from, to));
-        else if (symlink(from, ap_path_join(&v->arena, to, names[i])))
-            AP_FAIL(AP_ERR_IO, "cannot link '%s'", from);
-    }
-done:
-    return err;
-}
-
-// Files of a run that are not as they were before, by their path from `root`.
-static ap_err changed(verify *v, const char *root, const char *rel, json_t *names) {
-    const char **list = NULL;
-    size_t count = 0;
-    ap_err err = NULL;
-    AP_TRY(ap_list_dir(*rel ? ap_path_join(&v->arena, root, rel) : root, &v->arena, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        const char *name = *rel ? ap_path_join(&v->arena, rel, list[i]) : list[i];
-        struct stat now, before;
-        if (lstat(ap_path_join(&v->arena, root, name), &now) || strcmp(list[i], "__pycache__") == 0) continue;
-        if (S_ISDIR(now.st_mode)) AP_TRY(changed(v, root, name, names));
-        if (!S_ISREG(now.st_mode)) continue;
-        bool same = lstat(ap_path_join(&v->arena, v->here, name), &before) == 0 &&
-                    before.st_size == now.st_size && before.st_mtim.tv_sec == now.st_mtim.tv_sec &&
-                    before.st_mtim.tv_nsec == now.st_mtim.tv_nsec;
-        if (!same) json_object_set_new(names, name, json_true());
-    }
-done:
-    return err;
 }
 
 // ---- the two runs
@@ -141,21 +53,36 @@ static ap_err write_run_json(verify *v, const char *folder, int status) {
     return err;
 }
 
-static ap_err run_side(verify *v, const char *side, const char *mode, const json_t *options) {
-    char *calls = in(v, side, "calls"), *text = ap_json_text(options, false);
+// What names something in the working folder names the same in its copy.
+static const char *moved(verify *v, const char *argument, const char *work) {
+    size_t n = strlen(v->here);
+    const char *hit = strstr(argument, v->here);
+    if (!hit || (hit[n] && hit[n] != '/')) return argument;
+    return ap_arena_printf(&v->arena, "%.*s%s%s", (int)(hit - argument), argument, work, hit + n);
+}
+
+static ap_err run_side(verify *v, const char *side, bool served) {
+    char *calls = in(v, side, "calls"), *work = in(v, side, "work");
     const char **env = NULL, **argv = ap_arena_calloc(&v->arena, v->o->command_count + 1, sizeof *argv);
-    ap_hook hook = {.mode = mode, .folder = calls, .options = text};
+    json_t *recording = recording_options();
+    json_t *options = served ? json_pack("{sO}", "record", recording) : json_incref(recording);
+    char *text = ap_json_text(options, false);
+    ap_hook hook = {.mode = served ? "exec" : "record", .folder = calls, .options = text};
     ap_proc p = {0};
     ap_exit how = {0};
     bool done = false;
     ap_err err = NULL;
-    memcpy(argv, v->o->command, v->o->command_count * sizeof *argv);
+    for (size_t i = 0; i < v->o->command_count; i++)
+        argv[i] = i ? moved(v, v->o->command[i], work) : v->o->command[i];
     AP_TRY(ap_mkdirs(calls));
-    AP_TRY(copy_folder(v, side));
-    AP_TRY(ap_hook_env(&v->arena, &hook, &env));
+    AP_TRY(ap_verify_copy(v->here, work));
+    if (served)
+        AP_TRY(ap_exec_env(&v->arena, &hook, v->artifacts, v->o->target, false, &env));
+    else
+        AP_TRY(ap_hook_env(&v->arena, &hook, &env));
     ap_proc_options o = {.argv = argv,
                          .env_add = env,
-                         .cwd = in(v, side, "work"),
+                         .cwd = work,
                          .stdout_path = in(v, side, "stdout"),
                          .stderr_path = in(v, side, "stderr")};
     AP_TRY(ap_proc_start(&o, &p));
@@ -165,37 +92,31 @@ static ap_err run_side(verify *v, const char *side, const char *mode, const json
                         json_integer(ap_exit_status(&how)));
 done:
     free(text);
+    json_decref(options);
+    json_decref(recording);
     return err;
 }
 
 static ap_err run_both(verify *v) {
-    json_t *plain = recording_options();
-    json_t *served = json_pack("{sO,ss*,sb,so}", "artifacts", v->artifacts, "target", v->o->target, "strict",
-                               0, "record", recording_options());
-    ap_err err = NULL;
     ap_context_progress(v->ctx, 0, 2, "running the program as it is");
-    AP_TRY(run_side(v, "plain", "record", plain));
+    ap_err err = run_side(v, "plain", false);
+    if (err) return err;
     ap_context_progress(v->ctx, 1, 2, "running it served");
-    AP_TRY(run_side(v, "served", "exec", served));
-done:
-    json_decref(plain);
-    json_decref(served);
-    return err;
+    return run_side(v, "served", true);
 }
 
 // ---- what came of it
 
 static ap_err compare_files(verify *v) {
+    const char *const roots[2] = {in(v, "plain", "work"), in(v, "served", "work")};
     json_t *names = json_object(), *files = json_array(), *unused;
     const char *name;
     ap_err err = NULL;
-    AP_TRY(changed(v, in(v, "plain", "work"), "", names));
-    AP_TRY(changed(v, in(v, "served", "work"), "", names));
+    for (size_t i = 0; i < 2; i++) AP_TRY(ap_verify_changed(v->here, roots[i], names));
     json_object_foreach(names, name, unused) {
+        ap_task task = ap_task_for(v->tasks, v->task_count, name);
         json_t *gate = NULL;
-        AP_TRY(ap_verify_file(&v->task, &v->gates, name,
-                              ap_path_join(&v->arena, in(v, "plain", "work"), name),
-                              ap_path_join(&v->arena, in(v, "served", "work"), name), &gate));
+        AP_TRY(ap_verify_file(&task, &v->gates, name, roots, &gate));
         if (gate) json_array_append_new(v->end, gate);
         json_array_append_new(files, ap_json_string(name));
     }
@@ -206,23 +127,27 @@ done:
     return err;
 }
 
-static ap_err compare_ends(verify *v) {
+static ap_err compare_stdout(verify *v) {
+    ap_task task = ap_task_for(v->tasks, v->task_count, "stdout");
     ap_buf a = {0}, b = {0};
-    json_t *gate;
     ap_err err = NULL;
-    int64_t alone = ap_json_int(v->document, "status_plain", 0),
-            served = ap_json_int(v->document, "status_served", 0);
-    json_array_append_new(v->end,
-                          ap_verify_gate("exit code", "difference", (double)llabs(served - alone), "<=", 0));
-    AP_TRY(ap_file_read(in(v, "plain", "stdout"), (size_t)64 << 20, &a));
-    AP_TRY(ap_file_read(in(v, "served", "stdout"), (size_t)64 << 20, &b));
-    gate = ap_verify_text(&v->task, "stdout", &a, &b);
+    AP_TRY(ap_verify_read(in(v, "plain", "stdout"), in(v, "plain", "work"), &a));
+    AP_TRY(ap_verify_read(in(v, "served", "stdout"), in(v, "served", "work"), &b));
+    json_t *gate = ap_task_compare(&task, "stdout", ap_buf_str(&a), ap_buf_str(&b));
     if (gate) json_array_append_new(v->end, gate);
-    AP_TRY(compare_files(v));
 done:
     ap_buf_free(&a);
     ap_buf_free(&b);
     return err;
+}
+
+static ap_err compare_ends(verify *v) {
+    int64_t alone = ap_json_int(v->document, "status_plain", 0),
+            served = ap_json_int(v->document, "status_served", 0);
+    json_array_append_new(v->end,
+                          ap_verify_gate("exit code", "difference", (double)llabs(served - alone), "<=", 0));
+    ap_err err = compare_stdout(v);
+    return err ? err : compare_files(v);
 }
 
 // Gates of the artifacts that answered: an NPU computes in half precision.
@@ -258,7 +183,6 @@ static ap_err judge(verify *v) {
     json_object_set(v->document, "served", served);
     json_object_set(v->document, "calls", calls);
     json_object_set(v->document, "end", v->end);
-    json_object_set_new(v->document, "task", json_string(v->task.name));
     json_object_set_new(v->document, "verdict", json_string(good ? "pass" : "fail"));
     if (nothing)
         err = ap_err_hint(ap_err_new(AP_ERR_NO_CAPTURE, "no call was served: there is nothing to compare"),
@@ -273,20 +197,38 @@ done:
 }
 
 static ap_err prepare(verify *v) {
-    sum s = {0};
+    char *real = NULL;
     ap_err err = NULL;
     if (!v->o->command_count) AP_FAIL(AP_ERR_USAGE, "no command to run");
-    AP_TRY(ap_task_parse(v->o->task ? v->o->task : "text", &v->task));
+    v->task_count = v->o->task_count;
+    v->tasks = ap_arena_calloc(&v->arena, v->task_count + 1, sizeof *v->tasks);
+    for (size_t i = 0; i < v->task_count; i++) AP_TRY(ap_task_parse(v->o->tasks[i], &v->arena, &v->tasks[i]));
     AP_TRY(ap_exec_artifacts(v->o->artifacts, v->o->artifact_count, &v->arena, v->artifacts));
     AP_TRY(ap_path_real(".", &v->arena, &v->here));
-    err = add_up(v->here, true, &s);
-    AP_TRY(ap_err_hint(err, "run it in a folder that holds the program and its inputs"));
     AP_TRY(ap_mkdirs(ap_path_cache(&v->arena)));
     AP_TRY(ap_mkdtemp(ap_path_cache(&v->arena), "verify", &v->arena, &v->scratch));
-    char *real = NULL;
     AP_TRY(ap_path_real(v->scratch, &v->arena, &real));
     if (ap_path_inside(v->here, real))
         AP_FAIL(AP_ERR_USAGE, "the cache '%s' lies inside the working folder, which is copied into it", real);
+    v->scratch = real;
+done:
+    return err;
+}
+
+static ap_err keep(verify *v) {
+    const char *argv[] = {"cp", "-a", "--", NULL, NULL, NULL};
+    ap_proc_options o = {.argv = argv};
+    ap_exit how = {0};
+    ap_err err = NULL;
+    static const char *const sides[] = {"plain", "served"};
+    for (size_t i = 0; i < 2; i++) {
+        char *to = ap_path_join(&v->arena, v->o->keep_dir, sides[i]);
+        AP_TRY(ap_mkdirs(to));
+        argv[3] = in(v, sides[i], ".");
+        argv[4] = to;
+        AP_TRY(ap_proc_run(&o, 0, NULL, &how));
+        if (!how.exited || how.status) AP_FAIL(AP_ERR_IO, "cannot copy what the runs left to '%s'", to);
+    }
 done:
     return err;
 }
@@ -297,15 +239,11 @@ ap_err ap_verify(aipc_context *c, const aipc_verify_options *o, json_t **documen
     AP_TRY(prepare(&v));
     AP_TRY(run_both(&v));
     err = judge(&v);
-    if (o->keep_dir) {
-        ap_err kept = ap_mkdirs(o->keep_dir);
-        if (!kept) kept = copy_entry(in(&v, "plain", "."), ap_path_join(&v.arena, o->keep_dir, "plain"));
-        if (!kept) kept = copy_entry(in(&v, "served", "."), ap_path_join(&v.arena, o->keep_dir, "served"));
-        if (err)
-            ap_err_free(kept);
-        else
-            err = kept;
-    }
+    ap_err kept = o->keep_dir ? keep(&v) : NULL;
+    if (err)
+        ap_err_free(kept);
+    else
+        err = kept;
     if (json_object_get(v.document, "verdict")) *document = json_incref(v.document);
 done:
     if (v.scratch) ap_err_free(ap_rmtree(v.scratch));

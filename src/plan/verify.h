@@ -12,24 +12,38 @@
 // As aipc_verify (aipc.h).
 AP_MUST ap_err ap_verify(aipc_context *c, const aipc_verify_options *o, json_t **document);
 
+// ---- verify_copy.c
+// A copy of the folder `from` as `to` (which is made), times kept. Environments, deployments and big files
+// are linked. Error USAGE when it is too much.
+AP_MUST ap_err ap_verify_copy(const char *from, const char *to);
+// Adds the paths below `copy` of files that are not as they are in `from`, as keys.
+AP_MUST ap_err ap_verify_changed(const char *from, const char *copy, json_t *names);
+
 // ---- verify_calls.c
 // Two recordings of one program: [{name, signature, calls, compared, apart, outputs: [{name, metrics,
 // gates}], verdict}].
 AP_MUST ap_err ap_verify_calls(const char *plain, const char *served, const ap_gates *gates, json_t **out);
 
-// ---- verify_end.c
+// ---- verify_task.c: how texts are compared
 typedef struct ap_task {
-    const char *name; // of the table in verify_end.c
+    const char *name; // of the table in verify_task.c
     double value;     // its threshold
+    const char *what; // "stdout", a file or a pattern; NULL: everything
 } ap_task;
-// "boxes", "psnr=45"; NULL: the default. Error USAGE naming what there is.
-AP_MUST ap_err ap_task_parse(const char *text, ap_task *out);
-// One gate {what, metric, value, op, threshold, verdict} for two outputs of a program, compared as the task
-// says.
-json_t *ap_verify_text(const ap_task *task, const char *what, const ap_buf *plain, const ap_buf *served);
-// The same for two files of any kind; `task` judges texts, pictures go by PSNR.
-AP_MUST ap_err ap_verify_file(const ap_task *task, const ap_gates *gates, const char *what, const char *plain,
-                              const char *served, json_t **out);
+// "boxes", "psnr=45:out.png". Error USAGE naming what there is.
+AP_MUST ap_err ap_task_parse(const char *text, ap_arena *a, ap_task *out);
+// The first of them that is for `what`; "text" when none is.
+ap_task ap_task_for(const ap_task *tasks, size_t count, const char *what);
+// One gate {what, metric, value, op, threshold, verdict, note} for two texts; NULL: the task wants none.
+json_t *ap_task_compare(const ap_task *task, const char *what, const char *plain, const char *served);
 json_t *ap_verify_gate(const char *what, const char *metric, double value, const char *op, double threshold);
+
+// ---- verify_end.c
+// The same for two files of any kind: texts, pictures, tensors, bytes. What stands in `here` of the second
+// argument is taken for the same place.
+AP_MUST ap_err ap_verify_file(const ap_task *task, const ap_gates *gates, const char *what,
+                              const char *const roots[2], json_t **out);
+// Reads a text; the run's folder reads as `work`, so that both runs can print it.
+AP_MUST ap_err ap_verify_read(const char *path, const char *folder, ap_buf *out);
 
 #endif

@@ -30,6 +30,16 @@ document targets targets
 document "runtime list" runtime list
 document "run, profile" run "$tmp/w" -o "$tmp/ran"
 document "run, profile" profile "$tmp/w"
+python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+if [[ -z ${AIPC_SAN:-} ]] && "$python" -c "import onnxruntime" 2>/dev/null; then
+    export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
+    "$aipc" deploy "$nets/mlp.onnx" --target cpu -o "$tmp/mlp" --quiet >/dev/null 2>&1 </dev/null
+    mkdir "$tmp/empty" && cd "$tmp/empty" || exit 1
+    program=("$python" "$root/tests/python/apps.py" ort "$nets/mlp.onnx" plain)
+    "$aipc" verify --json --artifacts "$tmp/mlp" -- "${program[@]}" >"$tmp/d/v exec, verify.json" 2>"$tmp/log" </dev/null
+    "$aipc" exec --json --artifacts "$tmp/mlp" -- sh -c '"$@" >&2' sh "${program[@]}" >"$tmp/d/e exec, verify.json" 2>"$tmp/log" </dev/null
+    cd "$root" || exit 1
+fi
 command -v python3 >/dev/null || { echo "ok documents # skipped: no python3"; finish; }
 python3 - "$root/docs/documents.md" "$tmp"/d/*.json <<'PY' || failed=1
 import json, os, re, sys

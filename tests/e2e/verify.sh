@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# aipc verify: a program as it is and served, compared at its models and at its end.
+. "$(dirname "$0")/deploy_lib.bash"
+need onnxruntime
+if [[ -n ${AIPC_SAN:-} ]]; then
+    echo "ok verify # skipped: a sanitized library cannot be loaded by Python"
+    finish
+fi
+python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
+unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
+if ! "$python" -c "import onnxruntime" 2>/dev/null; then
+    echo "ok verify # skipped: onnxruntime not here"
+    finish
+fi
+make_nets
+app=$tmp/app
+mkdir -p "$app"
+cp "$nets/mlp.onnx" "$nets/dynamic.onnx" "$app/"
+cat >"$app/app.py" <<'PY'
+import os, sys, time
+import numpy as np
+import onnxruntime as ort
+model, what = sys.argv[1:3]
+s = ort.InferenceSession(model)
+x = s.get_inputs()[0]
+for i in range(3):
+    feed = {x.name: (np.arange(np.prod([d if isinstance(d, int) else 1 for d in x.shape])).reshape([d if isinstance(d, int) else 1 for d in x.shape]) % 7 - 3 + i).astype("f4")}
+    out = s.run(None, feed)[0]
+    print("call %d: %.3f in %s, took %.2f ms" % (i, out.sum(), os.getcwd(), time.perf_counter() % 7))
+np.save("out.npy", out)
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "beside.txt"), "w") as f:
+    f.write("score %.3f\n" % out.sum())
+open("input.txt", "a").write("appended")
+if what == "log":
+    open("run.log", "w").write("process %d" % os.getpid())
+sys.exit(int(what) if what.isdigit() else 0)
+PY
+echo "as it was" >"$app/input.txt"
+deploy 0 app/out mlp.onnx --target cpu
+before=$(cd "$app" && find . -not -path './out*' -type f -exec sha256sum {} + | sort)
+cd "$app" || exit 1
+
+# verify CODE NAME ARGS...: leaves $out and $err
+verify() {
+    local want=$1 name=$2
+    shift 2
+    "$aipc" verify "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+    same "$name: exit $want" "$want" $?
+    out=$(<"$tmp/out") err=$(<"$tmp/err")
+}
+verify 0 "the same program" -- "$python" app.py mlp.onnx plain
+has "it says so" "$out" "verdict: pass"
+has "all calls were served" "$out" "served: 3 of 3 calls"
+verify 0 "by absolute paths, as a document" --json -- "$python" "$app/app.py" "$app/mlp.onnx" plain
+asks "$tmp/out" "the document" <<'Q'
+verdict := d["verdict"] == "pass" and (d["status_plain"], d["status_served"]) == (0, 0)
+served := (d["served"]["calls"], d["served"]["served"]) == (3, 3)
+calls := [(c["calls"], c["compared"], c["apart"], c["verdict"]) for c in d["calls"]] == [(3, 3, 0, "pass")]
+files := sorted(d["files"]) == ["beside.txt", "input.txt", "out.npy"]
+end := {g["what"]: (g["metric"], g["verdict"]) for g in d["end"]} == {"exit code": ("difference", "pass"), "stdout": ("difference", "pass"), "out.npy": ("cosine", "pass"), "beside.txt": ("difference", "pass"), "input.txt": ("difference", "pass")}
+Q
+same "the user's files stay as they were" "$before" "$(find . -not -path './out*' -type f -exec sha256sum {} + | sort)"
+
+# ---- what differs
+verify 10 "a log that differs each time" -- "$python" app.py mlp.onnx log
+has "where" "$out" "run.log: process "
+verify 0 "a log that is not looked at" --task none:run.log -- "$python" app.py mlp.onnx log
+verify 0 "several tasks" --task exact:beside.txt --task none:run.log --task text=0.01 -- "$python" app.py mlp.onnx log
+verify 10 "no boxes" --task boxes:stdout -- "$python" app.py mlp.onnx plain
+verify 2 "no such task" --task nonsense -- "$python" app.py mlp.onnx plain
+has "which there are" "$err" "percent, words, exact, boxes"
+verify 0 "an exit code of its own, twice the same" -- "$python" app.py mlp.onnx 9
+verify 4 "a model that was not deployed" -- "$python" app.py dynamic.onnx plain
+has "what to do" "$err" "aipc exec"
+verify 4 "a program that calls nothing" -- "$python" -c 'print(1)'
+verify 7 "nothing deployed" --artifacts nowhere -- "$python" app.py mlp.onnx plain
+verify 7 "no such program" -- no-such-program
+
+# An artifact of other weights under the model's name: what verify is for.
+"$python" - "$nets/mlp.onnx" other.onnx <<'PY'
+import struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = max(range(0, len(data) - 64, 4), key=lambda i: sum(0.01 < abs(v) < 1 for v in struct.unpack_from("<16f", data, i)))
+struct.pack_into("<16f", data, at, *[v + 0.5 for v in struct.unpack_from("<16f", data, at)])
+open(sys.argv[2], "wb").write(data)
+PY
+"$aipc" deploy other.onnx -o wrong --target cpu -q >"$tmp/log" 2>&1 </dev/null || not_ok "other weights are deployed" <"$tmp/log"
+"$python" - "$nets/mlp.onnx" <<'PY'
+import hashlib, json, sys
+m = json.load(open("wrong/manifest.json"))
+m["model"]["sha256"] = hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()
+json.dump(m, open("wrong/manifest.json", "w"))
+PY
+verify 10 "other weights" --artifacts wrong --json --keep "$tmp/kept" -- "$python" app.py mlp.onnx plain
+asks "$tmp/out" "both ends see it" <<'Q'
+verdict := d["verdict"] == "fail"
+calls := d["calls"][0]["verdict"] == "fail" and any(g["verdict"] == "fail" for g in d["calls"][0]["outputs"][0]["gates"])
+end := {g["what"] for g in d["end"] if g["verdict"] == "fail"} >= {"stdout", "beside.txt"}
+note := any(" | " in (g.get("note") or "") for g in d["end"])
+Q
+same "--keep" "2" "$(cat "$tmp/kept/plain/stdout" "$tmp/kept/served/work/beside.txt" | grep -c 'call 0\|score')"
+finish
