@@ -27,6 +27,11 @@ static void on_progress(void *user, size_t done, size_t total) {
     ap_context_progress(q->context, done, total, "probing %s", q->target.text);
 }
 
+static void spent(void *user, bool oracle, uint64_t us) {
+    const ap_asker *q = user;
+    if (q->ledger) ap_ledger_add(q->ledger, oracle ? AP_TIME_GOLDEN : AP_TIME_VENDOR, us);
+}
+
 static void on_warning(void *user, const char *text) {
     ap_context_log(user, AIPC_WARN, "%s", text);
 }
@@ -47,7 +52,8 @@ done:
 }
 
 ap_err ap_asker_open(aipc_context *c, const ap_asker_options *o, ap_asker *out) {
-    *out = (ap_asker){.context = c, .timeout_s = o->timeout_s ? o->timeout_s : DEFAULT_TIMEOUT_S};
+    *out = (ap_asker){
+        .context = c, .timeout_s = o->timeout_s ? o->timeout_s : DEFAULT_TIMEOUT_S, .ledger = o->ledger};
     ap_asker *q = out;
     ap_err err = NULL;
     AP_TRY(ap_target_parse(o->target ? o->target : "", &q->target));
@@ -58,6 +64,7 @@ ap_err ap_asker_open(aipc_context *c, const ap_asker_options *o, ap_asker *out) 
                                    c, &q->cache));
     q->host = (ap_probe_host){.start = start_worker,
                               .progress = on_progress,
+                              .spent = spent,
                               .user = q,
                               .scratch = q->dir,
                               .threads = o->threads ? o->threads : ap_cpu_count(),
@@ -81,7 +88,8 @@ ap_err ap_asker_rules(ap_asker *q, const char *folder, ap_search_options *out) {
     AP_TRY(ap_rules_open(folder, &q->rules, &problems));
     warn_of(q, &problems);
     AP_TRY(ap_plan_oracle_open(q->context, AP_ANY_CPU, &q->oracle));
-    AP_TRY(ap_proofs_open(q->context, q->rules, &q->proofs));
+    q->oracle.ledger = q->ledger;
+    AP_TRY(ap_proofs_open(q->context, q->rules, q->ledger, &q->proofs));
     q->judge = ap_proofs_judge(q->proofs);
     *out = (ap_search_options){.rules = q->rules,
                                .judge = &q->judge,

@@ -13,6 +13,7 @@ typedef struct ap_asker_options {
     const char *target;
     unsigned timeout_s, threads, batch; // 0: 60 s, one a processor, the default
     bool fresh;                         // neither read nor keep stored answers
+    ap_ledger *ledger;                  // NULL: nobody keeps time
 } ap_asker_options;
 
 typedef struct ap_asker {
@@ -22,6 +23,7 @@ typedef struct ap_asker {
     char *dir;     // scratch
     char *backend; // what answers depend on besides the probe: the libraries that give them
     unsigned timeout_s;
+    ap_ledger *ledger;
     ap_probe_cache *cache; // NULL: fresh
     ap_probe_host host;
     // After ap_asker_rules.

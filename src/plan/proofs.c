@@ -22,6 +22,11 @@ static ap_err start_worker(void *user, ap_worker **out) {
     return ap_open_worker(o->context, &cpu, &setup, out);
 }
 
+static void spent(void *user, uint64_t us) {
+    ap_plan_oracle *o = user;
+    if (o->ledger) ap_ledger_add(o->ledger, AP_TIME_GOLDEN, us);
+}
+
 ap_err ap_plan_oracle_open(aipc_context *c, size_t cpu, ap_plan_oracle *out) {
     ap_runtime ort = {0};
     char *dir = NULL;
@@ -32,7 +37,7 @@ ap_err ap_plan_oracle_open(aipc_context *c, size_t cpu, ap_plan_oracle *out) {
     out->name = ap_arena_printf(&out->arena, "%s %s", ort.name, ort.version);
     AP_TRY(ap_mkdtemp(ap_path_scratch(&out->arena), "aipc-oracle", &out->arena, &dir));
     out->dir = dir;
-    out->worker = ap_oracle_worker_new(&(ap_oracle_worker_options){start_worker, out, dir});
+    out->worker = ap_oracle_worker_new(&(ap_oracle_worker_options){start_worker, spent, out, dir});
     out->piece = ap_oracle_worker_piece(out->worker);
 done:
     ap_runtime_release(&ort);
@@ -88,17 +93,19 @@ struct ap_proofs {
     const ap_rules *rules;
     ap_arena arena;
     const char *sha256, *name;
+    ap_ledger *ledger;
     pthread_mutex_t lock; // guards everything below; held while a rule is proven
     bool open;
     ap_plan_oracle oracle;
 };
 
-ap_err ap_proofs_open(aipc_context *c, const ap_rules *rules, ap_proofs **out) {
+ap_err ap_proofs_open(aipc_context *c, const ap_rules *rules, ap_ledger *ledger, ap_proofs **out) {
     ap_runtime ort = {0};
     ap_proofs *p = ap_calloc(1, sizeof *p);
     ap_err err = ap_runtime_find(c->data_dir, "onnxruntime", &ort);
     p->context = c;
     p->rules = rules;
+    p->ledger = ledger;
     if (!err) {
         p->sha256 = ap_arena_strdup(&p->arena, ort.sha256);
         p->name = ap_arena_printf(&p->arena, "%s %s", ort.name, ort.version);
@@ -124,6 +131,7 @@ static ap_err prove_now(ap_proofs *p, const ap_rule *r, json_t **out) {
     ap_err err = NULL;
     if (!p->open) AP_TRY(ap_plan_oracle_open(p->context, AP_ANY_CPU, &p->oracle));
     p->open = true;
+    p->oracle.ledger = p->ledger;
     ap_context_progress(p->context, 0, 0, "proving rule %s", r->name);
     ap_prove_options o = {.rules = p->rules, .oracle = &p->oracle.piece, .seed = 1};
     AP_TRY(ap_prove(r, &o, &proof));

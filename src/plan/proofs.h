@@ -7,6 +7,7 @@
 #define AP_PLAN_PROOFS_H
 
 #include "plan/context.h"
+#include "plan/ledger.h"
 #include "surgery/oracle_worker.h"
 #include "surgery/prove.h"
 #include "surgery/search.h"
@@ -19,6 +20,7 @@ typedef struct ap_plan_oracle {
     const char *sha256; // of the library's wheel
     const char *name;   // "onnxruntime 1.31.1"
     size_t cpu;         // processor to stay on; AP_ANY_CPU
+    ap_ledger *ledger;  // set by the user; NULL: nobody keeps time
     ap_oracle_worker *worker;
     ap_piece_oracle piece;
 } ap_plan_oracle;
@@ -29,7 +31,8 @@ void ap_plan_oracle_close(ap_plan_oracle *o); // a zeroed one is fine
 
 typedef struct ap_proofs ap_proofs;
 // The rules are borrowed. Cheap: nothing is proven and no worker started before somebody asks.
-AP_MUST ap_err ap_proofs_open(aipc_context *c, const ap_rules *rules, ap_proofs **out);
+// `ledger` may be NULL.
+AP_MUST ap_err ap_proofs_open(aipc_context *c, const ap_rules *rules, ap_ledger *ledger, ap_proofs **out);
 void ap_proofs_close(ap_proofs *p); // NULL is fine
 // Proves a rule when it is asked about for the first time (AP_PROVE_INSTANCES instances, seed 1).
 // Thread-safe.

@@ -41,7 +41,8 @@ static void keep_piece(void *user, const ap_piece *p, json_t *left) {
 
 static ap_err theatre_open(theatre *t, ap_repair_options *o) {
     const ap_surgery_stage *s = t->s;
-    const ap_asker_options ask = {.target = s->host->target->text, .threads = (unsigned)s->threads};
+    const ap_asker_options ask = {
+        .target = s->host->target->text, .threads = (unsigned)s->threads, .ledger = s->host->ledger};
     ap_err err = ap_asker_open(s->ctx, &ask, &t->asker);
     if (err) return err;
     *o = (ap_repair_options){.tools = &ap_repair_tools_of_search,

@@ -32,7 +32,7 @@ static ap_err shop_open(const ap_surgery_stage *s, shop *k) {
     k->s = s;
     AP_TRY(ap_rules_open(s->rules, &k->rules, &problems));
     AP_TRY(ap_plan_oracle_open(s->ctx, AP_ANY_CPU, &k->oracle));
-    AP_TRY(ap_proofs_open(s->ctx, k->rules, &k->proofs));
+    AP_TRY(ap_proofs_open(s->ctx, k->rules, s->host->ledger, &k->proofs));
 done:
     ap_rule_problems_free(&problems); // repair and `aipc rules` say them
     return err;

@@ -77,7 +77,9 @@ static ap_err run(void *user, ap_model *piece, const ap_named_tensor *in, size_t
                           json_pack("{s{ss},sO,sn,ss,si}", "model", "file", model, "inputs", inputs,
                                     "tensors", "dir", dir, "threads", 1),
                           &result));
-    w->stats.vendor_us += (uint64_t)ap_json_int(result, "vendor_us", 0);
+    uint64_t us = (uint64_t)ap_json_int(result, "vendor_us", 0);
+    w->stats.vendor_us += us;
+    if (w->o.spent) w->o.spent(w->o.user, us);
     AP_TRY(oracle_take(piece, json_object_get(result, "outputs"), out, out_count));
 done:
     if (lost_worker(err)) {

@@ -13,6 +13,7 @@
 
 typedef struct ap_oracle_worker_options {
     ap_err (*start)(void *user, ap_worker **out); // starts a worker of target cpu
+    void (*spent)(void *user, uint64_t us);       // after a call: time in the library; NULL: nobody keeps it
     void *user;
     const char *dir; // scratch folder, ours alone; the caller removes it
 } ap_oracle_worker_options;

@@ -73,6 +73,8 @@ static ap_err call(lane *l, bool oracle, const char *dir, json_t *sets, json_t *
                                        out, "sets", sets, "repeats", oracle ? 1 : AP_PROBE_REPEATS,
                                        "reference", oracle),
                              result);
+    if (!err && l->r->host->spent)
+        l->r->host->spent(l->r->host->user, oracle, (uint64_t)ap_json_int(*result, "vendor_us", 0));
     if (is_death(err)) {
         ap_worker_stop(oracle ? l->oracle : l->target, NULL);
         *(oracle ? &l->oracle : &l->target) = NULL;
