@@ -53,10 +53,17 @@ static ap_err write_run_json(verify *v, const char *folder, int status) {
     return err;
 }
 
-// What names something in the working folder names the same in its copy.
+// An argument for a run in the copy: what names something in the working folder names the same there, what
+// lies beside the folder is still found.
 static const char *moved(verify *v, const char *argument, const char *work) {
     size_t n = strlen(v->here);
     const char *hit = strstr(argument, v->here);
+    char *real = NULL;
+    if (strncmp(argument, "../", 3) == 0) {
+        ap_err err = ap_path_real(argument, &v->arena, &real);
+        ap_err_free(err);
+        return err ? argument : real;
+    }
     if (!hit || (hit[n] && hit[n] != '/')) return argument;
     return ap_arena_printf(&v->arena, "%.*s%s%s", (int)(hit - argument), argument, work, hit + n);
 }
@@ -72,8 +79,7 @@ static ap_err run_side(verify *v, const char *side, bool served) {
     ap_exit how = {0};
     bool done = false;
     ap_err err = NULL;
-    for (size_t i = 0; i < v->o->command_count; i++)
-        argv[i] = i ? moved(v, v->o->command[i], work) : v->o->command[i];
+    for (size_t i = 0; i < v->o->command_count; i++) argv[i] = moved(v, v->o->command[i], work);
     AP_TRY(ap_mkdirs(calls));
     AP_TRY(ap_verify_copy(v->here, work));
     if (served)
@@ -141,11 +147,23 @@ done:
     return err;
 }
 
+// The last line a run wrote to stderr.
+static json_t *last_words(verify *v, const char *side) {
+    ap_buf text = {0};
+    ap_err_free(ap_verify_read(in(v, side, "stderr"), in(v, side, "work"), &text));
+    while (text.len && text.data[text.len - 1] == '\n') text.data[--text.len] = '\0';
+    const char *line = strrchr(ap_buf_str(&text), '\n');
+    json_t *words = ap_json_string(line ? line + 1 : ap_buf_str(&text));
+    ap_buf_free(&text);
+    return words;
+}
+
 static ap_err compare_ends(verify *v) {
     int64_t alone = ap_json_int(v->document, "status_plain", 0),
             served = ap_json_int(v->document, "status_served", 0);
-    json_array_append_new(v->end,
-                          ap_verify_gate("exit code", "difference", (double)llabs(served - alone), "<=", 0));
+    json_t *gate = ap_verify_gate("exit code", "difference", (double)llabs(served - alone), "<=", 0);
+    if (alone != served) json_object_set_new(gate, "note", last_words(v, alone ? "plain" : "served"));
+    json_array_append_new(v->end, gate);
     ap_err err = compare_stdout(v);
     return err ? err : compare_files(v);
 }

@@ -196,11 +196,14 @@ static bool box_of(const char *line, box *out) {
     return out->n[2] >= out->n[0] && out->n[3] >= out->n[1];
 }
 
-static size_t boxes_of(const char *text, box *out) {
-    size_t n = 0;
-    for (const char *line = text; *line && n < MAX_BOXES; line += line[line_length(line)] == '\n') {
-        n += box_of(line, &out[n]);
+static size_t boxes_of(const char *text, box **out) {
+    size_t n = 0, lines = 1;
+    for (const char *p = text; *p && lines < MAX_BOXES; p++) lines += *p == '\n';
+    *out = ap_calloc(lines, sizeof **out);
+    for (const char *line = text; *line && n < lines;) {
+        n += box_of(line, &(*out)[n]);
         line += line_length(line);
+        line += *line == '\n';
     }
     return n;
 }
@@ -215,8 +218,8 @@ static double iou(const box *a, const box *b) {
 
 // The worst of the best matches; 0 when a box has none of its class, or there are none at all.
 static gap compare_boxes(const char *a, const char *b) {
-    box *x = ap_calloc(MAX_BOXES, sizeof *x), *y = ap_calloc(MAX_BOXES, sizeof *y);
-    size_t n = boxes_of(a, x), m = boxes_of(b, y);
+    box *x, *y;
+    size_t n = boxes_of(a, &x), m = boxes_of(b, &y);
     gap g = {n && n == m ? 1 : 0, NULL, NULL};
     for (size_t i = 0; i < n && g.value > 0; i++) {
         double best = 0;

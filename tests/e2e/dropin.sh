@@ -105,6 +105,12 @@ has "it says what to do" "$(<"$tmp/err")" "set AIPC_ORT"
 LD_LIBRARY_PATH=$dropin AIPC_ORT=$dropin/compat/libonnxruntime.so.1 "$tmp/linked" "$two" >"$tmp/out" 2>"$tmp/err"
 same "a drop-in is no real library" 4 $?
 
+# ---- both ways
+mkdir "$tmp/empty"
+(cd "$tmp/empty" && LD_LIBRARY_PATH=$real "$aipc" verify --artifacts "$tmp/two" -- "$tmp/linked" "$two") >"$tmp/out" 2>"$tmp/err" </dev/null
+same "aipc verify of a C program" "0|" "$?|$(<"$tmp/err")"
+has "its calls were served" "$(<"$tmp/out")" "served: 1 of 1 calls"
+
 # ---- what it exports
 same "every release of the list" 246 "$(nm -D "$dropin/libonnxruntime.so.1" | grep -c 'OrtGetApiBase@')"
 same "nothing else" "" "$(nm -D --defined-only "$dropin/libonnxruntime.so.1" | grep -vE ' (OrtGetApiBase|OrtSessionOptionsAppendExecutionProvider_[A-Za-z]+)@| A VERS_')"
