@@ -89,7 +89,9 @@ void show_repairs(const json_t *repairs, const char *target) {
            undone = json_array_size(json_object_get(repairs, "rolled_back"));
     if (passes) term_line(CLI_PLAIN, "%s: cleaned by %zu passes", target, passes);
     put_list(json_object_get(repairs, "repairs"), target, put_repair, "repairs");
-    if (undone) term_line(CLI_PLAIN, "%s: %zu chains of rules were tried and rolled back", target, undone);
+    if (undone)
+        term_line(CLI_PLAIN, "%s: %zu chain%s of rules %s tried and rolled back", target, undone,
+                  undone == 1 ? "" : "s", undone == 1 ? "was" : "were");
     put_list(json_object_get(repairs, "left"), target, put_left, "nodes");
     put_tuning(json_object_get(repairs, "tuning"), target);
     if (json_array_size(cpu) == 0) return;

@@ -67,7 +67,7 @@ static bool same_bits(const ap_tensor *a, const ap_tensor *b) {
            a->bytes == b->bytes && (!a->bytes || !memcmp(a->data, b->data, a->bytes));
 }
 
-static ap_err judge_one(const ap_tensor *want, const ap_tensor *have, worst *w) {
+static ap_err judge_one(const ap_tensor *want, const ap_tensor *have, double db, worst *w) {
     ap_metrics m;
     if (!want->dtype && !have->dtype) {
         w->unjudged++;
@@ -84,27 +84,38 @@ static ap_err judge_one(const ap_tensor *want, const ap_tensor *have, worst *w) 
     if (err) return err;
     if (m.sqnr_db < w->sqnr_db) w->sqnr_db = m.sqnr_db;
     if (m.max_abs > w->max_abs) w->max_abs = m.max_abs;
-    bool near = m.sqnr_db >= AP_CLEAN_ROUNDING_DB || m.max_abs <= AP_CLEAN_ROUNDING_ABS;
+    bool near = m.sqnr_db >= db || m.max_abs <= AP_CLEAN_ROUNDING_ABS;
     if (!ap_dtype_is_float(want->dtype) || m.nonfinite_mismatch || !near) w->close = false;
+    return NULL;
+}
+
+// `db` infinite: the same bits.
+static ap_err judge(const ap_outputs *want, const ap_outputs *have, double db, json_t **gate, bool *passed) {
+    worst w = {.bit_equal = true, .close = true, .sqnr_db = INFINITY};
+    bool exact = isinf(db);
+    if (want->sets != have->sets || want->per_set != have->per_set)
+        return ap_err_new(AP_ERR_INTERNAL, "outputs of two models with different interfaces are compared");
+    for (size_t i = 0; i < want->sets * want->per_set; i++) {
+        ap_err err = judge_one(&want->list[i], &have->list[i], db, &w);
+        if (err) return err;
+    }
+    *passed = exact ? w.bit_equal : w.close;
+    *gate = json_pack("{sI,sI,sI,sb,so,so,so,so,sb}", "sets", (json_int_t)want->sets, "outputs",
+                      (json_int_t)want->per_set, "unjudged", (json_int_t)w.unjudged, "bit_equal", w.bit_equal,
+                      "sqnr_db", ap_json_real(w.sqnr_db), "max_abs", ap_json_real(w.max_abs), "threshold_db",
+                      ap_json_real(db), "threshold_abs", ap_json_real(exact ? 0 : AP_CLEAN_ROUNDING_ABS),
+                      "passed", *passed);
     return NULL;
 }
 
 ap_err ap_outputs_judge(const ap_outputs *want, const ap_outputs *have, ap_exactness e, json_t **gate,
                         bool *passed) {
-    worst w = {.bit_equal = true, .close = true, .sqnr_db = INFINITY};
-    if (want->sets != have->sets || want->per_set != have->per_set)
-        return ap_err_new(AP_ERR_INTERNAL, "outputs of two models with different interfaces are compared");
-    for (size_t i = 0; i < want->sets * want->per_set; i++) {
-        ap_err err = judge_one(&want->list[i], &have->list[i], &w);
-        if (err) return err;
-    }
-    *passed = e == AP_EXACT ? w.bit_equal : w.close;
-    *gate = json_pack("{sI,sI,sI,sb,so,so,so,so,sb}", "sets", (json_int_t)want->sets, "outputs",
-                      (json_int_t)want->per_set, "unjudged", (json_int_t)w.unjudged, "bit_equal", w.bit_equal,
-                      "sqnr_db", ap_json_real(w.sqnr_db), "max_abs", ap_json_real(w.max_abs), "threshold_db",
-                      ap_json_real(e == AP_EXACT ? INFINITY : AP_CLEAN_ROUNDING_DB), "threshold_abs",
-                      ap_json_real(e == AP_EXACT ? 0 : AP_CLEAN_ROUNDING_ABS), "passed", *passed);
-    return NULL;
+    return judge(want, have, e == AP_EXACT ? (double)INFINITY : AP_CLEAN_ROUNDING_DB, gate, passed);
+}
+
+ap_err ap_outputs_judge_db(const ap_outputs *want, const ap_outputs *have, double db, json_t **gate,
+                           bool *passed) {
+    return judge(want, have, db, gate, passed);
 }
 
 static void add_list(ap_sha256 *h, Onnx__ValueInfoProto *const *list, size_t count) {

@@ -17,6 +17,9 @@ void ap_outputs_free(ap_outputs *o);
 // outputs that are no plain numbers are counted as unjudged.
 AP_MUST ap_err ap_outputs_judge(const ap_outputs *want, const ap_outputs *have, ap_exactness e, json_t **gate,
                                 bool *passed);
+// The same for an approximation: at least `db` on every float output, others to the bit.
+AP_MUST ap_err ap_outputs_judge_db(const ap_outputs *want, const ap_outputs *have, double db, json_t **gate,
+                                   bool *passed);
 
 // SHA-256 over the messages of the main graph's inputs and outputs: names, order, types.
 ap_digest ap_interface_digest(const ap_model *m);
