@@ -10,7 +10,7 @@ pairs=${2:-5}
 : "${AIPC_DATA:=$PWD/.deps/data}"
 export AIPC_DATA ORT_DISABLE_TELEMETRY=1
 [ -d "$AIPC_DATA/runtimes" ] || { echo "bench: no runtimes in $AIPC_DATA; run 'make run' first" >&2; exit 1; }
-sh bench/setup.sh
+sh tools/venv.sh run bench >/dev/null
 mkdir -p "$build/bench" bench/results
 cc=${CC:-cc}
 flags="-std=c17 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Makes .deps/venv, a Python environment with pinned packages, and prints its interpreter; quick when it is there.
-#   tools/venv.sh run [torch]    sets of tools/python/*.txt, checked by sha256
+#   tools/venv.sh run [torch] [models] [apps] [bench]    sets of tools/python/*.txt, checked by sha256, in this order
 # Ends with 1 and one line of why when it cannot be made here (another Python than the pins are for, no way to the
 # packages): whoever needs it says `skipped`.
 set -eu
@@ -32,7 +32,7 @@ for set in "$@"; do
     stamp=$venv/.aipc-$set
     cmp -s "$list" "$stamp" && continue
     echo "venv: installing $(grep -c == "$list") packages of $set" >&2
-    if ! log=$("$venv/bin/python" -m pip install -q --no-deps --require-hashes -r "$list" 2>&1); then
+    if ! log=$("$venv/bin/python" -m pip install -q --no-deps --no-build-isolation --require-hashes -r "$list" 2>&1); then
         echo "venv: pip could not install $set: $(printf '%s\n' "$log" | grep -i error | head -n 1)" >&2
         [ "$set" = torch ] && echo "venv: PIP_EXTRA_INDEX_URL must name PyTorch's index of builds for the CPU" >&2
         exit 1
