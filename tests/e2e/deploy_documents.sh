@@ -26,6 +26,11 @@ document compare compare "$nets/opset-13.onnx" "$nets/opset-17.onnx"
 document compare compare "$nets/x9.npy" "$nets/x16.npy"
 document compare compare "$nets/x9.npy" "$nets/x9.npy"
 document compare compare "$tmp/w/golden" "$tmp/r/golden"
+document surgery surgery "$nets/plan.onnx" --shape batch=1 -o "$tmp/plan.json"
+document apply apply "$nets/plan.onnx" "$tmp/plan.json" -o "$tmp/plan.onnx"
+document surgery apply "$nets/plan-retrained.onnx" "$tmp/plan.json" --rebase "$tmp/plan2.json"
+document diff diff "$nets/plan.onnx" "$tmp/plan.onnx"
+if ((${#targets[@]} > 2)); then document surgery surgery "$nets/plan.onnx" --shape batch=1 --target htp:sm8650; fi
 document targets targets
 document "runtime list" runtime list
 document "run, profile" run "$tmp/w" -o "$tmp/ran"
@@ -47,7 +52,7 @@ text = open(sys.argv[1]).read()
 sections = {m[0].split("(")[0].strip(): m[1] for m in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", text, re.S | re.M)}
 everywhere = sections["deploy"]
 # Objects whose keys are names out of the model, not fields.
-named = {"metrics", "shapes", "opsets", "ops", "dtypes"}
+named = {"metrics", "shapes", "opsets", "ops", "dtypes", "fixed", "touched", "binds", "values"}
 def keys(j, path, out):
     if isinstance(j, list):
         for x in j:
@@ -64,7 +69,7 @@ for name in sys.argv[2:]:
     section = os.path.basename(name).split(" ", 1)[1][:-5]
     found = {}
     keys(json.load(open(name)), [], found)
-    known = set(re.findall(r'"(\w+)"', sections[section] + everywhere + sections["inspect"] + sections["targets"]))
+    known = set(re.findall(r'"(\w+)"', sections[section] + everywhere + "".join(sections[s] for s in ("inspect", "targets", "compare", "surgery"))))
     missing = [p for k, p in found.items() if k not in known]
     print(("not ok " if missing else "ok ") + f"{os.path.basename(name)[:-5]}: {len(found)} keys are documented")
     for p in missing:
