@@ -38,6 +38,29 @@ ap_task ap_task_for(const ap_task *tasks, size_t count, const char *what);
 json_t *ap_task_compare(const ap_task *task, const char *what, const char *plain, const char *served);
 json_t *ap_verify_gate(const char *what, const char *metric, double value, const char *op, double threshold);
 
+// ---- verify_run.c: two runs, each with a folder of its own: work/, stdout, stderr
+typedef struct ap_sides {
+    ap_arena *arena;
+    const char *here;    // the working folder
+    const char *scratch; // holds the two
+    const char *dirs[2];
+    int status[2];
+    const ap_task *tasks;
+    size_t task_count;
+    const ap_gates *gates;
+} ap_sides;
+// Makes the two folders below the cache; `arena` and `here` are set. Error USAGE when it lies inside `here`.
+AP_MUST ap_err ap_sides_open(ap_sides *s, const char *first, const char *second);
+void ap_sides_close(ap_sides *s); // removes them
+AP_MUST ap_err ap_sides_tasks(ap_sides *s, const char *const *texts, size_t count);
+char *ap_sides_in(const ap_sides *s, size_t side, const char *name);
+// Copies the working folder and runs the program there; arguments that name it name the copy.
+AP_MUST ap_err ap_sides_run(ap_sides *s, size_t side, const char *const *command, size_t count,
+                            const char *const *env);
+// Gates of exit code, stdout and files; the names of what either run wrote.
+AP_MUST ap_err ap_sides_compare(const ap_sides *s, json_t *end, json_t *files);
+bool ap_verify_passed(const json_t *list);
+
 // ---- verify_end.c
 // The same for two files of any kind: texts, pictures, tensors, bytes. What stands in `here` of the second
 // argument is taken for the same place.
