@@ -158,14 +158,18 @@ done:
 static ap_err bench_open(table *t, const aipc_surgery_options *o, bench *b) {
     ap_err err = NULL;
     AP_TRY(ap_target_parse(o->target, &b->id));
-    if (!b->id.soc)
-        AP_FAIL(AP_ERR_USAGE, "--target %s: the cpu takes every model, there is nothing to repair",
-                o->target);
-    AP_TRY(ap_runtime_find(t->c->data_dir, "onnxruntime-qnn", &b->qnn));
-    AP_TRY(ap_gates_init("fp16", o->gates, o->gate_count, &b->gates));
+    if (!b->id.soc && !o->tune) {
+        err = ap_err_new(AP_ERR_USAGE, "--target %s: the cpu takes every model, there is nothing to repair",
+                         o->target);
+        err = ap_err_hint(err, "--tune rewrites for speed, also for the cpu");
+        goto done;
+    }
+    const char *precision = b->id.soc ? "fp16" : "fp32";
+    if (b->id.soc) AP_TRY(ap_runtime_find(t->c->data_dir, "onnxruntime-qnn", &b->qnn));
+    AP_TRY(ap_gates_init(precision, o->gates, o->gate_count, &b->gates));
     b->host = (ap_whole_host){.ctx = t->c,
                               .target = &b->id,
-                              .precision = "fp16",
+                              .precision = precision,
                               .gates = &b->gates,
                               .inputs = t->asked.inputs[0],
                               .original = t->model,
@@ -188,7 +192,7 @@ static ap_err operate(table *t, const aipc_surgery_options *o, bench *b, json_t 
                               .skip = o->skip,
                               .skip_count = o->skip_count,
                               .ort = &t->ort,
-                              .qnn = o->target ? &b->qnn : NULL,
+                              .qnn = b->id.soc ? &b->qnn : NULL,
                               .scratch = t->dir,
                               .host = o->target ? &b->host : NULL,
                               .tune = o->tune};

@@ -201,8 +201,9 @@ static const cli_option options[] = {
     {.name = "tune",
      .kind = CLI_FLAG,
      .offset = FIELD(tune),
-     .help =
-         "rewrite what runs right for speed: kept where the gates hold and the cost estimate falls (htp)"},
+     .help = "rewrite what runs right for speed: kept where the gates hold and the cost falls (htp: the "
+             "estimate, "
+             "cpu: the measured time)"},
     {.name = "no-trace",
      .kind = CLI_FLAG,
      .offset = FIELD(no_trace),

@@ -145,7 +145,8 @@ static const cli_option options[] = {
     {.name = "tune",
      .kind = CLI_FLAG,
      .offset = offsetof(values, tune),
-     .help = "with --target: also rewrite for speed, kept where the gates hold and the cost estimate falls"},
+     .help = "with --target: also rewrite for speed, kept where the gates hold and the cost falls (htp: the "
+             "estimate, cpu: the measured time)"},
     {.name = "allow-cpu",
      .kind = CLI_FLAG,
      .offset = offsetof(values, allow_cpu),

@@ -67,19 +67,23 @@ static void put_list(const json_t *list, const char *target,
     if (n > MAX_LINES) (void)printf("  and %zu more %s in the report\n", n - MAX_LINES, what);
 }
 
-/* What tuning kept, and what the estimate says of it. */
+/* What tuning kept, what it did not and why, and what the cost was and is. */
 static void put_tuning(const json_t *tuning, const char *target) {
-    const json_t *cost = json_object_get(tuning, "cost"), *kept = json_object_get(tuning, "kept");
+    const json_t *cost = json_object_get(tuning, "cost"), *kept = json_object_get(tuning, "kept"),
+                 *rejected = json_object_get(tuning, "rejected");
     size_t i;
     json_t *step;
     if (!json_is_object(tuning)) return;
     json_array_foreach(kept, i, step)
         term_line(CLI_PLAIN, "%s: tuned by %s at %zu places", target, doc_text(step, "rule", "?"),
                   json_array_size(json_object_get(step, "places")));
-    term_line(CLI_PLAIN, "%s: tuning kept %zu of %zu: estimate %.4g ms, was %.4g ms", target,
-              json_array_size(kept),
-              json_array_size(kept) + json_array_size(json_object_get(tuning, "rejected")),
-              json_number_value(json_array_get(cost, 1)), json_number_value(json_array_get(cost, 0)));
+    json_array_foreach(rejected, i, step)
+        term_line(CLI_PLAIN, "%s: not tuned by %s at %zu places: %.200s", target, doc_text(step, "rule", "?"),
+                  json_array_size(json_object_get(step, "places")), doc_text(step, "reason", "?"));
+    term_line(CLI_PLAIN, "%s: tuning kept %zu of %zu: %.4g ms, was %.4g ms (%s)", target,
+              json_array_size(kept), json_array_size(kept) + json_array_size(rejected),
+              json_number_value(json_array_get(cost, 1)), json_number_value(json_array_get(cost, 0)),
+              strcmp(target, "cpu") == 0 ? "measured" : "estimated");
 }
 
 void show_repairs(const json_t *repairs, const char *target) {

@@ -205,7 +205,8 @@ ap_err ap_target_repair(ap_deploy_target *t, bool *again) {
     uint64_t start = ap_now_us();
     ap_err err = NULL;
     *again = false;
-    if (!ap_deploy_is_htp(t) || d->o->no_surgery || t->surgery) return NULL;
+    if (d->o->no_surgery || t->surgery) return NULL;
+    if (!ap_deploy_is_htp(t) && (t->err || !d->o->tune)) return NULL; // the CPU is what all are judged by
     if (t->err ? !is_curable(t) : !d->o->tune) return NULL;
     describe(&op);
     AP_TRY(ap_surgery_key(&op.stage, key));

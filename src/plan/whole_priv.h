@@ -24,4 +24,7 @@ bool whole_is_worker_death(ap_code c);
 AP_MUST ap_err whole_wrong(ap_whole_host *h, const ap_model *m, const char *file, const char *base,
                            const json_t *answer, ap_whole *out);
 
+// ---- whole_time.c: cost.measured_ms of the model the worker has loaded; the target runs on this machine.
+AP_MUST ap_err whole_measure(ap_whole_host *h, const char *dir, json_t *cost);
+
 #endif

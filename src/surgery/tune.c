@@ -12,6 +12,7 @@
 enum { TRIES = 24 };
 #define SECONDS 600.0
 #define GAIN 0.01
+#define GAIN_MEASURED 0.05 // clocks are not as sure as sums
 #define MARK "tune:"
 
 void ap_tuned_release(ap_tuned *t) {
@@ -53,6 +54,10 @@ typedef struct tuning {
     size_t tries;
     uint64_t start_us;
 } tuning;
+
+static bool is_measured(const ap_whole *w) {
+    return w->cost && json_object_get(w->cost, "measured_ms");
+}
 
 static double cost_of(const ap_whole *w) {
     const json_t *measured = w->cost ? json_object_get(w->cost, "measured_ms") : NULL;
@@ -239,7 +244,8 @@ done:
 
 // NULL: keep it.
 static const char *fault(const tuning *t, const attempt *a) {
-    double gain = t->o->gain > 0 ? t->o->gain : GAIN, cost = cost_of(&a->whole);
+    double least = is_measured(&a->whole) ? GAIN_MEASURED : GAIN, cost = cost_of(&a->whole);
+    double gain = t->o->gain > 0 ? t->o->gain : least;
     if (a->why) return a->why;
     if (a->whole.refused) return "the target refuses nodes of it";
     if (!a->whole.built) return a->whole.error ? a->whole.error : "it cannot be built";
@@ -271,6 +277,18 @@ static void keep(tuning *t, attempt *a) {
     a->whole = (ap_whole){0};
 }
 
+// A clock may have been unlucky with the base: before it loses it is measured once more.
+static ap_err second_look(tuning *t, const attempt *a) {
+    ap_whole again = {0};
+    if (!is_measured(&a->whole)) return NULL;
+    t->tries++;
+    ap_err err = t->o->whole(t->o->user, t->base, &again);
+    double cost = err ? NAN : cost_of(&again);
+    if (cost < t->cost) t->cost = cost;
+    ap_whole_release(&again);
+    return err;
+}
+
 static ap_err try_group(tuning *t, const group *g, bool *changed) {
     attempt a = {0};
     bool proven = true;
@@ -284,6 +302,10 @@ static ap_err try_group(tuning *t, const group *g, bool *changed) {
         a.why = ap_strdup("the rule is not proven");
     if (!a.places) a.places = json_array();
     const char *why = fault(t, &a);
+    if (!why) {
+        AP_TRY(second_look(t, &a));
+        why = fault(t, &a);
+    }
     json_array_append_new(why ? t->rejected : t->kept, step_json(t, g, &a, why));
     say(t, why ? why : "kept", g);
     if (!why) {
