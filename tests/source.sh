@@ -4,7 +4,8 @@
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C
 failed=0
-max_lines=600 # of a C file
+max_lines=600    # of a C file
+max_python=1200  # of the package in the user's Python, all together
 
 # expect_nothing NAME < what breaks the rule
 expect_nothing() {
@@ -24,6 +25,9 @@ mapfile -t text < <(files '\.(c|h|sh|bash|py|md|json|txt|proto|in|1)$|^Makefile$
 sh tools/check_layers.sh | expect_nothing "includes point only left"
 wc -l "${code[@]}" | awk -v max=$max_lines '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }' |
     expect_nothing "no C file has over $max_lines lines"
+cat python/aipc/*.py python/aipc/_hook/*.py | wc -l | awk -v max=$max_python '$1 >= max { print $1 " lines" }' |
+    expect_nothing "the Python package has under $max_python lines"
+awk 'length > 120 { print FILENAME ": line " FNR }' python/aipc/*.py | expect_nothing "no line of the Python package is longer than 120"
 for f in "${code[@]}" "${scripts[@]}"; do head -n 3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$f"; done |
     expect_nothing "every source file names its licence"
 grep -nE '[[:blank:]]$' "${code[@]}" "${scripts[@]}" Makefile | cut -c1-120 | expect_nothing "no blanks at line ends"

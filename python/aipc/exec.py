@@ -2,7 +2,6 @@
 """exec: serves the program's models by deployed artifacts. The original module or session stays whole and runs whatever
 was not deployed. Which artifact answers which call is libaipc's to say (docs/recordings.md, "Serving")."""
 import atexit
-import ctypes
 import json
 import os
 import sys
@@ -10,16 +9,10 @@ import weakref
 
 from . import flat, hook, identity, libaipc, record
 
-
 def open_handler(env):
     options = json.loads(env.get("AIPC_HOOK_OPTIONS") or "{}")
     server = Server(env["AIPC_ARTIFACTS"], env.get("AIPC_TARGET"), env.get("AIPC_STRICT"))
-    if not options.get("record"):
-        return server
-    both = Recorded(env["AIPC_HOOK_DIR"], options["record"])
-    both.server = server
-    return both
-
+    return Recorded(server, env["AIPC_HOOK_DIR"], options["record"]) if options.get("record") else server
 
 class Server:
     def __init__(self, folders, target=None, strict=False):
@@ -30,8 +23,6 @@ class Server:
         for m in self.server.models:
             method = m["path"] if (m["path"] or "").startswith(".") else ""
             self.classes.setdefault((m["class"], method), set()).add(m["arch"])
-        if any(method for _, method in self.classes):
-            self.subclass = self._subclass
 
     def forked(self):
         self.server.server_forked(self.server.handle)
@@ -53,22 +44,11 @@ class Server:
         self._say(why)
         return original()
 
-    # ---- torch
-
-    def module(self, module, call, args, kwargs):
-        return self._module(module, "", call, args, kwargs)
-
-    def _subclass(self, cls):
-        """A deployed method, Class.method."""
-        for name, method in self.classes:
-            original = cls.__dict__.get(method[1:]) if method else None
-            if callable(original) and name == flat.class_path(cls):
-                def served(module, *args, _method=method, _original=original, **kwargs):
-                    return self._module(module, _method, _original, args, kwargs)
-                setattr(cls, method[1:], served)
+    def methods(self, cls):
+        return [method[1:] for name, method in self.classes if method and name == flat.class_path(cls)]
 
     def _model_of(self, module, method):
-        """The Model with the identity of this module, else None. A cheap look at every call, a hash when that changed."""
+        """The Model with the identity of this module, else None. A cheap look at every call, a hash if that changed."""
         cls, key = type(module), (id(module), method)
         known = self.known.get(key)
         if known and known[0]() is module and known[1] == known[2]():
@@ -76,9 +56,10 @@ class Server:
         wanted = self.wanted.get((cls, method))
         if wanted is None or cls.__module__.startswith("torch.jit"):
             wanted = self.wanted[cls, method] = self.classes.get((identity.class_of(module), method), ())
-        if not wanted or not identity.has_weights(module):
+        look = identity.watch(module) if wanted else None
+        if look is None:
             return None
-        who, look = identity.of_module(module), identity.watch(module)
+        who = identity.of_module(module)
         model = self.server.find(identity.key(who) + method)
         if model is None:
             self._say("a %s is not the one that was recorded: %s; the original runs" % (
@@ -86,8 +67,8 @@ class Server:
         self.known[key] = weakref.ref(module, lambda _: self.known.pop(key, None)), look(), look, model
         return model
 
-    def _module(self, module, method, call, args, kwargs):
-        model, torch = self._model_of(module, method), sys.modules["torch"]
+    def module(self, module, call, args, kwargs, method=""):
+        model, torch = self._model_of(module, method and "." + method), sys.modules["torch"]
         if model is None or torch.jit.is_tracing() or torch.compiler.is_compiling():
             return call(module, *args, **kwargs)
 
@@ -102,17 +83,13 @@ class Server:
             return _run_torch(d, leaves, torch)
         return self._serve(model, run, lambda: call(module, *args, **kwargs))
 
-    # ---- onnxruntime
-
     def session_init(self, session, call, args, kwargs):
         call(session, *args, **kwargs)
         session._aipc_model = None
-        try:
+        with hook.quietly("cannot look at a session"):
             model = self.server.find_file(args[0] if args else kwargs["path_or_bytes"])
             kinds = {i.name: i.type for i in session.get_inputs()}
             session._aipc_model = model and (model, kinds, [o.name for o in session.get_outputs()])
-        except Exception:
-            hook.complain("cannot look at a session")
 
     def session_run(self, session, call, names, feed, options):
         if getattr(session, "_aipc_model", None) is None:
@@ -120,43 +97,25 @@ class Server:
         return self._serve(session._aipc_model[0], lambda: _run_session(*session._aipc_model, feed, names),
                            lambda: call(session, names, feed, options))
 
-    def session_bound(self, session, call, binding, options):
-        bound = getattr(binding, "_aipc_out", {})
-
-        def original():
-            for name in binding.__dict__.pop("_aipc_put", ()):  # as the program had bound it
-                kind, args, kwargs = bound[name]
-                kind.__wrapped__(binding, name, *args, **kwargs)
-            return call(session, binding, options)
-        if getattr(session, "_aipc_model", None) is None:
-            return original()
-        try:
-            feed = {k: record._bound(v) for k, v in getattr(binding, "_aipc_feed", {}).items()}
-        except Exception:
-            return original()
-        return self._serve(session._aipc_model[0], lambda: _fill(
-            binding, bound, _run_session(*session._aipc_model, feed, list(bound))), original)
-
-
 class Recorded(record.Recorder):
     """Serves, and records what is answered: the second run of `aipc verify`."""
 
+    def __init__(self, server, folder, options):
+        super().__init__(folder, options)
+        self.server = server
 
-def _recorded(name, packed):
-    """The recorder's method of this name; what it calls is the server's."""
-    def method(self, thing, call, *rest):
-        def served(thing, *args, **kwargs):
-            return getattr(self.server, name)(thing, call, *((args, kwargs) if packed else args))
-        return getattr(record.Recorder, name)(self, thing, served, *rest)
-    setattr(Recorded, name, method)
+    def methods(self, cls):
+        return self.server.methods(cls)
 
+    def module(self, module, call, args, kwargs, method=""):
+        serve = self.server.module
+        return super().module(module, lambda m, *a, **k: serve(m, call, a, k, method), args, kwargs, method)
 
-for _name in ("module", "session_init", "session_run", "session_bound"):
-    _recorded(_name, _name in ("module", "session_init"))
+    def session_init(self, session, call, args, kwargs):
+        super().session_init(session, lambda s, *a, **k: self.server.session_init(s, call, a, k), args, kwargs)
 
-
-# ---- one run
-
+    def session_run(self, session, call, *given):
+        return super().session_run(session, lambda s, *a: self.server.session_run(s, call, *a), *given)
 
 def _plain(leaf, dtype, torch):
     """Row by row in memory, of the contract's type. Copied only when it is not."""
@@ -167,11 +126,10 @@ def _plain(leaf, dtype, torch):
         t = t.to(device="cpu", dtype=dtype)
     return t.contiguous()
 
-
 def _run_torch(d, leaves, torch):
     """What a copy was made of lives until the run is over."""
     if "types" not in vars(d):
-        d.types, d.out_spec = [[t["dtype"] and getattr(torch, t["dtype"].replace("float8e", "float8_e")) for t in side]
+        d.types, d.out_spec = [[t["dtype"] and flat.torch_dtype(t["dtype"]) for t in side]
                                for side in (d.feeds, d.outputs, d.results)], flat.thaw(d.out_spec)
     given = [_plain(leaves[f["leaf"]], kind, torch) for f, kind in zip(d.feeds, d.types[0])]
     made = [torch.empty(o["dims"], dtype=kind, device="cpu") for o, kind in zip(d.outputs, d.types[1])]
@@ -182,14 +140,13 @@ def _run_torch(d, leaves, torch):
         used.add(at)
     return flat.unflatten(d.out_spec, out)
 
-
 def _run_session(model, kinds, known, feed, names):
     numpy = sys.modules["numpy"]
     names = known if names is None else names
     if not set(feed) <= set(kinds) or not set(names) <= set(known):
         raise libaipc.Error("names the model does not have")  # the original says so in its own words
     try:
-        arrays = {k: record._array(v, kinds[k]) for k, v in feed.items()}
+        arrays = {k: record.as_array(v, kinds[k]) for k, v in feed.items()}
         metas = tuple([(k,) + flat.meta(v) for k, v in arrays.items()])
         d = model.choose(metas, None, metas)
     except (AttributeError, TypeError, ValueError):
@@ -198,21 +155,6 @@ def _run_session(model, kinds, known, feed, names):
     made = {o["name"]: numpy.empty(o["dims"], o["dtype"]) for o in d.outputs if o["name"] in names}
     if len(made) < len(set(names)):
         raise libaipc.Error("outputs the artifact does not have")
-    d.run([a.ctypes.data for a in given], [made[o["name"]].ctypes.data if o["name"] in made else None for o in d.outputs])
+    to = {n: a.ctypes.data for n, a in made.items()}
+    d.run([a.ctypes.data for a in given], [to.get(o["name"]) for o in d.outputs])
     return [made[n] for n in names]
-
-
-def _fill(binding, bound, out):
-    """Puts answers where the program bound them: its own memory, its OrtValue, or one the binding hands out."""
-    OrtValue = sys.modules["onnxruntime"].OrtValue
-    for name, array in zip(bound, out):
-        kind, args, kwargs = bound[name]
-        value = args[0] if args else kwargs.get("ortvalue")
-        pointer = args[4] if len(args) > 4 else kwargs.get("buffer_ptr")
-        if isinstance(value, OrtValue):
-            value.update_inplace(array)
-        elif pointer:
-            ctypes.memmove(pointer, array.ctypes.data, array.nbytes)
-        else:
-            type(binding).bind_ortvalue_output.__wrapped__(binding, name, OrtValue.ortvalue_from_numpy(array))
-            binding.__dict__.setdefault("_aipc_put", set()).add(name)

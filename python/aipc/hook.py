@@ -2,188 +2,138 @@
 """hook: patches torch.nn.Module and onnxruntime's sessions when they are imported, and hands every call to one handler.
 
 The mode is $AIPC_HOOK: `record`, `export` or `exec`, a module of this package whose `open_handler(environ)` returns the
-handler. A handler has these methods; `call` runs the original:
+handler. Its methods (`call` runs the original; without session_run() onnxruntime is left alone):
 
-    module(module, call, args, kwargs)       a torch module is called: call(module, *args, **kwargs)
+    module(module, call, args, kwargs, method="")    call(module, *args, **kwargs)
+    methods(cls)                                     names of methods of a new class that are treated like calls
     session_init(session, call, args, kwargs)        InferenceSession(...): call(session, *args, **kwargs)
-    session_run(session, call, names, feed, options) run: call(session, names, feed, options)
-    session_bound(session, call, binding, options)   run_with_iobinding: call(session, binding, options)
-    forked()                                 this process is a fork of one that was hooked
-
-`local.busy` is per thread. A handler sets it (with `inside()`) while the original of a module it took runs: calls of
-nested modules then go straight to the original. What a handler wants to see is its own choice: it may leave it unset.
+    session_run(session, call, names, feed, options) run, and run_with_iobinding: call(session, names, feed, options)
+In a thread that is `with local:` calls of nested modules go straight to the original.
 """
 import contextlib
 import functools
-import importlib
+import importlib.util
 import os
 import sys
 import threading
-
+import traceback
 
 class _Local(threading.local):
     busy = False
 
+    def __enter__(self):
+        self.busy = True
+
+    def __exit__(self, *error):
+        self.busy = False
 
 local = _Local()
-_state = {"handler": None, "undo": []}
-
-
-@contextlib.contextmanager
-def inside():
-    local.busy = True
-    try:
-        yield
-    finally:
-        local.busy = False
-
+_handler = []
 
 def handler():
     """The one handler of this process, made when the first of torch and onnxruntime is imported."""
-    if _state["handler"] is None:
-        mode = os.environ["AIPC_HOOK"]
-        _state["handler"] = importlib.import_module("aipc." + mode).open_handler(os.environ)
-        os.register_at_fork(after_in_child=_forked)
-    return _state["handler"]
+    if not _handler:
+        _handler.append(importlib.import_module("aipc." + os.environ["AIPC_HOOK"]).open_handler(os.environ))
+    return _handler[0]
 
-
-def _forked():
-    local.busy = False
-    _state["handler"].forked()
-
-
-def complain(what):
+@contextlib.contextmanager
+def quietly(what):
     """An error of ours must not become one of the program's: it is written beside the recording, or to stderr."""
-    import traceback
-    text = "aipc: %s: %s" % (what, traceback.format_exc())
-    folder = os.environ.get("AIPC_HOOK_DIR")
-    if folder and os.path.isdir(folder):
-        with open(os.path.join(folder, "hook-error-%d.txt" % os.getpid()), "a") as f:
-            f.write(text)
-    else:
-        sys.stderr.write(text)
+    try:
+        yield
+    except Exception:
+        folder = os.environ.get("AIPC_HOOK_DIR")
+        path = os.path.join(folder, "hook-error-%d.txt" % os.getpid()) if folder and os.path.isdir(folder) else None
+        with open(path or sys.stderr.fileno(), "a", closefd=bool(path)) as f:
+            f.write("aipc: %s: %s" % (what, traceback.format_exc()))
 
+def spec_of(name, asking):
+    """The spec that finders other than `asking` give, with our patch behind its loader."""
+    sys.meta_path.remove(asking)
+    try:
+        spec = importlib.util.find_spec(name)
+    finally:
+        sys.meta_path.insert(0, asking)
+    load = spec.loader.exec_module
 
-# ---- when they are imported
-
-
-class _Loader:
-    """The loader of a watched module, followed by a patch."""
-
-    def __init__(self, inner, patch):
-        self._inner, self._patch = inner, patch
-
-    def __getattr__(self, name):
-        return getattr(self._inner, name)
-
-    def create_module(self, spec):
-        return self._inner.create_module(spec)
-
-    def exec_module(self, module):
-        self._inner.exec_module(module)
-        try:
-            self._patch(module, handler())
-        except Exception:
-            complain("cannot hook %s" % module.__name__)
-
-
-def spec_of(name, path, asking):
-    """The spec the other finders give, with our patch behind its loader."""
-    for finder in sys.meta_path:
-        find = getattr(finder, "find_spec", None)
-        spec = find(name, path) if find and finder is not asking else None
-        if spec and spec.loader:
-            spec.loader = _Loader(spec.loader, PATCHES[name])
-            return spec
-    return None
-
-
-def install():
-    """For a program the start-up file does not reach (python -I, a running notebook): patches what is imported already."""
-    for name, patch in PATCHES.items():
-        if name in sys.modules and not _state["undo"]:
-            patch(sys.modules[name], handler())
-
-
-# ---- patches
-
+    def exec_module(module):
+        load(module)
+        with quietly("cannot hook %s" % name):
+            if module.__name__ == name:
+                PATCHES[name](module, handler())
+    spec.loader.exec_module = exec_module
+    return spec
 
 def _replace(owner, name, made):
+    """made(original) in its place; never twice."""
     original = getattr(owner, name)
-    if getattr(original, "_aipc", False):
-        return
-    made = functools.wraps(original)(made(original))
-    made._aipc = True
-    _state["undo"].append((owner, name, original))
-    setattr(owner, name, made)
-
-
-def restore():
-    """Takes every patch back (before an exporter looks at the modules)."""
-    while _state["undo"]:
-        owner, name, original = _state["undo"].pop()
-        setattr(owner, name, original)
-
+    if not hasattr(original, "_aipc"):
+        new = functools.wraps(original)(made(original))
+        new._aipc = True
+        setattr(owner, name, new)
 
 def _patch_torch(m, h):
-    def made(original):
-        def __call__(self, *args, **kwargs):
-            if local.busy:
-                return original(self, *args, **kwargs)
-            return h.module(self, original, args, kwargs)
-        return __call__
-    _replace(m.Module, "__call__", made)
-    if hasattr(h, "subclass"):  # classes whose methods are wanted, before anybody calls them
-        def __init_subclass__(cls, **kwargs):
-            super(m.Module, cls).__init_subclass__(**kwargs)
-            h.subclass(cls)
-        m.Module.__init_subclass__ = classmethod(__init_subclass__)
-        _state["undo"].append((m.Module, "__init_subclass__", classmethod(lambda cls, **k: None)))
+    def to_handler(*method):
+        def made(original):
+            def call(self, *args, **kwargs):
+                if local.busy:
+                    return original(self, *args, **kwargs)
+                return h.module(self, original, args, kwargs, *method)
+            return call
+        return made
+    _replace(m.Module, "__call__", to_handler())
 
+    def __init_subclass__(cls, **kwargs):  # before anybody calls the methods
+        super(m.Module, cls).__init_subclass__(**kwargs)
+        for name in h.methods(cls):
+            if callable(cls.__dict__.get(name)):
+                _replace(cls, name, to_handler(name))
+    m.Module.__init_subclass__ = classmethod(__init_subclass__)
 
 def _patch_ort(m, h):
-    def init(original):
-        def __init__(self, *args, **kwargs):
-            return h.session_init(self, original, args, kwargs)
-        return __init__
+    if not hasattr(h, "session_run"):
+        return
+    _replace(m.InferenceSession, "__init__", lambda original: lambda self, *args, **kwargs:
+             h.session_init(self, original, args, kwargs))
+    _replace(m.Session, "run", lambda original: lambda self, output_names, input_feed, run_options=None:
+             h.session_run(self, original, output_names, input_feed, run_options))
+    _replace(m.Session, "run_with_iobinding", lambda original: lambda self, iobinding, run_options=None:
+             _run_bound(h, original, self, iobinding, run_options))
+    for name in ("bind_cpu_input", "bind_ortvalue_input", "bind_input", "bind_output", "bind_ortvalue_output"):
+        _replace(m.IOBinding, name, _binder)
+    for side in ("inputs", "outputs"):
+        _replace(m.IOBinding, "clear_binding_" + side, lambda original, side=side[:-1]: lambda self: (
+            original(self), self.__dict__.pop("_aipc_" + side, None))[0])
 
-    def run(original):
-        def run(self, output_names, input_feed, run_options=None):
-            return h.session_run(self, original, output_names, input_feed, run_options)
-        return run
+def _binder(original):
+    def bind(self, name, *args, **kwargs):
+        original(self, name, *args, **kwargs)
+        side = "_aipc_input" if original.__name__.endswith("input") else "_aipc_output"
+        self.__dict__.setdefault(side, {})[name] = original, args, kwargs
+    return bind
 
-    def bound(original):
-        def run_with_iobinding(self, iobinding, run_options=None):
-            return h.session_bound(self, original, iobinding, run_options)
-        return run_with_iobinding
+def _run_bound(h, original, session, binding, options):
+    """As a plain run. What is bound is read now: it may have been written to since. Outputs come in their order."""
+    inputs, outputs, ran = getattr(binding, "_aipc_input", {}), getattr(binding, "_aipc_output", {}), []
+    feed = {name: (list(args) + list(kwargs.values()))[0] for name, (_, args, kwargs) in inputs.items()}
 
-    def bind(where, keep=lambda a, k: None):
-        def made(original):
-            def bind_value(self, name, *args, **kwargs):
-                original(self, name, *args, **kwargs)
-                self.__dict__.setdefault(where, {})[name] = keep(args, kwargs)
-            return bind_value
-        return made
-
-    def clear(where):
-        def made(original):
-            def clear_binding(self):
-                original(self)
-                self.__dict__.pop(where, None)
-            return clear_binding
-        return made
-    _replace(m.InferenceSession, "__init__", init)
-    _replace(m.Session, "run", run)
-    _replace(m.Session, "run_with_iobinding", bound)
-    # What is bound is read when the session runs: it may be written to between the two. Outputs come in this order.
-    _replace(m.IOBinding, "bind_cpu_input", bind("_aipc_feed", lambda a, k: a[0] if a else k["arr_on_cpu"]))
-    _replace(m.IOBinding, "bind_ortvalue_input", bind("_aipc_feed", lambda a, k: a[0] if a else k["ortvalue"]))
-    _replace(m.IOBinding, "bind_input", bind("_aipc_feed", lambda a, k: (a, k)))
-    for name in ("bind_output", "bind_ortvalue_output"):
-        _replace(m.IOBinding, name, bind("_aipc_out", lambda a, k, name=name: (getattr(m.IOBinding, name), a, k)))
-    _replace(m.IOBinding, "clear_binding_inputs", clear("_aipc_feed"))
-    _replace(m.IOBinding, "clear_binding_outputs", clear("_aipc_out"))
-
+    def call(session, names, feed, options):
+        ran.append(True)
+        for name, (bind, args, kwargs) in outputs.items():  # as the program had bound them
+            bind(binding, name, *args, **kwargs)
+        original(session, binding, options)
+        return binding.copy_outputs_to_cpu()
+    if any(len(args) + len(kwargs) > 2 for _, args, kwargs in list(inputs.values()) + list(outputs.values())):
+        original(session, binding, options)  # by addresses of memory: not ours to read
+        return
+    answers = h.session_run(session, call, list(outputs), feed, options)
+    for (name, (_, args, kwargs)), answer in zip(outputs.items(), () if ran else answers):
+        to = args[0] if args else kwargs.get("ortvalue")
+        if hasattr(to, "update_inplace"):
+            to.update_inplace(answer)
+        else:  # the binding hands out one
+            value = sys.modules["onnxruntime"].OrtValue.ortvalue_from_numpy(answer)
+            type(binding).bind_ortvalue_output.__wrapped__(binding, name, value)
 
 PATCHES = {"torch.nn.modules.module": _patch_torch,
            "onnxruntime.capi.onnxruntime_inference_collection": _patch_ort}

@@ -8,10 +8,8 @@ from ctypes import byref, c_bool, c_char_p, c_size_t, c_void_p
 
 KEPT = 512  # signatures a model whose artifact is remembered
 
-
 class Error(RuntimeError):
     """Why the original runs."""
-
 
 def find():
     """$AIPC_LIBRARY, beside this file (a wheel), beside the program (a build), ../lib from it, the loader's path."""
@@ -22,7 +20,6 @@ def find():
     folders = here, program, os.path.join(program, "..", "lib"), os.path.join(here, "..", "..", "..", "..", "lib")
     places = [os.path.join(folder, "libaipc.so.0") for folder in folders]
     return os.environ.get("AIPC_LIBRARY") or next((p for p in places if os.path.exists(p)), "libaipc.so.0")
-
 
 _FUNCTIONS = {  # name: result, arguments
     "error_message": (c_char_p, c_void_p), "error_free": (None, c_void_p), "free": (None, c_void_p),
@@ -35,7 +32,6 @@ _FUNCTIONS = {  # name: result, arguments
     "served_choose_json": (c_void_p, c_void_p, c_char_p, c_void_p),
     "deployed_document": (c_void_p, c_void_p), "deployed_run": (c_void_p, c_void_p, c_void_p, c_void_p),
 }
-
 
 class Server:
     def __init__(self, folders, target):
@@ -75,7 +71,6 @@ class Server:
         self.check(self.server_find_model(self.handle, path, data, len(data or b""), byref(out)))
         return self._model(out.value)
 
-
 class Model:
     def __init__(self, server, handle):
         self.server, self.handle, self.chosen = server, handle, {}
@@ -87,7 +82,8 @@ class Model:
         if found is None:
             out = c_void_p()
             try:
-                self.server.check(self.server.served_choose_json(self.handle, json.dumps([spec, leaves]).encode(), byref(out)))
+                text = json.dumps([spec, leaves]).encode()
+                self.server.check(self.server.served_choose_json(self.handle, text, byref(out)))
                 found = Deployed(self, out)
             except Error as e:
                 found = str(e)
@@ -100,16 +96,15 @@ class Model:
     def refuse(self, why):
         return self.server.served_refuse(self.handle, why.encode("utf-8", "replace"))
 
-
 class Deployed:
     def __init__(self, model, handle):
         self.model, self.handle = model, handle
-        vars(self).update(model.server.document(model.server.deployed_document(handle)))  # feeds, outputs, results, out_spec
-        self._in, self._out, self._run = c_void_p * len(self.feeds), c_void_p * len(self.outputs), model.server.deployed_run
+        vars(self).update(model.server.document(model.server.deployed_document(handle)))  # feeds, results...
+        self._in, self._out = c_void_p * len(self.feeds), c_void_p * len(self.outputs)
 
     def run(self, inputs, outputs):
         """Addresses, one a feed and an output; None: not wanted. What they point to is filled when it returns."""
-        error = self._run(self.handle, self._in(*inputs), self._out(*outputs))
+        error = self.model.server.deployed_run(self.handle, self._in(*inputs), self._out(*outputs))
         if error:
             self.model.chosen.clear()  # it will not get better
             self.model.server.check(error)

@@ -7,6 +7,7 @@
 #include "plan/python.h"
 #include "plan/recording.h"
 #include "plan/replay.h"
+#include "tensor/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,35 +50,54 @@ static bool is_session(const json_t *model) {
 
 // ---- what the hook is asked
 
-static json_t *paths_of(const export *e, const json_t *files) {
-    json_t *list = json_array(), *one;
+// Tensors of one sample as the replay wants them: leaves with the absolute paths of their files.
+static json_t *tensors(const export *e, const json_t *leaves, const json_t *files) {
+    json_t *list = json_array(), *leaf;
     size_t i;
-    json_array_foreach(files, i, one)
-        json_array_append_new(list, json_sprintf("%s/%s", e->recording, json_string_value(one)));
+    json_array_foreach(leaves, i, leaf) {
+        const char *file = json_string_value(json_array_get(files, i));
+        json_t *t = json_copy(leaf);
+        json_object_set_new(t, "file", json_sprintf("%s/%s", e->recording, file ? file : ""));
+        json_array_append_new(list, t);
+    }
     return list;
 }
 
-// The signature with absolute paths and a few samples.
-static json_t *asked_signature(const export *e, const json_t *sig) {
+static bool has_half(const json_t *leaves) {
+    size_t i;
+    json_t *leaf;
+    json_array_foreach(leaves, i, leaf) {
+        ap_dtype t = ap_dtype_from_name(ap_json_str(leaf, "dtype", ""));
+        if (t == AP_F16 || t == AP_BF16) return true;
+    }
+    return false;
+}
+
+// The signature with a few samples, and how exactly they are to be met.
+static json_t *asked_signature(const export *e, const json_t *model, const json_t *sig) {
+    const json_t *inputs = json_object_get(sig, "inputs"), *outputs = json_object_get(sig, "outputs");
     json_t *asked = json_copy((json_t *)(uintptr_t)sig), *samples = json_array(), *one;
     size_t i;
     json_array_foreach(json_object_get(sig, "samples"), i, one) {
         if (i >= SAMPLES) break;
-        json_array_append_new(samples,
-                              json_pack("{so,so}", "inputs", paths_of(e, json_object_get(one, "inputs")),
-                                        "outputs", paths_of(e, json_object_get(one, "outputs"))));
+        json_array_append_new(
+            samples, json_pack("{so,so}", "inputs", tensors(e, inputs, json_object_get(one, "inputs")),
+                               "outputs", tensors(e, outputs, json_object_get(one, "outputs"))));
     }
+    bool half = ap_json_bool(model, "half", false) || has_half(inputs) || has_half(outputs);
     json_object_set_new(asked, "samples", samples);
+    json_object_set_new(asked, "precision", json_string(half ? "fp16" : "fp32"));
     return asked;
 }
 
 static json_t *asked_model(const export *e, const json_t *model) {
     json_t *signatures = json_array(), *chosen = ap_export_signatures(model), *sig;
     size_t i;
-    json_array_foreach(chosen, i, sig) json_array_append_new(signatures, asked_signature(e, sig));
+    json_array_foreach(chosen, i, sig) json_array_append_new(signatures, asked_signature(e, model, sig));
     json_decref(chosen);
-    return json_pack("{sO,sO,sO?,sb,so}", "name", json_object_get(model, "name"), "identity",
-                     json_object_get(model, "identity"), "path", json_object_get(model, "path"), "training",
+    const char *path = ap_json_str(model, "path", "");
+    return json_pack("{sO,sO,ss,sb,so}", "name", json_object_get(model, "name"), "identity",
+                     json_object_get(model, "identity"), "method", *path == '.' ? path + 1 : "", "training",
                      ap_json_bool(model, "training", false), "signatures", signatures);
 }
 
@@ -94,18 +114,6 @@ static ap_err check_file(const json_t *who, const char *file) {
     return ap_err_hint(ap_err_subject(err, file), "record the program again");
 }
 
-// Tensors of one sample as the replay wants them.
-static json_t *tensors(const json_t *leaves, const json_t *files) {
-    json_t *list = json_array(), *leaf;
-    size_t i;
-    json_array_foreach(leaves, i, leaf) {
-        json_t *t = json_copy(leaf);
-        json_object_set(t, "file", json_array_get(files, i));
-        json_array_append_new(list, t);
-    }
-    return list;
-}
-
 // Names of a session's leaves are those of the model: which leaf goes where.
 static json_t *wires(const json_t *leaves, const char *key) {
     json_t *list = json_array(), *leaf;
@@ -115,14 +123,11 @@ static json_t *wires(const json_t *leaves, const char *key) {
     return list;
 }
 
-static ap_err session_signature(export *e, const char *file, const json_t *sig, json_t *list) {
-    json_t *asked = asked_signature(e, sig), *samples = json_array(), *one, *answer = NULL;
+static ap_err session_signature(export *e, const char *file, const json_t *model, const json_t *sig,
+                                json_t *list) {
     const json_t *inputs = json_object_get(sig, "inputs"), *outputs = json_object_get(sig, "outputs");
-    size_t i;
-    json_array_foreach(json_object_get(asked, "samples"), i, one) json_array_append_new(
-        samples, json_pack("{so,so}", "inputs", tensors(inputs, json_object_get(one, "inputs")), "outputs",
-                           tensors(outputs, json_object_get(one, "outputs"))));
-    json_t *request = json_pack("{ss,ss,so}", "model", file, "precision", "fp32", "samples", samples);
+    json_t *request = asked_signature(e, model, sig), *answer = NULL;
+    json_object_set_new(request, "model", json_string(file));
     ap_err err = ap_replay_model(e->ctx, request, &answer);
     if (!err)
         json_array_append_new(
@@ -133,7 +138,6 @@ static ap_err session_signature(export *e, const char *file, const json_t *sig, 
                             "worst_db", json_object_get(answer, "worst_db")));
     json_decref(answer);
     json_decref(request);
-    json_decref(asked);
     return err;
 }
 
@@ -144,7 +148,7 @@ static ap_err export_session(export *e, const json_t *model) {
     size_t i;
     ap_err err = NULL;
     AP_TRY(check_file(who, file));
-    json_array_foreach(chosen, i, sig) AP_TRY(session_signature(e, file, sig, list));
+    json_array_foreach(chosen, i, sig) AP_TRY(session_signature(e, file, model, sig, list));
     json_array_append_new(e->results,
                           json_pack("{sO,sO,sO,sO}", "name", json_object_get(model, "name"), "kind",
                                     json_object_get(model, "kind"), "identity", who, "signatures", list));
@@ -228,15 +232,10 @@ static ap_err collect(export *e, const json_t *model, const ap_exit *how) {
     const char *name = ap_json_str(model, "name", "?");
     char *folder = ap_path_join(&e->arena, e->out, name),
          *file = ap_path_join(&e->arena, folder, "export.json");
-    json_t *result = NULL, *sig;
-    size_t i;
+    json_t *result = NULL;
     ap_err err = NULL;
     if (!ap_file_exists(file)) return not_reached(e, model, how);
     AP_TRY(ap_json_load(file, RESULT_BYTES, AP_ERR_RECORDING, &result));
-    json_array_foreach(json_object_get(result, "signatures"), i, sig) {
-        const char *made = ap_json_str(sig, "file", NULL);
-        if (made) json_object_set_new(sig, "file", json_sprintf("%s/%s", folder, ap_path_base(made)));
-    }
     json_object_set_new(result, "kind", json_string("module"));
     json_array_append(e->results, result);
 done:
@@ -250,8 +249,12 @@ static ap_err export_modules(export *e) {
     ap_exit how = {0};
     ap_err err = NULL;
     const char *file = ap_path_join(&e->arena, e->out, "request.json");
-    json_array_foreach(e->models, i, model) if (!is_session(model))
+    json_array_foreach(e->models, i, model) {
+        if (is_session(model)) continue;
         json_array_append_new(asked, asked_model(e, model));
+        AP_TRY(
+            ap_rmtree(ap_path_join(&e->arena, e->out, ap_json_str(model, "name", "?")))); // of an earlier run
+    }
     if (!json_array_size(asked)) goto done;
     json_t *request = json_pack("{ss,sb,sO}", "out", e->out, "level1", e->o->level1, "models", asked);
     err = ap_json_save(file, request);

@@ -35,8 +35,8 @@ static json_t *run_of(const aipc_record_options *o, const json_t *options, ap_ar
         "{si,ss,ss,ss,so,sb,so,sn,sn,sO,so}", "format", AP_RECORDING_FORMAT, "kind", "aipc recording", "aipc",
         AP_VERSION, "created", now, "command", command, "redacted", redacted, "cwd", ap_json_string(here),
         "status", "wall_s", "options", options, "sampling",
-        json_sprintf("of every signature in every process the first %lld calls and %lld of the later ones "
-                     "by chance",
+        json_sprintf("of every signature in every process the first %lld calls, then %lld more, each at "
+                     "twice the distance of the one before",
                      (samples + 1) / 2, samples - (samples + 1) / 2));
 }
 

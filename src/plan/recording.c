@@ -14,8 +14,7 @@ enum {
     COUNTER_BYTES = 32,
     SLOTS = 4096, // a process
     MODELS = 4096,
-    PROCESSES = 4096,
-    TREE_DEPTH = 48 // of an argument's description
+    PROCESSES = 4096
 };
 
 // One process while its log is read. Events name models and signatures by number.
@@ -27,8 +26,6 @@ typedef struct process {
     json_t *models[MODELS]; // borrowed, by the process's number
     json_t *slots[SLOTS];   // borrowed; the signature
     json_t *owners[SLOTS];  // and its model
-    size_t dropped, dropped_cap;
-    int64_t *drops; // numbers of samples taken back
     int64_t calls;
 } process;
 
@@ -70,22 +67,6 @@ static bool depth_ok(const json_t *tree, int left) {
     return true;
 }
 
-static bool leaves_ok(const json_t *list) {
-    size_t i, k;
-    json_t *leaf, *dim;
-    if (!json_is_array(list)) return false;
-    json_array_foreach(list, i, leaf) {
-        const json_t *dims = json_object_get(leaf, "dims");
-        if (!json_is_string(json_object_get(leaf, "name")) ||
-            !json_is_string(json_object_get(leaf, "dtype")) || !json_is_array(dims) ||
-            json_array_size(dims) > 16)
-            return false;
-        json_array_foreach(dims, k,
-                           dim) if (!json_is_integer(dim) || json_integer_value(dim) < 0) return false;
-    }
-    return true;
-}
-
 // A number below `limit` under `key`, else -1.
 static int64_t number(const json_t *event, const char *key, int64_t limit) {
     int64_t n = ap_json_int(event, key, -1);
@@ -95,7 +76,7 @@ static int64_t number(const json_t *event, const char *key, int64_t limit) {
 static bool on_start(process *p, const json_t *e) {
     json_t *all = json_object_get(p->doc, "processes");
     json_t *one = json_object();
-    const char *const keys[] = {"pid", "ppid", "executable", "python", "packages", "script"};
+    const char *const keys[] = {"pid", "ppid", "executable", "python", "packages"};
     if (ap_json_int(e, "format", 0) != AP_RECORDING_FORMAT) {
         json_decref(one);
         return false;
@@ -127,11 +108,7 @@ static bool on_model(process *p, const json_t *e) {
 
 // The first half of the hash of what makes two calls the same.
 static json_t *signature_id(const json_t *e) {
-    json_t *metas = json_array(), *leaf;
-    size_t i;
-    json_array_foreach(json_object_get(e, "inputs"), i, leaf) json_array_append_new(
-        metas, json_pack("[O,O]", json_object_get(leaf, "dtype"), json_object_get(leaf, "dims")));
-    json_t *all = json_pack("[O,o]", json_object_get(e, "spec"), metas);
+    json_t *all = json_pack("[O,O]", json_object_get(e, "spec"), json_object_get(e, "inputs"));
     char *text = ap_json_canonical(all);
     ap_digest d = ap_sha256_of(text, strlen(text));
     d.hex[12] = 0;
@@ -140,40 +117,52 @@ static json_t *signature_id(const json_t *e) {
     return json_string(d.hex);
 }
 
+static bool is_session(const json_t *model) {
+    return !strcmp(ap_json_str(model, "kind", ""), "session");
+}
+
 static bool on_signature(process *p, const json_t *e) {
     int64_t s = number(e, "s", SLOTS), m = number(e, "m", MODELS);
-    const json_t *spec = json_object_get(e, "spec");
-    if (s < 1 || m < 0 || !p->models[m] || !json_is_array(spec) || !depth_ok(spec, TREE_DEPTH) ||
-        !leaves_ok(json_object_get(e, "inputs")))
+    const json_t *spec = json_object_get(e, "spec"), *metas = json_object_get(e, "inputs");
+    if (s < 1 || m < 0 || !p->models[m] || !json_is_array(spec) || !json_is_array(metas) ||
+        !depth_ok(spec, 2 * AP_RECORDING_DEPTH))
         return false;
-    json_t *all = json_object_get(p->models[m], "signatures"), *one = NULL, *each, *id = signature_id(e);
+    json_t *model = p->models[m], *params = is_session(model) ? NULL : json_array();
+    if (params && json_is_array(json_object_get(model, "parameters")))
+        json_array_extend(params, json_object_get(model, "parameters"));
+    json_t *inputs = ap_recording_inputs(spec, metas, params);
+    json_decref(params);
+    if (!inputs) return false;
+    json_t *all = json_object_get(model, "signatures"), *one = NULL, *each, *id = signature_id(e);
     size_t i;
-    json_array_foreach(all, i, each) if (!strcmp(ap_json_str(each, "id", ""), json_string_value(id))) one =
-        each;
+    json_array_foreach(all, i, each) if (json_equal(json_object_get(each, "id"), id)) one = each;
     if (!one) {
         one = json_pack("{sO,si,sf,sO,sO,sn,s[],s[]}", "id", id, "calls", 0, "seconds", 0.0, "spec", spec,
-                        "inputs", json_object_get(e, "inputs"), "out_spec", "outputs", "samples");
+                        "inputs", inputs, "out_spec", "outputs", "samples");
         json_array_append_new(all, one);
     }
     json_decref(id);
+    json_decref(inputs);
     p->slots[s] = one;
-    p->owners[s] = p->models[m];
+    p->owners[s] = model;
     return true;
 }
 
 static bool on_outputs(process *p, const json_t *e) {
     int64_t s = number(e, "s", SLOTS);
-    const json_t *spec = json_object_get(e, "spec");
-    if (s < 1 || !p->slots[s] || !json_is_array(spec) || !depth_ok(spec, TREE_DEPTH) ||
-        !leaves_ok(json_object_get(e, "outputs")))
+    const json_t *spec = json_object_get(e, "spec"), *metas = json_object_get(e, "outputs");
+    if (s < 1 || !p->slots[s] || !json_is_array(spec) || !json_is_array(metas) ||
+        !depth_ok(spec, 2 * AP_RECORDING_DEPTH))
         return false;
     // The first one counts; a module that answers in several forms is told by the note.
     const json_t *have = json_object_get(p->slots[s], "out_spec");
     if (json_is_array(have) && !json_equal(have, spec))
         json_object_set_new(p->slots[s], "unsteady", json_true());
     if (json_is_array(have)) return true;
+    json_t *outputs = ap_recording_outputs(spec, metas, is_session(p->owners[s]));
+    if (!outputs) return false;
     json_object_set(p->slots[s], "out_spec", json_object_get(e, "spec"));
-    json_object_set(p->slots[s], "outputs", json_object_get(e, "outputs"));
+    json_object_set_new(p->slots[s], "outputs", outputs);
     return true;
 }
 
@@ -198,24 +187,13 @@ static bool on_sample(process *p, const json_t *e) {
         if (ok) json_array_append_new(files[letter == 'o'], json_sprintf("%s/%s", p->name, name));
     }
     if (ok)
-        json_array_append_new(
-            json_object_get(p->slots[s], "samples"),
-            json_pack("{sI,ss,sI,sO*,sO*,sO*,sO,sO}", "n", (json_int_t)ap_json_int(e, "n", 0), "process",
-                      p->name, "call", (json_int_t)ap_json_int(e, "call", 0), "grad",
-                      json_object_get(e, "grad"), "autocast", json_object_get(e, "autocast"), "layout",
-                      json_object_get(e, "layout"), "inputs", files[0], "outputs", files[1]));
+        json_array_append_new(json_object_get(p->slots[s], "samples"),
+                              json_pack("{sI,ss,sI,sO,sO}", "n", (json_int_t)ap_json_int(e, "n", 0),
+                                        "process", p->name, "call", (json_int_t)ap_json_int(e, "call", 0),
+                                        "inputs", files[0], "outputs", files[1]));
     json_decref(files[0]);
     json_decref(files[1]);
     return ok;
-}
-
-static bool on_drop(process *p, const json_t *e) {
-    if (p->dropped == p->dropped_cap) {
-        p->dropped_cap = p->dropped_cap ? 2 * p->dropped_cap : 64;
-        p->drops = ap_realloc(p->drops, p->dropped_cap * sizeof *p->drops);
-    }
-    p->drops[p->dropped++] = ap_json_int(e, "n", -1);
-    return true;
 }
 
 static bool on_error(process *p, const json_t *e) {
@@ -232,8 +210,7 @@ static const struct event {
     const char *name;
     bool (*take)(process *p, const json_t *e);
 } events[] = {{"start", on_start},     {"model", on_model},   {"signature", on_signature},
-              {"outputs", on_outputs}, {"sample", on_sample}, {"drop", on_drop},
-              {"error", on_error}};
+              {"outputs", on_outputs}, {"sample", on_sample}, {"error", on_error}};
 
 static bool take_event(process *p, const json_t *e) {
     const char *name = ap_json_str(e, "ev", "");
@@ -242,22 +219,7 @@ static bool take_event(process *p, const json_t *e) {
     return true; // of a newer aipc
 }
 
-// ---- the end of a process: what was taken back, and the counters
-
-static bool is_dropped(const process *p, int64_t n) {
-    for (size_t i = 0; i < p->dropped; i++)
-        if (p->drops[i] == n) return true;
-    return false;
-}
-
-static void take_back(const process *p, json_t *signature) {
-    json_t *samples = json_object_get(signature, "samples");
-    for (size_t i = json_array_size(samples); i-- > 0;) {
-        const json_t *one = json_array_get(samples, i);
-        if (!strcmp(ap_json_str(one, "process", ""), p->name) && is_dropped(p, ap_json_int(one, "n", -1)))
-            json_array_remove(samples, i);
-    }
-}
+// ---- the end of a process: the counters
 
 static uint64_t counter(const process *p, size_t slot, size_t which) {
     uint64_t v = 0;
@@ -274,7 +236,6 @@ static void close_slot(process *p, size_t s) {
     json_t *sig = p->slots[s];
     int64_t calls = (int64_t)counter(p, s, 0);
     if (sig) {
-        take_back(p, sig);
         json_object_set_new(sig, "calls", json_integer(ap_json_int(sig, "calls", 0) + calls));
         add(sig, "seconds", (double)counter(p, s, 1) * 1e-9);
     }
@@ -305,7 +266,6 @@ ap_err ap_recording_log(const char *text, size_t bytes, const char *name, const 
         json_array_append_new(
             json_object_get(document, "notes"),
             json_sprintf("%s: line %zu of log.jsonl is no event; what follows it is not used", name, lines));
-    free(p->drops);
     free(p);
     return NULL;
 }

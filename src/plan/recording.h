@@ -9,6 +9,7 @@
 #include "base/json.h"
 
 #define AP_RECORDING_FORMAT 1
+#define AP_RECORDING_DEPTH 48 // of an argument's description
 
 // The document `recording.json`, made from run.json and what the processes wrote. Errors: RECORDING,
 // NOT_FOUND.
@@ -27,6 +28,11 @@ AP_MUST ap_err ap_recording_log(const char *text, size_t bytes, const char *proc
                                 size_t count_bytes, json_t *document);
 
 // ---- shared by recording*.c
+// Leaves of a call and of its answer as [{name, dtype, dims}]; `metas` are their [dtype, dims] in order,
+// `params` the names of a module's positional parameters (NULL: a session, whose keys are the names). NULL
+// when the two do not belong together. New references.
+json_t *ap_recording_inputs(const json_t *spec, const json_t *metas, const json_t *params);
+json_t *ap_recording_outputs(const json_t *spec, const json_t *metas, bool session);
 // Names, shares, and what is chosen and why.
 void ap_recording_judge(json_t *document);
 // Looks at the files of all samples: drops what does not fit, marks constant inputs and repeated samples.

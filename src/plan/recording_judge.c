@@ -60,7 +60,7 @@ static void find_refused(const json_t *spec, const char *path, json_t *out) {
                                         ap_json_string(*tag == 't' ? "a text that was not kept" : type)));
         return;
     }
-    bool keyed = !strcmp(tag, "dict") || !strcmp(tag, "data");
+    bool keyed = !strcmp(tag, "dict");
     for (size_t i = 1; i < json_array_size(spec); i++) {
         const json_t *child = json_array_get(spec, i), *key = keyed ? json_array_get(child, 0) : NULL;
         if (keyed && !json_is_array(child)) continue; // the class
