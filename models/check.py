@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deploys every model that is there and writes a table (models/check.sh calls this)."""
 import datetime
+import glob
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -36,16 +39,37 @@ def deploy(name, folder):
     return code, seconds, report, said.strip().splitlines()
 
 
-def row(name, weights, code, seconds, report, said):
+def replay(name, folder):
+    """What became of the plan when it was applied to the model again: "same", "-" without one, or what differs."""
+    out = os.path.join(os.environ["AIPC_CACHE"], "models-check", name)
+    plans = glob.glob(os.path.join(out, "*", "plan.json"))
+    if not plans:
+        return "-"
+    again = os.path.join(out, "again")
+    os.makedirs(again, exist_ok=True)
+    made = os.path.join(again, "model.onnx")
+    done = subprocess.run([AIPC, "apply", os.path.join(folder, "model.onnx"), plans[0], "-o", made],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        return done.stderr.strip().splitlines()[0]
+    digest = hashlib.sha256()
+    with open(made, "rb") as f:
+        for block in iter(lambda: f.read(1 << 20), b""):
+            digest.update(block)
+    shutil.rmtree(again)
+    return "same" if digest.hexdigest() == json.load(open(plans[0]))["result"]["sha256"] else "other bytes"
+
+
+def row(name, weights, code, seconds, report, said, plan):
     cells = {"model": name, "weights": weights, "verdict": "pass" if code == 0 else "time-out" if code is None else f"fail ({code})",
-             "wall": f"{seconds:.1f} s"}
-    notes = []
+             "wall": f"{seconds:.1f} s", "plan": plan if plan in ("same", "-") else "differs"}
+    notes = [f"its plan: {plan}"] if cells["plan"] == "differs" else []
     if report and report["targets"]:
         t = report["targets"][0]
         place = t["placement"]
         if place:
             cells["nodes"] = f"{place['on_target']}/{place['total']}"
-        repairs = (t.get("surgery") or {}).get("repairs") or {}
+        repairs = t.get("repairs") or {}
         needs = repairs.get("needs") or []
         if not needs and place:  # no repair was looked for
             needs = [dict(r, verdict="refused") for r in place["refused"]]
@@ -67,7 +91,7 @@ def row(name, weights, code, seconds, report, said):
     return cells, notes
 
 
-COLUMNS = ("model", "weights", "nodes", "refused", "wrong", "repairs", "gates", "SQNR dB", "wall", "vendor", "verdict")
+COLUMNS = ("model", "weights", "nodes", "refused", "wrong", "repairs", "gates", "SQNR dB", "plan", "wall", "vendor", "verdict")
 
 
 def table(rows):
@@ -92,7 +116,7 @@ def main(args):
             absent.append(name)
             print(f"skipped: data not here: {name}: models/fetch.sh {name}", flush=True)
             continue
-        rows.append(row(name, known[name]["weights"], *deploy(name, folder)))
+        rows.append(row(name, known[name]["weights"], *deploy(name, folder), replay(name, folder)))
         print(" | ".join(rows[-1][0].get(c, "-") for c in COLUMNS), flush=True)
     day = datetime.date.today().isoformat()
     path = os.path.join(ROOT, "bench", "results", f"models-{day}.md")
@@ -100,14 +124,14 @@ def main(args):
         commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
         head = [f"# Real graphs on {TARGET}, {day}, commit {commit or '-'}", "",
                 "Each by one `aipc deploy` with the options of its meta.json" + (", nothing from the store" if "FRESH" in os.environ else "")
-                + ". refused, wrong: nodes before repair. vendor: share of the time that is the vendor's library.", ""]
+                + ". refused, wrong: nodes before repair. plan: what surgery recorded, applied to the model again. vendor: share of the time that is the vendor's library.", ""]
         text = "\n".join(head) + table(rows) + "\n"
         if absent:
             text += "\nNot here: " + ", ".join(absent) + ".\n"
         with open(path, "w") as f:
             f.write(text)
         print(path)
-    return 1 if any(cells["verdict"] != "pass" for cells, _ in rows) else 0
+    return 1 if any(cells["verdict"] != "pass" or cells["plan"] == "differs" for cells, _ in rows) else 0
 
 
 if __name__ == "__main__":

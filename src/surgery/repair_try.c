@@ -2,6 +2,7 @@
 // One step of repair: recipes are applied to a copy of the model, the target judges it, and either the copy
 // takes the model's place or the recipe at fault is found and banned.
 #include "base/hash.h"
+#include "surgery/clean_gate.h"
 #include "surgery/fold_flow.h"
 #include "surgery/repair_priv.h"
 
@@ -207,7 +208,9 @@ static ap_err attempt_make(repair *r, repair_group **set, size_t count, attempt 
     repair_state_release(&a->state);
     a->state = packed;
     packed = (repair_state){0};
-    if (ap_map_has(&r->seen, a->state.sha256))
+    if (strcmp(ap_interface_digest(a->state.model).hex, ap_interface_digest(r->start.model).hex) != 0)
+        *why = ap_arena_strdup(&r->arena, "it changes the inputs or outputs of the model");
+    else if (ap_map_has(&r->seen, a->state.sha256))
         *why = ap_arena_strdup(&r->arena, "it leads to a graph that was tried before");
     else
         AP_TRY(repair_judge(r, &a->state));

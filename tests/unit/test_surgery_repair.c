@@ -9,6 +9,7 @@ typedef struct way {
     const char *from, *to;
     size_t radius; // found with at least so much around it
     bool inexact;
+    bool shows; // makes one more output of the model
 } way;
 
 typedef struct target {
@@ -66,8 +67,9 @@ static void look(const target *t, const ap_piece *p, const ap_search_options *o,
                                   json_pack("{s[s],ss}", "chain", ap_buf_str(&rule), "verdict", "banned"));
         } else if (fits) {
             out->found = true;
-            out->recipe = (ap_recipe){.chain = json_pack("[{ss,ss,ss}]", "rule", ap_buf_str(&rule), "class",
-                                                         w->inexact ? "db 60" : "exact", "to", w->to),
+            out->recipe = (ap_recipe){.chain = json_pack("[{ss,ss,ss,sb}]", "rule", ap_buf_str(&rule),
+                                                         "class", w->inexact ? "db 60" : "exact", "to", w->to,
+                                                         "shows", w->shows),
                                       .radius = p->radius,
                                       .nodes_before = 1,
                                       .nodes_after = 1,
@@ -106,6 +108,7 @@ static ap_err apply(const ap_recipe *r, const ap_match_env *env, ap_node *n, jso
                            &fresh));
     must(ap_graph_replace_value(g, v, fresh->outputs[0], NULL));
     must(ap_graph_remove_node(g, n));
+    if (ap_json_bool(link, "shows", false)) must(ap_graph_add_output(g, n->inputs[0], NULL));
     json_array_append_new(steps, json_pack("{ss,sO}", "kind", "rule", "name", json_object_get(link, "rule")));
     ap_buf_free(&name);
     return NULL;
@@ -276,6 +279,18 @@ static void wrong_in_the_model(void **state) {
     finish(&t, &r);
 }
 
+// The interface is the user's, whatever a rule does.
+static void interface_stays(void **state) {
+    (void)state;
+    target t = {.refuse = " Floor ",
+                .ways = {{"Floor", "Round", 0, false, .shows = true}, {"Floor", "Ceil", 0, false}}};
+    ap_repaired r = repair_of(&t, "Abs Floor");
+    expect_ops(&r, "Abs Ceil");
+    assert_string_equal(ap_json_str(entry(&r, "rolled_back", 0), "reason", ""),
+                        "it changes the inputs or outputs of the model");
+    finish(&t, &r);
+}
+
 // What a recipe makes is refused in the model: the same.
 static void refused_in_the_model(void **state) {
     (void)state;
@@ -443,6 +458,7 @@ static void machinery_ends_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(equals_at_once),
                                        cmocka_unit_test(wrong_in_the_model),
+                                       cmocka_unit_test(interface_stays),
                                        cmocka_unit_test(refused_in_the_model),
                                        cmocka_unit_test(the_other_half_stays),
                                        cmocka_unit_test(wrong_alone_is_flagged),
