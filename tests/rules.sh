@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The rule library: every rule holds on 200 random instances, and at least 95 of 100 lines of their preconditions
-# matter: tests/rules.sh AIPC
+# matter: tests/rules.sh AIPC [OPTION...] (--seed 7 --instances 1000)
 if ! compgen -G "$AIPC_DATA/runtimes/onnxruntime-[0-9]*/record.json" >/dev/null; then
     echo "ok rules # skipped: runtime not installed (onnxruntime)"
     exit 0
 fi
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/aipc-rules.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
-"$1" rules test --mutate --json >"$tmp/out" 2>"$tmp/err" || [[ $? == 10 ]] || { echo "not ok rules test runs"; sed 's/^/  # /' "$tmp/err"; exit 1; }
+"$1" rules test --mutate --json "${@:2}" >"$tmp/out" 2>"$tmp/err" || [[ $? == 10 ]] || { echo "not ok rules test runs"; sed 's/^/  # /' "$tmp/err"; exit 1; }
 python3 - "$tmp/out" <<'PY'
 import json, sys
 d = json.load(open(sys.argv[1]))

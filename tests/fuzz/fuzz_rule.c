@@ -4,6 +4,7 @@
 #include "graph/nodes.h"
 #include "surgery/apply.h"
 #include "surgery/lint.h"
+#include "surgery/prove.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ap_rules_finish(r);
     if (r->count < 64) ap_rules_lint(r, &p);
     for (size_t i = 0; i < r->count && i < 4; i++) try_rule(r, r->list[i]);
+    char why[400] = "";
+    if (r->count < 4) // what is asked of a user's rules; it takes its time
+        for (size_t i = 0; i < r->count; i++)
+            if (!ap_rule_can_hold(r->list[i], r, why, sizeof why) && !*why) abort();
     ap_rule_problems_print(&p, &text);
     ap_buf_free(&text);
     ap_rule_problems_free(&p);
