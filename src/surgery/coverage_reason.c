@@ -103,7 +103,9 @@ static const struct {
      "Where Softmax, "
      "Exp or Max follow, it is repaired there"},
     {"QNN_COMMON_ERROR_MEM_ALLOC", "no float16",
-     "the library cannot build this graph for a SoC without float16 (MEM_ALLOC 1002, whatever its size)"},
+     "the SoC has no float16; the library builds some operators of float32 for it and not this one "
+     "(MEM_ALLOC 1002). Float "
+     "models are not deployed there: quantize"},
 };
 
 static coverage_reason by_answer(const char *last, ap_arena *arena) {
