@@ -64,6 +64,11 @@ else
     echo "ok surgery of the sample # skipped: the sample model is not installed in $data"
 fi
 
+# Symbolic dimensions take the sizes of an input file.
+make_nets
+cleaned dynamic 4 "$nets/dynamic.onnx" --input "x=$nets/batch5.npy"
+asks "$tmp/dynamic.doc" dynamic <<<'the shape is the sample\'s := d["shapes"] == {"x": [5, 16]}'
+
 if [[ -n ${SILERO_VAD:-} ]]; then
     cleaned silero 60 "$SILERO_VAD/silero_vad.onnx" --shape input=1,512 --shape state=2,1,128 --fix sr=16000
     asks <(run --json inspect "$tmp/silero.onnx"; echo "$out") silero <<<'no If is left := "If" not in d["ops"]'

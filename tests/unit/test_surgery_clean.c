@@ -73,6 +73,27 @@ static void shape_chain(void **state) {
     cleaned_free(&r);
 }
 
+// Positions as exporters write them: a Range up to a size, stretched to another, is a constant once shapes
+// are.
+static void range_and_expand(void **state) {
+    bench *b = *state;
+    input(b, "x", "2,5");
+    output(b, "y", "?,?");
+    numbers(b, "zero", AP_I64, "", "0");
+    numbers(b, "one", AP_I64, "", "1");
+    node(b, "shape", "Shape", "x", "s");
+    attr_int(b, node(b, "len", "Gather", "s,one", "n"), "axis", 0);
+    node(b, "range", "Range", "zero,n,one", "r");
+    node(b, "expand", "Expand", "r,s", "e");
+    attr_int(b, node(b, "cast", "Cast", "e", "f"), "to", 1);
+    node(b, "add", "Add", "x,f", "y");
+    cleaned r = clean_with(b, NULL);
+    LEFT(b, &r, "shapes", 1);
+    assert_int_equal(count_op(&r, "Add"), 1);
+    assert_int_equal(r.c.model->proto->graph->n_initializer, 1);
+    cleaned_free(&r);
+}
+
 // The shape of what NonZero finds depends on the data, even if every run of ours gave the same.
 static void data_dependent_shape_stays(void **state) {
     bench *b = *state;
@@ -284,23 +305,15 @@ static void fixed_input(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BENCH_TEST(constants_fold),
-        BENCH_TEST(constant_outputs),
-        BENCH_TEST(size_limits),
-        BENCH_TEST(shape_chain),
-        BENCH_TEST(data_dependent_shape_stays),
-        BENCH_TEST(random_stays),
-        BENCH_TEST(quantized_weights_stay),
-        BENCH_TEST(identities),
-        BENCH_TEST(training_dropout_stays),
-        BENCH_TEST(shape_noops),
-        BENCH_TEST(reversing_slice_stays),
-        BENCH_TEST(transposes),
-        BENCH_TEST(reshapes),
-        BENCH_TEST(equals_merge),
-        BENCH_TEST(equal_outputs_stay),
-        BENCH_TEST(dead_things_go),
-        BENCH_TEST(fixed_input),
+        BENCH_TEST(constants_fold),   BENCH_TEST(constant_outputs),
+        BENCH_TEST(size_limits),      BENCH_TEST(shape_chain),
+        BENCH_TEST(range_and_expand), BENCH_TEST(data_dependent_shape_stays),
+        BENCH_TEST(random_stays),     BENCH_TEST(quantized_weights_stay),
+        BENCH_TEST(identities),       BENCH_TEST(training_dropout_stays),
+        BENCH_TEST(shape_noops),      BENCH_TEST(reversing_slice_stays),
+        BENCH_TEST(transposes),       BENCH_TEST(reshapes),
+        BENCH_TEST(equals_merge),     BENCH_TEST(equal_outputs_stay),
+        BENCH_TEST(dead_things_go),   BENCH_TEST(fixed_input),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ap_engine_close(the_oracle.engine);
