@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What targets compute right before and after surgery: bench/coverage.sh [BUILD] [TARGET...]
-# The whole table of variants, cold and with known answers; writes bench/results/coverage-DATE.md. A chain counts only
-# when each of its rules is proven and the target computed the rewritten piece like the oracle the original one.
+# The whole table of variants, cold and with known answers, and for the first target in other shapes and with other
+# numbers (SEEDS, default "7 11"); writes bench/results/coverage-DATE.md. A chain counts only when each of its rules is
+# proven and the target computed the rewritten piece like the oracle the original one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -19,9 +20,13 @@ for t; do # from another folder: ./rules would be taken for the user's own
         { time (cd "$tmp" && "$aipc" probe "$t" --all --repair --json >"$tmp/${t#*:}.$run.json"); } 2>"$tmp/${t#*:}.$run.s"
     done
 done
-python3 - "$tmp" "$@" >"$out" <<'PY'
+seeds=${SEEDS-7 11}
+for seed in $seeds; do
+    (cd "$tmp" && "$aipc" probe "$1" --all --repair --seed "$seed" --vary-shapes --json >"$tmp/seed.$seed.json")
+done
+python3 - "$tmp" "$seeds" "$@" >"$out" <<'PY'
 import collections, json, sys
-tmp, targets = sys.argv[1], sys.argv[2:]
+tmp, seeds, targets = sys.argv[1], sys.argv[2].split(), sys.argv[3:]
 docs = {t: json.load(open(f"{tmp}/{t.split(':')[1]}.warm.json")) for t in targets}
 seconds = lambda t, run: float(open(f"{tmp}/{t.split(':')[1]}.{run}.s").read().split()[-1])
 print("# Operator variants before and after surgery\n")
@@ -35,6 +40,33 @@ for t in targets:
     left = [x for x in wrong if not x["repair"]["found"]]
     print(f"| {t} | {s['total']} | {s['right_as_is']} | {s['right_after_surgery']} | {s['right_as_is'] + s['right_after_surgery']} | {s['left']} "
           f"| {len(wrong)}, {len(left)} | {seconds(t, 'cold'):.1f} | {seconds(t, 'warm'):.1f} |")
+def kinds(doc):
+    left = collections.Counter(x["repair"]["kind"] for x in doc["probes"] if x["repair"] and not x["repair"]["found"])
+    return ", ".join(f"{n} {k}" for k, n in left.most_common()) or "none"
+print("\nWhy some are left (docs/probe.md says what the words mean):\n")
+for t in targets:
+    print(f"- {t}: {kinds(docs[t])}")
+if seeds:
+    base = {(x["op"], x["variant"]): x for x in docs[targets[0]]["probes"]}
+    print(f"\n## {targets[0]}: other shapes, other numbers\n\n`--seed N --vary-shapes`.\n")
+    print("| seed | shapes changed | right as is | right after surgery | together | wrong as is, of them left | left |\n|---:|---:|---:|---:|---:|---:|---|")
+    other = []
+    for seed in seeds:
+        doc = json.load(open(f"{tmp}/seed.{seed}.json"))
+        s, p = doc["summary"], doc["probes"]
+        moved = sum(x["shapes"] != base[x["op"], x["variant"]]["shapes"] for x in p)
+        wrong = [x for x in p if x["verdict"] in bad]
+        left = sum(not x["repair"]["found"] for x in wrong)
+        print(f"| {seed} | {moved} | {s['right_as_is']} | {s['right_after_surgery']} | {s['right_as_is'] + s['right_after_surgery']} | {len(wrong)}, {left} | {kinds(doc)} |")
+        for x in p:
+            b = base[x["op"], x["variant"]]
+            if x["verdict"] != b["verdict"]:
+                r = x["repair"]
+                after = "" if not r else r["by"] if r["found"] else f"left: {r['kind']}"
+                other.append(f"| {seed} | {x['op']} | {x['variant']} | {b['shapes']} {b['verdict']} | {x['shapes']} {x['verdict']} | {after} |")
+    if other:
+        print("\nVerdicts that hang on the shape:\n\n| seed | operator | variant | in the table | here | surgery |\n|---:|---|---|---|---|---|")
+        print("\n".join(other))
 for t in targets:
     rows = [x for x in docs[t]["probes"] if x["repair"]]
     text = lambda s: (s or "").replace("|", "/").replace("\n", " ")
@@ -43,10 +75,10 @@ for t in targets:
         r = x["repair"]
         if r["found"]:
             print(f"| {x['op']} | {x['variant']} | {x['verdict']} | {text(r['by'])} | {r['class']} | {float(r['error']):.2g} | {', '.join(r['given'])} |")
-    print(f"\n## {t}: left\n\n| operator | variant | was | why |\n|---|---|---|---|")
+    print(f"\n## {t}: left\n\n| operator | variant | was | kind | why |\n|---|---|---|---|---|")
     for x in rows:
         r = x["repair"]
         if not r["found"]:
-            print(f"| {x['op']} | {x['variant']} | {x['verdict']} | {text(r['reason'])[:300]} |")
+            print(f"| {x['op']} | {x['variant']} | {x['verdict']} | {r['kind']} | {text(r['reason'])[:300]} |")
 PY
-sed -n 1,8p "$out"
+sed -n 1,13p "$out"

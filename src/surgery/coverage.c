@@ -342,12 +342,17 @@ void ap_coverage_into(json_t *document, const json_t *repairs) {
     json_t *probes = json_object_get(document, "probes"), *summary = json_object_get(document, "summary"), *p;
     size_t i, as_is = 0, after = 0, left = 0;
     json_array_foreach(probes, i, p) {
-        json_t *r = json_array_get(repairs, i);
+        json_t *r = json_array_get(repairs, i),
+               *op = json_object_get(json_object_get(document, "ops"), ap_json_str(p, "op", ""));
         bool accepted = strcmp(ap_json_str(p, "verdict", ""), "accepted") == 0;
+        bool found = ap_json_bool(r, "found", false);
         json_object_set(p, "repair", r ? r : json_null());
         as_is += accepted;
-        after += !accepted && ap_json_bool(r, "found", false);
-        left += !accepted && !ap_json_bool(r, "found", false);
+        after += !accepted && found;
+        left += !accepted && !found;
+        if (accepted || !op) continue;
+        const char *key = found ? "repaired" : "left";
+        json_object_set_new(op, key, json_integer(ap_json_int(op, key, 0) + 1));
     }
     json_object_set_new(summary, "right_as_is", json_integer((json_int_t)as_is));
     json_object_set_new(summary, "right_after_surgery", json_integer((json_int_t)after));

@@ -20,8 +20,8 @@
 AP_MUST ap_err ap_coverage_repair(const ap_probe_set *s, const ap_search_options *o,
                                   void (*progress)(void *user, size_t done, size_t total), void *user,
                                   json_t **out);
-// Puts the list into a document of ap_probe_document: probes[i].repair and summary.{right_as_is,
-// right_after_surgery, left}.
+// Puts the list into a document of ap_probe_document: probes[i].repair, summary.{right_as_is,
+// right_after_surgery, left}, and ops.OP.{repaired, left} where there are any.
 void ap_coverage_into(json_t *document, const json_t *repairs);
 
 #endif

@@ -155,7 +155,7 @@ static const char style[] =
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;color:#1c1f23;"
     "background:#fff}table{border-collapse:collapse;width:100%;margin:1rem "
     "0}td,th{text-align:left;padding:.25rem "
-    ".6rem;border-bottom:1px solid #e3e6ea;vertical-align:top}th{font-weight:600}td.n{text-align:right;"
+    ".6rem;border-bottom:1px solid #e3e6ea;vertical-align:top}th{font-weight:600}td.n,th.n{text-align:right;"
     "font-variant-numeric:tabular-nums}.accepted{color:#176f3a}.refused,.unasked,.invalid{color:#7a5a00}"
     ".wrong,.unstable,.crashed,.hung{color:#b3261e;font-weight:600}.zero{color:#b8bec5}.reason{color:#555c64;"
     "overflow-wrap:anywhere}@media(prefers-color-scheme:dark){body{background:#15181b;color:#e4e7ea}td,th{"
@@ -163,23 +163,28 @@ static const char style[] =
     ".crashed,.hung{color:#ff8a80}.reason{color:#a4abb3}.zero{color:#4a5158}}";
 
 static void html_matrix(const json_t *document, ap_buf *out) {
-    // "Accepted but wrong" holds what is wrong and what is unstable: either way the result cannot be used.
-    static const char *const columns[][2] = {{"accepted", "accepted"},        {"refused", "refused"},
-                                             {"wrong", "accepted but wrong"}, {"unstable", "unstable"},
-                                             {"crashed", "crashed"},          {"hung", "hung"},
-                                             {"invalid", "invalid"}};
+    // {key, class, heading}; the last two only where repair was asked for.
+    static const char *const columns[][3] = {{"accepted", "accepted", "accepted"},
+                                             {"refused", "refused", "refused"},
+                                             {"wrong", "wrong", "accepted but wrong"},
+                                             {"unstable", "unstable", "unstable"},
+                                             {"crashed", "crashed", "crashed"},
+                                             {"hung", "hung", "hung"},
+                                             {"invalid", "invalid", "invalid"},
+                                             {"repaired", "accepted", "right after surgery"},
+                                             {"left", "refused", "left"}};
+    size_t count = sizeof columns / sizeof *columns - (with_repairs(document) ? 0 : 2);
     const char *op;
     json_t *o;
     ap_buf_puts(out, "<h2>Operators</h2>\n<table><tr><th>Operator</th>");
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        ap_buf_printf(out, "<th>%s</th>", columns[i][1]);
+    for (size_t i = 0; i < count; i++) ap_buf_printf(out, "<th class=\"n\">%s</th>", columns[i][2]);
     ap_buf_puts(out, "</tr>\n");
     json_object_foreach(json_object_get(document, "ops"), op, o) {
         ap_buf_puts(out, "<tr>");
         html_cell(out, "", op);
-        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        for (size_t i = 0; i < count; i++) {
             long long n = (long long)ap_json_int(o, columns[i][0], 0);
-            ap_buf_printf(out, "<td class=\"n %s\">%lld</td>", n ? columns[i][0] : "zero", n);
+            ap_buf_printf(out, "<td class=\"n %s\">%lld</td>", n ? columns[i][1] : "zero", n);
         }
         ap_buf_puts(out, "</tr>\n");
     }
