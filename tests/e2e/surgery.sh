@@ -67,7 +67,7 @@ fi
 # Symbolic dimensions take the sizes of an input file.
 make_nets
 cleaned dynamic 4 "$nets/dynamic.onnx" --input "x=$nets/batch5.npy"
-asks "$tmp/dynamic.doc" dynamic <<<'the shape is the sample\'s := d["shapes"] == {"x": [5, 16]}'
+asks "$tmp/dynamic.doc" dynamic <<<'the shape is that of the sample := d["shapes"] == {"x": [5, 16]}'
 
 if [[ -n ${SILERO_VAD:-} ]]; then
     cleaned silero 60 "$SILERO_VAD/silero_vad.onnx" --shape input=1,512 --shape state=2,1,128 --fix sr=16000
