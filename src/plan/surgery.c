@@ -86,11 +86,11 @@ json_t *ap_whole_json(const ap_whole *w) {
 }
 
 // What differs, row by row, without what does not.
-static ap_err changes_of(const ap_surgery_stage *s, const ap_cleaned *now, json_t **out) {
+static ap_err changes_of(const ap_model *was, const ap_cleaned *now, json_t **out) {
     json_t *diff = NULL, *rows = json_array(), *row;
     size_t i;
     json_int_t left_out = 0;
-    ap_err err = ap_graph_diff((ap_model *)(uintptr_t)s->model, now->model, &diff);
+    ap_err err = ap_graph_diff((ap_model *)(uintptr_t)was, now->model, &diff);
     if (err) {
         json_decref(rows);
         return err;
@@ -124,25 +124,47 @@ static ap_err known_before(const ap_surgery_stage *s, json_t **out) {
     return err;
 }
 
+// Makes it run right, and then fast.
+static ap_err operate(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w, json_t **out,
+                      json_t **steps) {
+    json_t *report = NULL, *tuning = NULL, *changes = NULL;
+    ap_buf bytes = {0};
+    ap_model *cleaned = NULL; // as it was, for the list of changes
+    ap_err err = NULL;
+    ap_buf_append(&bytes, now->bytes.data, now->bytes.len);
+    AP_TRY(ap_model_parse(bytes.data, bytes.len, now->model->dir, &cleaned));
+    if (!w->passed || w->refused) AP_TRY(surgery_repair(s, dir, now, w, &report, steps));
+    if (!report) report = no_repairs();
+    if (s->tune) AP_TRY(surgery_tune(s, now, w, &tuning, steps));
+    AP_TRY(changes_of(cleaned, now, &changes));
+    json_object_set(report, "tuning", tuning ? tuning : json_null());
+    json_object_set(report, "changes", changes);
+    *out = json_incref(report);
+done:
+    ap_model_free(cleaned);
+    ap_buf_free(&bytes);
+    json_decref(report);
+    json_decref(tuning);
+    json_decref(changes);
+    return err;
+}
+
 // The target's half: judge what the passes made, repair it when it has to be.
 static ap_err fit(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, json_t **repairs,
                   json_t **steps, bool *passed) {
     ap_whole w = {0};
-    json_t *report = NULL, *before = NULL, *cleaned = NULL, *changes = NULL, *tuning = NULL;
+    json_t *report = NULL, *before = NULL, *cleaned = NULL, *cleaning = NULL;
     ap_err err = NULL;
     AP_TRY(known_before(s, &before));
     ap_context_progress(s->ctx, 0, 0, "%s: building the cleaned model", s->host->target->text);
     AP_TRY(ap_whole_judge(s->host, now->model, &w));
     cleaned = ap_whole_json(&w);
-    if (!w.passed || w.refused) AP_TRY(surgery_repair(s, dir, now, &w, &report, steps));
-    if (!report) report = no_repairs();
-    if (s->tune) AP_TRY(surgery_tune(s, now, &w, &tuning, steps));
-    json_object_set(report, "tuning", tuning ? tuning : json_null());
-    AP_TRY(changes_of(s, now, &changes));
+    AP_TRY(changes_of(s->model, now, &cleaning));
+    AP_TRY(operate(s, dir, now, &w, &report, steps));
     json_object_set(report, "before", before);
     json_object_set(report, "cleaned", cleaned);
     json_object_set_new(report, "after", ap_whole_json(&w));
-    json_object_set(report, "changes", changes);
+    json_object_set(report, "cleaning", cleaning);
     *passed = w.passed;
     *repairs = json_incref(report);
 done:
@@ -150,8 +172,7 @@ done:
     json_decref(report);
     json_decref(before);
     json_decref(cleaned);
-    json_decref(changes);
-    json_decref(tuning);
+    json_decref(cleaning);
     return err;
 }
 

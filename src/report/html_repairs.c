@@ -92,6 +92,29 @@ static void rolled_back(const json_t *list, ap_buf *out) {
     ap_html_table_close(out);
 }
 
+// Side by side, the rows that differ only.
+static void changes(const json_t *c, const char *what, ap_buf *out) {
+    static const char *const heads[] = {"", "Before", "After"};
+    const json_t *rows = ap_rd_arr(c, "rows");
+    double more = 0;
+    if (!rows) return;
+    ap_html_fmt(out, "<details><summary>The graph before and after %s: %zu rows differ</summary>", what,
+                json_array_size(rows));
+    ap_html_table_open(out, "diff", heads, 3);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *r = json_array_get(rows, i);
+        ap_html_fmt(out, "<tr><td>%s</td>", ap_rd_str_or(r, "mark", ""));
+        ap_html_code_cell(out, ap_rd_str(r, "a"));
+        ap_html_code_cell(out, ap_rd_str(r, "b"));
+        ap_buf_puts(out, "</tr>\n");
+    }
+    ap_html_table_close(out);
+    if (ap_rd_amount(c, "left_out", &more) && more > 0)
+        ap_html_fmt(out, "<p>%s more rows: see them with aipc apply and aipc diff.</p>",
+                    ap_rd_integer(more).s);
+    ap_buf_puts(out, "</details>\n");
+}
+
 static void passes(const json_t *list, ap_buf *out) {
     static const char *const heads[] = {"Pass", "Class", "#Nodes before", "#After"};
     if (!list) return;
@@ -108,29 +131,6 @@ static void passes(const json_t *list, ap_buf *out) {
         ap_buf_puts(out, "</tr>\n");
     }
     ap_html_table_close(out);
-    ap_buf_puts(out, "</details>\n");
-}
-
-// Side by side, the rows that differ only.
-static void changes(const json_t *c, ap_buf *out) {
-    static const char *const heads[] = {"", "Before", "After"};
-    const json_t *rows = ap_rd_arr(c, "rows");
-    double more = 0;
-    if (!rows) return;
-    ap_html_fmt(out, "<details><summary>The graph before and after: %zu rows differ</summary>",
-                json_array_size(rows));
-    ap_html_table_open(out, "diff", heads, 3);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *r = json_array_get(rows, i);
-        ap_html_fmt(out, "<tr><td>%s</td>", ap_rd_str_or(r, "mark", ""));
-        ap_html_code_cell(out, ap_rd_str(r, "a"));
-        ap_html_code_cell(out, ap_rd_str(r, "b"));
-        ap_buf_puts(out, "</tr>\n");
-    }
-    ap_html_table_close(out);
-    if (ap_rd_amount(c, "left_out", &more) && more > 0)
-        ap_html_fmt(out, "<p>%s more rows: see them with aipc apply and aipc diff.</p>",
-                    ap_rd_integer(more).s);
     ap_buf_puts(out, "</details>\n");
 }
 
@@ -154,6 +154,7 @@ void ap_html_repairs(const json_t *target, ap_buf *out) {
     }
     ap_buf_free(&lede);
     rolled_back(ap_rd_arr(r, "rolled_back"), out);
+    changes(ap_rd_obj(r, "changes"), "repair", out);
     passes(ap_rd_arr(r, "passes"), out);
-    changes(ap_rd_obj(r, "changes"), out);
+    changes(ap_rd_obj(r, "cleaning"), "cleaning", out);
 }

@@ -94,12 +94,12 @@ static void change_line(ap_buf *out, char mark, const char *text) {
     ap_buf_putc(out, '\n');
 }
 
-static void changes(const json_t *c, ap_buf *out) {
+static void changes(const json_t *c, const char *what, ap_buf *out) {
     const json_t *rows = ap_rd_arr(c, "rows");
     size_t n = json_array_size(rows);
     double more = 0;
     if (!n) return;
-    ap_buf_puts(out, "\nThe graph before and after, where they differ:\n\n");
+    ap_buf_printf(out, "\nThe graph before and after %s, where they differ:\n\n", what);
     for (size_t i = 0; i < n && i < MAX_CHANGES; i++) {
         const json_t *r = json_array_get(rows, i);
         change_line(out, '-', ap_rd_str(r, "a"));
@@ -110,6 +110,19 @@ static void changes(const json_t *c, ap_buf *out) {
     if (more > 0)
         ap_buf_printf(out, "\n%s more differences in report.html or by `aipc diff`.\n",
                       ap_rd_integer(more).s);
+}
+
+// What passes did fills pages; here the counts.
+static void cleaning(const json_t *r, ap_buf *out) {
+    const json_t *passes = ap_rd_arr(r, "passes"), *rows = ap_rd_arr(ap_rd_obj(r, "cleaning"), "rows");
+    size_t n = json_array_size(passes);
+    for (size_t i = 0; i < n; i++)
+        ap_buf_printf(out, "%s%s",
+                      i ? ", " : "\nCleaned by: ", ap_rd_str_or(json_array_get(passes, i), "name", "?"));
+    if (n) ap_buf_puts(out, ".");
+    if (n && rows)
+        ap_buf_printf(out, " %zu rows of the graph differ for it: see report.html.", json_array_size(rows));
+    if (n) ap_buf_putc(out, '\n');
 }
 
 void ap_md_repairs(const json_t *target, ap_buf *out) {
@@ -135,5 +148,6 @@ void ap_md_repairs(const json_t *target, ap_buf *out) {
         ap_buf_putc(out, '\n');
     }
     ap_buf_free(&lede);
-    changes(ap_rd_obj(r, "changes"), out);
+    changes(ap_rd_obj(r, "changes"), "repair", out);
+    cleaning(r, out);
 }

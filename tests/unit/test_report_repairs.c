@@ -35,7 +35,8 @@ static const char repairs[] =
     "'before':{'refused':[{'node':'a'},{'node':'b'}],'gates':null,'cost':null},"
     "'after':{'gates':[{'metric':'sqnr_db','value':50.5}],'cost':{'estimate_ms':0.5,'nodes':94}},"
     "'changes':{'nodes':[7,9],'rows':[{'mark':'-','a':'MaxPool(x) -> y','b':null},"
-    "{'mark':'+','a':null,'b':'Reshape(x) -> <z>'}],'left_out':3}}";
+    "{'mark':'+','a':null,'b':'Reshape(x) -> <z>'}],'left_out':3},"
+    "'cleaning':{'nodes':[10,7],'rows':[{'mark':'-','a':'Identity(x) -> i','b':null}],'left_out':0}}";
 
 static json_t *document(void) {
     char *text = strdup(repairs);
@@ -96,9 +97,10 @@ static void test_html(void **state) {
 
 static void test_markdown(void **state) {
     (void)state;
-    static const char *const parts[] = {"`pool\\|1, pool2`", "a &gt; b (wrong)", "On the CPU (1): unique",
-                                        "    - MaxPool(x) -> y\n    + Reshape(x) -> <z>\n",
-                                        "3 more differences"};
+    static const char *const parts[] = {
+        "`pool\\|1, pool2`",      "a &gt; b (wrong)",
+        "On the CPU (1): unique", "    - MaxPool(x) -> y\n    + Reshape(x) -> <z>\n",
+        "3 more differences",     "Cleaned by: constants. 1 rows of the graph"};
     json_t *doc = document();
     ap_buf out = {0};
     assert_null(ap_report_markdown(doc, &out));
