@@ -91,11 +91,41 @@ static bool is_fixed(const aipc_deploy_options *o, const char *input) {
     return false;
 }
 
-// "NAME=FILE" of the first sample, for the inputs the model has that are not fixed.
+// How many of a sample's inputs say nothing: the same value everywhere (silence, a state not yet written).
+static size_t constant_inputs(batch *b, const json_t *sample, const json_t *feeds) {
+    const json_t *feed, *files = json_object_get(sample, "inputs");
+    size_t constant = 0;
+    for (size_t i = 0; (feed = json_array_get(feeds, i)) != NULL; i++) {
+        const char *file = json_string_value(json_array_get(files, (size_t)ap_json_int(feed, "leaf", 0)));
+        ap_tensor t = {0};
+        ap_err err = ap_npy_map(ap_path_join(&b->arena, b->recording, file ? file : ""), &t);
+        size_t one = ap_dtype_bits(t.dtype) / 8;
+        constant +=
+            !err && one && t.bytes > one && memcmp(t.data, (const char *)t.data + one, t.bytes - one) == 0;
+        ap_err_free(err);
+        ap_tensor_free(&t);
+    }
+    return constant;
+}
+
+// The sample that is deployed with: the first of those that say most.
+static const json_t *best_sample(batch *b, const json_t *sig, const json_t *feeds) {
+    const json_t *samples = json_object_get(sig, "samples"), *sample, *best = NULL;
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; least && (sample = json_array_get(samples, i)) != NULL; i++) {
+        size_t constant = constant_inputs(b, sample, feeds);
+        if (constant >= least) continue;
+        least = constant;
+        best = sample;
+    }
+    return best;
+}
+
+// "NAME=FILE" of a sample, for the inputs the model has that are not fixed.
 static const char **input_args(batch *b, const aipc_deploy_options *o, const json_t *sig, const json_t *made,
                                size_t *count) {
     const json_t *feeds = json_object_get(made, "feeds"), *feed;
-    const json_t *sample = json_array_get(json_object_get(sig, "samples"), 0);
+    const json_t *sample = best_sample(b, sig, feeds);
     const char **args = ap_arena_calloc(&b->arena, json_array_size(feeds) + 1, sizeof *args);
     for (size_t i = *count = 0; i < json_array_size(feeds); i++) {
         feed = json_array_get(feeds, i);
