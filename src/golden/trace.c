@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WHOLE_DB 30.0 // whole numbers are not rounded: an error is one even where floats may be that far off
+
 // A value carries data when some input's contents, not only its shape, can change it.
 static bool node_carries_data(const ap_node *n, const ap_map *data) {
     if (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0) return false;
@@ -42,22 +44,23 @@ void ap_trace_candidates(const ap_model *m, const char ***names, size_t *count) 
     *count = n;
 }
 
-static json_t *trace_entry(const ap_value *v, size_t index, const ap_metrics *m) {
+static json_t *trace_entry(const ap_value *v, size_t index, bool whole, const ap_metrics *m) {
     const ap_node *n = v->producer;
-    return json_pack("{sI,so,so,so,so,so,so,so}", "index", (json_int_t)index, "tensor",
+    return json_pack("{sI,so,so,so,sb,so,so,so,so}", "index", (json_int_t)index, "tensor",
                      ap_json_string(v->name), "node", ap_json_string(n ? n->name : NULL), "op",
-                     ap_json_string(n ? n->op : NULL), "sqnr_db", ap_json_real(m->sqnr_db), "cosine",
-                     ap_json_real(m->cosine), "max_abs", ap_json_real(m->max_abs), "ref_max",
+                     ap_json_string(n ? n->op : NULL), "whole", whole, "sqnr_db", ap_json_real(m->sqnr_db),
+                     "cosine", ap_json_real(m->cosine), "max_abs", ap_json_real(m->max_abs), "ref_max",
                      ap_json_real(m->ref_max));
 }
 
-static ap_err compare_one(const json_t *a, const json_t *b, ap_metrics *out, bool *done_it) {
+static ap_err compare_one(const json_t *a, const json_t *b, ap_metrics *out, bool *whole, bool *done_it) {
     ap_tensor x = {0}, y = {0};
     ap_err err = NULL;
-    *done_it = false;
+    *done_it = *whole = false;
     ap_dtype type = ap_dtype_from_name(ap_json_str(a, "dtype", ""));
     if (type == AP_STRING || type == AP_BOOL || ap_dtype_from_name(ap_json_str(b, "dtype", "")) != type)
         return NULL;
+    *whole = !ap_dtype_is_float(type);
     AP_TRY(ap_npy_map(ap_json_str(a, "file", ""), &x));
     AP_TRY(ap_npy_map(ap_json_str(b, "file", ""), &y));
     if (ap_tensor_count(&x) == 0) goto done;
@@ -80,10 +83,10 @@ ap_err ap_trace_compare(const ap_model *m, const json_t *golden, const json_t *t
         const ap_value *v = ap_graph_value(m->graph, name);
         t = ap_map_get(&by_name, name);
         ap_metrics metrics;
-        bool compared = false;
+        bool compared = false, whole = false;
         if (!v || !t) continue;
-        AP_TRY(ap_err_context(compare_one(g, t, &metrics, &compared), "tensor '%s'", name));
-        if (compared) json_array_append_new(list, trace_entry(v, json_array_size(list), &metrics));
+        AP_TRY(ap_err_context(compare_one(g, t, &metrics, &whole, &compared), "tensor '%s'", name));
+        if (compared) json_array_append_new(list, trace_entry(v, json_array_size(list), whole, &metrics));
     }
     *out = list;
     list = NULL;
@@ -100,7 +103,8 @@ const json_t *ap_trace_first_bad(const ap_model *m, const json_t *trace, double 
     size_t i;
     json_array_foreach((json_t *)(uintptr_t)trace, i, entry) {
         double db = ap_json_to_real(json_object_get(entry, "sqnr_db"));
-        if (db >= floor_db) continue; // NaN counts as bad
+        if (db >= (ap_json_bool(entry, "whole", false) ? fmax(floor_db, WHOLE_DB) : floor_db))
+            continue; // NaN counts as bad
         const ap_value *v = ap_graph_value(m->graph, ap_json_str(entry, "tensor", ""));
         bool inherited = false;
         for (size_t k = 0; v && v->producer && k < v->producer->input_count && !inherited; k++)

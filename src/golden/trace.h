@@ -12,11 +12,12 @@
 void ap_trace_candidates(const ap_model *m, const char ***names, size_t *count);
 
 // Compares two TENSOR lists by name in the order of `golden`, numbers of the same type only: [{index, tensor,
-// node, op, sqnr_db, cosine, max_abs, ref_max}].
+// node, op, whole, sqnr_db, cosine, max_abs, ref_max}].
 AP_MUST ap_err ap_trace_compare(const ap_model *m, const json_t *golden, const json_t *target, json_t **out);
 
-// The entry whose SQNR first falls below `floor_db` and stays the cause: the first bad one in topological
-// order whose producing node has no bad input. Borrowed; NULL when none is bad.
+// The entry whose SQNR first falls below `floor_db` (30 dB, if that is more, for whole numbers) and stays the
+// cause: the first bad one in topological order whose producing node has no bad input. Borrowed; NULL when
+// none is bad.
 const json_t *ap_trace_first_bad(const ap_model *m, const json_t *trace, double floor_db);
 
 #endif

@@ -106,6 +106,9 @@ static void first_bad(void **state) {
     blame(m, json_pack("[o,o,o]", entry("b", bad), entry("d", bad), entry("c", good)), "b");
     blame(m, json_pack("[o,o]", entry("c", nan), entry("d", bad)), "c");
     blame(m, json_pack("[o,o,o]", entry("a", good), entry("b", good), entry("d", bad)), "d");
+    json_t *counts = entry("b", 25.0); // of whole numbers more is expected
+    json_object_set_new(counts, "whole", json_true());
+    blame(m, json_pack("[o,o]", counts, entry("d", 25.0)), "b");
     // Exactly the floor is good.
     blame(m, json_pack("[o]", entry("d", 20.0)), NULL);
     blame(m, json_pack("[o]", entry("no such tensor", bad)), "no such tensor");
@@ -144,6 +147,8 @@ static void comparison(void **state) {
     const json_t *c = json_array_get(trace, 0), *d = json_array_get(trace, 1);
     assert_string_equal(ap_json_str(c, "tensor", ""), "c");
     assert_true(ap_json_num(c, "max_abs", 0) == 1);
+    assert_true(ap_json_bool(c, "whole", false));
+    assert_false(ap_json_bool(d, "whole", true));
     assert_string_equal(ap_json_str(d, "tensor", ""), "d");
     assert_string_equal(ap_json_str(d, "node", ""), "nd");
     assert_string_equal(ap_json_str(d, "op", ""), "Add");
