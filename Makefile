@@ -38,7 +38,7 @@ LIB_SRC := $(sort $(foreach r,$(filter-out cli,$(ROOMS)),$(wildcard src/$(r)/*.c
 CLI_SRC := $(if $(filter cli,$(ROOMS)),$(sort $(wildcard src/cli/*.c)))
 GEN_SRC := $(if $(filter graph,$(ROOMS)),$(BUILD)/gen/onnx_subset.pb-c.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(GEN_SRC:.c=.o) $(BUILD)/gen/data_embedded.o
-EMBEDDED := $(wildcard data/*.json rules/*.rule examples/apps/*.py) models/models.json \
+EMBEDDED := $(wildcard data/*.json rules/*.rule examples/apps/*.py examples/split/*.py) models/models.json \
     $(filter-out models/check.py models/fetch.py,$(wildcard models/*.py))
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 UNIT_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard tests/unit/test_$(r)*.c)))

@@ -10,7 +10,7 @@ _aipc_targets() {
     return 0
 }
 _aipc() {
-    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="new deploy record export exec verify inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="new deploy record export exec verify split inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
@@ -119,6 +119,19 @@ _aipc() {
             return
         fi
         _aipc_files "$cur"
+        ;;
+    split)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --module) _aipc_nothing "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --module --task --unchecked --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_folders "$cur"
         ;;
     inspect)
         case $prev in

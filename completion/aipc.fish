@@ -6,7 +6,7 @@ function __aipc_name_file
         echo $name$file
     end
 end
-set -g __aipc_commands new deploy record export exec verify inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion
+set -g __aipc_commands new deploy record export exec verify split inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion
 complete -c aipc -f
 complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
 complete -c aipc -n 'true' -l json -d 'print one JSON document'
@@ -30,7 +30,7 @@ complete -c aipc -n '__fish_seen_subcommand_from deploy' -l seed -r -f -d 'seed 
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l dlc -d 'also write a DLC file (htp)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l no-surgery -d 'leave a model that is refused or computed wrong as it is'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l allow-cpu -d 'let nodes that cannot be repaired run on the CPU; the report counts and names them'
-complete -c aipc -n '__fish_seen_subcommand_from deploy' -l tune -d 'rewrite what runs right for speed: kept where the gates hold and the cost estimate falls (htp)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l tune -d 'rewrite what runs right for speed: kept where the gates hold and the cost falls (htp: the estimate, cpu: the measured time)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l no-trace -d 'skip the comparison of every tensor along the graph'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l intermediates -d 'keep the golden value of every tensor in OUT/golden, not only inputs and outputs'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l fresh -d 'do all work again, use no stored result'
@@ -62,6 +62,12 @@ complete -c aipc -n '__fish_seen_subcommand_from verify' -l artifacts -r -f -a '
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l task -r -f -d 'how stdout and files are compared, TASK[=NUMBER][:FILE]: text (the default: words equal, numbers near, times left out), numbers, percent, words, exact, boxes, psnr, none'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l keep -r -f -a '(__fish_complete_directories)' -d 'keep what both runs printed, recorded and wrote'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -F
+complete -c aipc -f -n __fish_use_subcommand -a split -d 'write a program as three parts: before its model, the model, behind it'
+complete -c aipc -n '__fish_seen_subcommand_from split' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'write the files here (default: split)'
+complete -c aipc -n '__fish_seen_subcommand_from split' -l module -r -f -d 'which model of the program (default: the one it spends most time in)'
+complete -c aipc -n '__fish_seen_subcommand_from split' -l task -r -f -d 'how the two programs are compared, as for aipc verify'
+complete -c aipc -n '__fish_seen_subcommand_from split' -l unchecked -d 'do not run the program and its parts to compare them'
+complete -c aipc -n '__fish_seen_subcommand_from split' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1), so that MACs can be counted'
 complete -c aipc -n '__fish_seen_subcommand_from inspect' -l macs -d 'count multiply-accumulates: runs the model once on the CPU to learn every shape (--shape does this too)'
@@ -108,7 +114,7 @@ complete -c aipc -n '__fish_seen_subcommand_from rules' -F
 complete -c aipc -f -n __fish_use_subcommand -a surgery -d 'freeze, fold and clean a model, repair it for a target; record every step'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'also repair what this target refuses or errs in (htp:sm8650)'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l gate -r -f -d 'a threshold of your own for the target\'s outputs, such as sqnr_db=40'
-complete -c aipc -n '__fish_seen_subcommand_from surgery' -l tune -d 'with --target: also rewrite for speed, kept where the gates hold and the cost estimate falls'
+complete -c aipc -n '__fish_seen_subcommand_from surgery' -l tune -d 'with --target: also rewrite for speed, kept where the gates hold and the cost falls (htp: the estimate, cpu: the measured time)'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l allow-cpu -d 'let nodes that cannot be repaired run on the CPU'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l output -s o -r -F -d 'write the recorded steps here, for aipc apply'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l save -r -F -d 'write the model after surgery here'

@@ -357,6 +357,21 @@ typedef struct aipc_verify_options {
  * gate failed. */
 AIPC_API aipc_error *aipc_verify(aipc_context *c, const aipc_verify_options *o, char **document);
 
+typedef struct aipc_split_options {
+    size_t size;           /* sizeof(aipc_split_options) */
+    const char *recording; /* NULL: `command` is recorded first, into DIR/recording */
+    const char *const *command;
+    size_t command_count;     /* none: as recorded */
+    const char *module;       /* NULL: the one the program spends most time in */
+    const char *out_dir;      /* NULL: "split" */
+    const char *const *tasks; /* as for verify */
+    size_t task_count;
+    bool unchecked;
+} aipc_split_options;
+/* Writes a program as pre.py, model.onnx, post.py and infer.py; runs it and its parts, each in a copy of the
+ * working folder, and compares them. `document` is set also with the error that they differ. */
+AIPC_API aipc_error *aipc_split(aipc_context *c, const aipc_split_options *o, char **document);
+
 /* ---- vendor runtimes ---- */
 AIPC_API aipc_error *aipc_runtime_list(aipc_context *c, char **document);
 AIPC_API aipc_error *aipc_runtime_install(aipc_context *c, const char *name, char **document);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// exec, verify.
+// exec, verify, split.
 #include "plan/exec.h"
 #include "plan/served.h"
+#include "plan/split.h"
 #include "plan/verify.h"
 
 #include <string.h>
@@ -81,4 +82,13 @@ aipc_error *aipc_verify(aipc_context *c, const aipc_verify_options *o, char **do
     ap_err err = ap_verify(c, &full, &doc);
     give(doc, document);
     return ap_err_stage(err, "verify");
+}
+
+aipc_error *aipc_split(aipc_context *c, const aipc_split_options *o, char **document) {
+    aipc_split_options full = {0};
+    json_t *doc = NULL;
+    memcpy(&full, o, o->size < sizeof full ? o->size : sizeof full);
+    ap_err err = ap_split(c, &full, &doc);
+    give(doc, document);
+    return ap_err_stage(err, "split");
 }

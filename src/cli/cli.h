@@ -65,9 +65,9 @@ typedef struct cli_command {
     aipc_error *(*run)(cli_env *env, void *values, int *status);
 } cli_command;
 
-extern const cli_command cli_new, cli_deploy, cli_record, cli_exec, cli_verify, cli_export, cli_replay,
-    cli_inspect, cli_compare, cli_run, cli_profile, cli_probe, cli_rules, cli_surgery, cli_apply, cli_diff,
-    cli_doctor, cli_runtime, cli_targets, cli_worker, cli_completion, cli_help;
+extern const cli_command cli_new, cli_deploy, cli_record, cli_exec, cli_verify, cli_split, cli_export,
+    cli_replay, cli_inspect, cli_compare, cli_run, cli_profile, cli_probe, cli_rules, cli_surgery, cli_apply,
+    cli_diff, cli_doctor, cli_runtime, cli_targets, cli_worker, cli_completion, cli_help;
 extern const cli_command *const cli_commands[]; /* NULL at the end */
 const cli_command *cli_command_find(const char *name);
 aipc_error *cli_command_unknown(const char *name);

@@ -9,10 +9,10 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cli_new,     &cli_deploy,     &cli_record, &cli_export,  &cli_exec,    &cli_verify,
-    &cli_inspect, &cli_compare,    &cli_run,    &cli_profile, &cli_probe,   &cli_rules,
-    &cli_surgery, &cli_apply,      &cli_diff,   &cli_doctor,  &cli_runtime, &cli_targets,
-    &cli_help,    &cli_completion, &cli_worker, &cli_replay,  NULL,
+    &cli_new,     &cli_deploy,  &cli_record,     &cli_export, &cli_exec,    &cli_verify,
+    &cli_split,   &cli_inspect, &cli_compare,    &cli_run,    &cli_profile, &cli_probe,
+    &cli_rules,   &cli_surgery, &cli_apply,      &cli_diff,   &cli_doctor,  &cli_runtime,
+    &cli_targets, &cli_help,    &cli_completion, &cli_worker, &cli_replay,  NULL,
 };
 
 const cli_exit cli_exits[] = {

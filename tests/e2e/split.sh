@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# aipc split: a program in three parts, which do what it does, together and one by one.
+. "$(dirname "$0")/deploy_lib.bash"
+need onnxruntime
+if [[ -n ${AIPC_SAN:-} ]]; then
+    echo "ok split # skipped: a sanitized library cannot be loaded by Python"
+    finish
+fi
+python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc PYTHONDONTWRITEBYTECODE=1
+unset PYTHONPATH
+if ! "$python" -c "import onnxruntime" 2>/dev/null; then
+    echo "ok split # skipped: onnxruntime not here"
+    finish
+fi
+make_nets
+mkdir "$tmp/app" && cd "$tmp/app" || exit 1
+cp "$nets/two-io.onnx" .
+cp "$root/tests/python/apps.py" .
+# split CODE NAME ARGS...
+split() {
+    local want=$1 name=$2
+    shift 2
+    "$aipc" split "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+    same "$name: exit $want" "$want" $?
+    out=$(<"$tmp/out") err=$(<"$tmp/err")
+}
+# same_parts NAME FOLDER: infer.py prints what the program prints, and so do the parts one by one over files
+same_parts() {
+    sort "$tmp/plain" -o "$tmp/plain"
+    (cd "$tmp" && "$python" "$2/infer.py" 2>"$tmp/err" | sort | diff - "$tmp/plain") >"$tmp/diff" || not_ok "$1: infer.py" <"$tmp/diff"
+    has "$1: its calls" "$(<"$tmp/err")" "split: 3 of 3 calls"
+    (cd "$tmp" && rm -rf in made && "$python" "$2/pre.py" --files in && "$python" "$2/infer.py" --inputs in --outputs made &&
+        "$python" "$2/post.py" --files made | sort >"$tmp/diff") >"$tmp/log" 2>&1 || not_ok "$1: one by one" <"$tmp/log"
+    same "$1: post.py" "$(<"$tmp/plain")" "$(<"$tmp/diff")"
+}
+
+split 0 "a session" --json -o parts -- "$python" apps.py ort two-io.onnx plain
+sed -n '/^{/,$p' "$tmp/out" >"$tmp/doc"
+asks "$tmp/doc" "the document" <<'Q'
+answered := (d["calls"], d["answered"], d["verdict"]) == (3, 3, "pass")
+files := {"pre.py", "post.py", "infer.py", "model.onnx", "split.json"} <= set(d["files"])
+end := [(g["what"], g["verdict"]) for g in d["end"]] == [("exit code", "pass"), ("stdout", "pass")]
+Q
+"$python" apps.py ort two-io.onnx plain >"$tmp/plain"
+same_parts "a session" "$tmp/app/parts"
+split 2 "a folder that holds one" -o parts -- "$python" apps.py ort two-io.onnx plain
+split 4 "a program without a model" -o none -- "$python" -c 'print(1)'
+split 2 "nothing to split" -o other
+split 10 "a program that is never the same" -o never -- "$python" -c "
+import os; exec(open('apps.py').read().replace('print(session', 'print(os.getpid(), session').replace('__name__ ==', 'not')); ort_program('two-io.onnx', 'plain')"
+has "it says where" "$out" "stdout: "
+
+if ! "$python" -c "import torch, onnx" 2>/dev/null; then
+    echo "ok split with torch # skipped: torch not here"
+    finish
+fi
+"$aipc" record -o rec -- "$python" apps.py torch plain >"$tmp/log" 2>&1 </dev/null || not_ok "recorded" <"$tmp/log"
+split 0 "a module, of a recording" rec -o module
+"$python" apps.py torch plain >"$tmp/plain"
+same_parts "a module" "$tmp/app/module"
+finish
