@@ -55,6 +55,12 @@ asks "$tmp/out" "other numbers" <<'PY'
 asked again := d["asking"]["cached"] == 0
 PY
 
+# ---- a quantisation is no other alone than among others
+run probe htp:sm8650 QuantizeLinear DequantizeLinear --batch 1 --fresh --json
+asks "$tmp/out" "one a graph" <<'PY'
+taken := sorted((p["op"], p["verdict"]) for p in d["probes"]) == [("DequantizeLinear", "accepted"), ("DequantizeLinear", "refused"), ("QuantizeLinear", "accepted"), ("QuantizeLinear", "accepted")]
+PY
+
 # ---- the second time
 run probe htp:sm8650 Relu Cast Trilu Pad TopK Where GridSample If CastLike --json
 asks "$tmp/out" "again" <<'PY'
