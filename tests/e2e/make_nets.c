@@ -272,6 +272,68 @@ static void wrong_nets(bench *b) {
     write_model(b, "wrong-resize.onnx");
 }
 
+// Right on small numbers, wrong on those that float16 cannot tell apart.
+static void large_mod(bench *b) {
+    start(b, 17);
+    typed_input(b, "i", AP_I64, "1,300");
+    longs(b, "eighty", "80");
+    node(b, "mod", "Mod", "i,eighty", "m");
+    attr_int(b, node(b, "back", "Cast", "m", "y"), "to", 1);
+    output(b, "y", "1,300");
+    write_model(b, "wrong-mod.onnx");
+}
+
+// Scores that lie closer together than float16 resolves, and the rows they pick.
+static void picks_net(bench *b, int rows, bool mod, const char *name) {
+    static float narrow = 0.001F, middle = 0.9F;
+    char shape[32];
+    snprintf(shape, sizeof shape, "1,%d", rows);
+    start(b, 17);
+    input(b, "x", shape);
+    set_raw(tensor_of(b, "narrow", AP_F32, ""), &narrow, sizeof narrow);
+    set_raw(tensor_of(b, "middle", AP_F32, ""), &middle, sizeof middle);
+    floats(b, "w", shape);
+    longs(b, "k", "50");
+    node(b, "shrink", "Mul", "x,narrow", "s0");
+    node(b, "shift", "Add", "s0,middle", "scores");
+    node(b, "rows", "Mul", "x,w", "all");
+    attr_int(b, node(b, "top", "TopK", "scores,k", "best,where"), "axis", 1);
+    attr_int(b, node(b, "take", "GatherElements", "all,where", "y"), "axis", 1);
+    output(b, "y", "1,50");
+    output(b, "best", "1,50");
+    if (mod) {
+        longs(b, "eighty", "80");
+        node(b, "mod", "Mod", "where,eighty", "m");
+        attr_int(b, node(b, "back", "Cast", "m", "class"), "to", 1);
+        output(b, "class", "1,50");
+    }
+    write_model(b, name);
+}
+
+static void picks_nets(bench *b) {
+    picks_net(b, 400, false, "picks.onnx");
+    picks_net(b, 24000, true, "picks-mod.onnx");
+}
+
+// Runs right and has something to gain: attention that scales queries and keys.
+static void tune_net(bench *b) {
+    static float scale = 0.5F;
+    start(b, 17);
+    input(b, "x", "1,4,64,32");
+    floats(b, "wq", "32,32");
+    floats(b, "wk", "32,32");
+    set_raw(tensor_of(b, "scale", AP_F32, ""), &scale, sizeof scale);
+    node(b, "queries", "MatMul", "x,wq", "q");
+    node(b, "keys", "MatMul", "x,wk", "k");
+    attr_ints(b, node(b, "turned", "Transpose", "k", "t"), "perm", "0,1,3,2");
+    node(b, "scaled_q", "Mul", "q,scale", "qs");
+    node(b, "scaled_k", "Mul", "t,scale", "ks");
+    node(b, "scores", "MatMul", "qs,ks", "s");
+    attr_int(b, node(b, "soft", "Softmax", "s", "y"), "axis", -1);
+    output(b, "y", "1,4,64,64");
+    write_model(b, "tune.onnx");
+}
+
 // ---- interfaces
 
 static void interfaces(bench *b) {
@@ -363,6 +425,9 @@ int main(int argc, char **argv) {
     plan_nets(&b);
     cosh_net(&b);
     wrong_nets(&b);
+    large_mod(&b);
+    picks_nets(&b);
+    tune_net(&b);
     interfaces(&b);
     static const int64_t opsets[] = {7, 9, 10, 11, 13, 15, 17, 18, 20, 22};
     for (size_t i = 0; i < sizeof opsets / sizeof *opsets; i++) opset_net(&b, opsets[i]);
@@ -370,6 +435,9 @@ int main(int argc, char **argv) {
     tensor_file(&b, "x16.npy", AP_F32, (const int64_t[]){1, 16}, 2, -1, 1);
     tensor_file(&b, "batch5.npy", AP_F32, (const int64_t[]){5, 16}, 2, -1, 1);
     tensor_file(&b, "a.npy", AP_F32, (const int64_t[]){6, 4}, 2, -1, 1);
+    tensor_file(&b, "i300.npy", AP_I64, (const int64_t[]){1, 300}, 2, 0, 24000);
+    tensor_file(&b, "x400.npy", AP_F32, (const int64_t[]){1, 400}, 2, -1, 1);
+    tensor_file(&b, "x24000.npy", AP_F32, (const int64_t[]){1, 24000}, 2, -1, 1);
     tensor_file(&b, "idx.npy", AP_I64, (const int64_t[]){3}, 1, 0, 6);
     ap_arena_release(&b.arena);
     return 0;
