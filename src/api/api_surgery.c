@@ -180,6 +180,16 @@ done:
     return err;
 }
 
+// Pieces nothing was found for lie in the store, too.
+static void name_left(table *t, json_t *plan, const char *dir) {
+    json_t *left = json_object_get(json_object_get(plan, "repairs"), "left"), *one;
+    size_t i;
+    json_array_foreach(left, i, one) {
+        const char *file = ap_json_str(one, "model", NULL);
+        if (file) json_object_set_new(one, "model", ap_json_string(ap_path_join(&t->arena, dir, file)));
+    }
+}
+
 // The stage: plan and model from the store, or made and put there. *model is the file in the store.
 static ap_err operate(table *t, const aipc_surgery_options *o, bench *b, json_t **plan, const char **model) {
     ap_surgery_stage stage = {.ctx = t->c,
@@ -214,6 +224,7 @@ static ap_err operate(table *t, const aipc_surgery_options *o, bench *b, json_t 
     json_object_set_new(json_object_get(*plan, "source"), "file", ap_json_string(ap_path_base(o->model)));
     json_object_set(*plan, "repairs", json_object_get(record, "repairs"));
     json_object_set(*plan, "passed", json_object_get(record, "passed"));
+    name_left(t, *plan, dir);
     *model = ap_path_join(&t->arena, dir, "model.onnx");
 done:
     json_decref(record);
@@ -236,10 +247,12 @@ static ap_err short_of(const json_t *document, const char *target) {
     const json_t *after = json_object_get(json_object_get(document, "repairs"), "after"),
                  *refused = json_object_get(after, "refused"), *n = json_array_get(refused, 0);
     if (!target || ap_json_bool(document, "passed", false)) return NULL;
-    if (n)
-        return ap_err_new(AP_ERR_REFUSED, "%s still refuses %zu nodes, the first is %s '%s': %s", target,
-                          json_array_size(refused), ap_json_str(n, "op", "?"), ap_json_str(n, "node", "?"),
-                          ap_json_str(n, "reason", "?"));
+    if (n) {
+        ap_err err = ap_err_new(AP_ERR_REFUSED, "%s still refuses %zu nodes, the first is %s '%s': %s",
+                                target, json_array_size(refused), ap_json_str(n, "op", "?"),
+                                ap_json_str(n, "node", "?"), ap_json_str(n, "reason", "?"));
+        return ap_err_hint(err, "--allow-cpu lets them run on the CPU");
+    }
     if (!ap_json_bool(after, "built", false))
         return ap_err_new(AP_ERR_VENDOR, "%s cannot build the model: %s", target,
                           ap_json_str(after, "error", "?"));

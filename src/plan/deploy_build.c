@@ -14,7 +14,10 @@ static ap_err refusal_error(const json_t *result) {
     json_t *note;
     json_array_foreach(json_object_get(e, "notes"), i, note) err =
         ap_err_note(err, "%s", json_string_value(note));
-    return ap_err_hint(ap_err_stage(err, "build"), "the report lists every node and where it would run");
+    return ap_err_hint(
+        ap_err_stage(err, "build"),
+        "the report lists every node, what was tried, and where it would run; --allow-cpu lets them run "
+        "on the CPU");
 }
 
 // A refusal keeps its placement among the details.

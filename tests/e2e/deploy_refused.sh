@@ -10,7 +10,7 @@ same "the error, whole" "aipc: error: SM8650 refuses 2 nodes; 6 of 8 nodes (75.0
   where: build
     node 'tri' (Trilu): Operators of type \`Trilu\` are not supported by QNN EP.
     node 'hard' (Hardmax): Operators of type \`Hardmax\` are not supported by QNN EP.
-  next: the report lists every node and where it would run" "$(grep -v '^aipc: warning' "$tmp/err")"
+  next: the report lists every node, what was tried, and where it would run; --allow-cpu lets them run on the CPU" "$(grep -v '^aipc: warning' "$tmp/err")"
 asks "$tmp/refused/report.json" "refused" <<'PY'
 verdict := d["verdict"] == "fail" and t["verdict"] == "fail"
 each node, its op, its reason := [(r["node"], r["op"]) for r in t["placement"]["refused"]] == [("tri", "Trilu"), ("hard", "Hardmax")] and all("not supported" in r["reason"] for r in t["placement"]["refused"])

@@ -60,6 +60,17 @@ same "its plan gives the same bytes" 0 "$(cmp -s "$tmp/mod.onnx" "$tmp/mod.again
 run surgery "$nets/refused-mod.onnx" --target cpu
 same "the cpu needs no repair" 2 "$code"
 
+run surgery "$nets/refused-unique.onnx" --target htp:sm8650 --input "x=$nets/x9.npy" --json
+same "surgery of what cannot be repaired" 11 "$code"
+has "surgery of what cannot be repaired: the way out" "$err" "next: --allow-cpu lets them run on the CPU"
+cp "$tmp/out" "$tmp/unique.doc"
+asks "$tmp/unique.doc" "surgery of what cannot be repaired" <<'PY'
+the smallest graphs are there := all(os.path.exists(l["model"]) for l in d["repairs"]["left"]) and len(d["repairs"]["left"]) == 2
+PY
+run surgery "$nets/refused-unique.onnx" --target htp:sm8650 --input "x=$nets/x9.npy" --allow-cpu
+same "surgery --allow-cpu" 0 "$code"
+has "surgery --allow-cpu: named" "$out" "on the CPU: 2 nodes: unique, most"
+
 # ---- a plan that no longer holds
 sed 's/"hash":"......../"hash":"00000000/' "$tmp/mod.json" >"$tmp/stale.json"
 run apply "$nets/refused-mod.onnx" "$tmp/stale.json" -o "$tmp/stale.onnx"
