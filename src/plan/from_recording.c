@@ -38,14 +38,22 @@ static bool file_there(const json_t *sig) {
     return file && ap_file_exists(file);
 }
 
-// An earlier export serves while its files are there; it may be of models the user named.
-static bool usable(const json_t *exported) {
-    const json_t *models = json_object_get(exported, "models");
+// The recorded signature of one that was exported; NULL when the recording has another one by now.
+static json_t *recorded(const batch *b, const json_t *model, const json_t *made) {
+    const json_t *m = find(json_object_get(b->doc, "models"), "name", ap_json_str(model, "name", ""));
+    return find(json_object_get(m, "signatures"), "id", ap_json_str(made, "id", ""));
+}
+
+// An earlier export serves while its files are there and are of this recording; it may be of models the user
+// named.
+static bool usable(const batch *b) {
+    const json_t *models = json_object_get(b->exported, "models");
     size_t i, k, files = 0;
     json_t *m, *sig;
     json_array_foreach(models, i, m) json_array_foreach(json_object_get(m, "signatures"), k, sig) {
-        if (json_is_string(json_object_get(sig, "file")) && !file_there(sig)) return false;
-        files += file_there(sig);
+        if (!json_is_string(json_object_get(sig, "file"))) continue;
+        if (!file_there(sig) || !recorded(b, m, sig)) return false;
+        files++;
     }
     return files > 0;
 }
@@ -55,12 +63,12 @@ static ap_err get_export(batch *b) {
     ap_err err = NULL;
     if (ap_file_exists(file) && !b->o->fresh)
         err = ap_json_load(file, EXPORT_BYTES, AP_ERR_RECORDING, &b->exported);
-    if (err || usable(b->exported)) return err;
+    if (err || usable(b)) return err;
     json_decref(b->exported);
     b->exported = NULL;
     const aipc_export_options o = {.size = sizeof o, .recording = b->recording};
     err = ap_export(b->ctx, &o, &b->exported);
-    if (!usable(b->exported)) return err;
+    if (!usable(b)) return err;
     b->first = err; // some of it is there: the rest is told at the end
     return NULL;
 }
@@ -246,7 +254,7 @@ static void deploy_model(batch *b, const json_t *exported) {
     json_t *made, *list = json_array();
     size_t i;
     json_array_foreach(json_object_get(exported, "signatures"), i, made) {
-        const json_t *sig = find(json_object_get(model, "signatures"), "id", ap_json_str(made, "id", ""));
+        const json_t *sig = recorded(b, exported, made);
         if (sig && file_there(made)) deploy_signature(b, model, sig, made, list);
     }
     if (model)
