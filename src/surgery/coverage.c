@@ -126,6 +126,7 @@ static ap_err cut(job *j, const ap_search_options *o, bool given) {
     if (given) AP_TRY(seed_draws(j->probe, env.facts));
     AP_TRY(ap_piece_cut(&env, j->model->graph->nodes[0], 64, &j->piece));
     j->cut = true;
+    j->piece.must_change = !j->frozen && !j->passes;
     json_object_foreach(draws, name, draw) {
         json_t *fact = json_object_get(j->piece.facts, name);
         if (fact)

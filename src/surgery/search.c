@@ -221,7 +221,7 @@ static ap_err advance(search *s, ap_probe_set *set) {
         search_state *st = take_best(s);
         if (!st)
             s->done = true;
-        else if (st->verdict == AP_PROBE_ACCEPTED)
+        else if (st->verdict == AP_PROBE_ACCEPTED && (st->parent || !s->piece->must_change))
             err = try_accepted(s, st);
         else if (may_expand(s, st))
             err = search_expand(s, st, set);

@@ -60,6 +60,8 @@ typedef struct ap_piece {
     char key[65];       // of the canonical form: equal keys, equal recipes
     const char **nodes; // names in canonical order, constants left out
     size_t node_count, radius;
+    bool must_change; // it is known to be computed wrong somewhere: taken as it is, with these numbers, is no
+                      // repair
     ap_arena arena;
 } ap_piece;
 // `env`'s model must outlive the piece: constants are shared. Error SHAPE_UNKNOWN (subject: the value) when

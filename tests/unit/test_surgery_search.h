@@ -121,6 +121,7 @@ typedef struct lab {
     ap_piece piece;
     maker k;
     ap_rules *rules;
+    bool must_change; // of the pieces looked at
 } lab;
 
 static inline ap_err fake_start(void *user, bool oracle, size_t slot, ap_worker **out) {
@@ -177,6 +178,7 @@ static inline void look(lab *l, const ap_value *v, size_t radius) {
     ap_piece_release(&l->piece);
     ap_search_result_release(&l->result);
     must(ap_piece_cut(&env, v->producer, radius, &l->piece));
+    l->piece.must_change = l->must_change;
     must(ap_search_piece(&l->piece, &l->o, &l->result));
     ap_facts_free(env.facts);
 }
