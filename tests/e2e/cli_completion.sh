@@ -25,7 +25,7 @@ offers() { # NAME LINE EXPECTED
     _aipc 2>"$tmp/err"
     same "$1" "$3|" "${COMPREPLY[*]}|$(<"$tmp/err")"
 }
-offers "commands" "aipc " "new deploy record export exec verify inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
+offers "commands" "aipc " "new deploy record export exec verify split inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
 offers "a command begun" "aipc de" "deploy"
 offers "a command after common options" "aipc -q --color never insp" "inspect"
 offers "an option" "aipc deploy --pre" "--precision"
