@@ -3,7 +3,8 @@
 # What targets compute right before and after surgery: bench/coverage.sh [BUILD] [TARGET...]
 # The whole table of variants, cold and with known answers, and for the first target in other shapes and with other
 # numbers (SEEDS, default "7 11"); writes bench/results/coverage-DATE.md. A chain counts only when each of its rules is
-# proven and the target computed the rewritten piece like the oracle the original one.
+# proven and the target computed the rewritten piece like the oracle the original one. WORK=DIR keeps what is done
+# there, and a second start goes on behind it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -11,19 +12,24 @@ build=${1:-build}
 [ $# -gt 0 ] || set -- htp:sm8650 htp:sm8350
 aipc=$PWD/$build/aipc
 export AIPC_DATA=${AIPC_DATA:-$PWD/.deps/data} TIMEFORMAT='%R'
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+tmp=${WORK:-$(mktemp -d)}
+[ -n "${WORK:-}" ] || trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$tmp"
+tmp=$(cd "$tmp" && pwd)
 export AIPC_CACHE=$tmp/cache
+run() { # name, arguments of probe...: from another folder, ./rules would be taken for the user's own
+    local name=$tmp/$1
+    shift
+    [ ! -s "$name.json" ] || return 0
+    { time (cd "$tmp" && "$aipc" probe "$@" --all --repair --json >"$name.part"); } 2>"$name.s"
+    mv "$name.part" "$name.json"
+}
 out=bench/results/coverage-$(date +%F).md
-for t; do # from another folder: ./rules would be taken for the user's own
-    for run in cold warm; do
-        { time (cd "$tmp" && "$aipc" probe "$t" --all --repair --json >"$tmp/${t#*:}.$run.json"); } 2>"$tmp/${t#*:}.$run.s"
-    done
+for t; do
+    for again in cold warm; do run "${t#*:}.$again" "$t"; done
 done
 seeds=${SEEDS-7 11}
-for seed in $seeds; do
-    (cd "$tmp" && "$aipc" probe "$1" --all --repair --seed "$seed" --vary-shapes --json >"$tmp/seed.$seed.json")
-done
+for seed in $seeds; do run "seed.$seed" "$1" --seed "$seed" --vary-shapes; done
 python3 - "$tmp" "$seeds" "$@" >"$out" <<'PY'
 import collections, json, sys
 tmp, seeds, targets = sys.argv[1], sys.argv[2].split(), sys.argv[3:]
