@@ -23,10 +23,11 @@ LIMIT = float(os.environ.get("SECONDS_EACH", "3600"))
 PYTHON = os.environ.get("PYTHON", os.path.join(ROOT, ".deps", "venv", "bin", "python"))
 PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12, "yolo-world": 25}
 # Arguments that make a row affordable on an emulator, or that only the user has. Sizes the issue leaves open.
-EXTRA = {"realesrgan": ["--size", "64x64"], "realesrgan-anime": ["--size", "64x64"]}
+EXTRA = {"realesrgan": ["--size", "64x64"], "realesrgan-anime": ["--size", "64x64"], "ppocr": ["--side", "256"]}
 MORE = {"lprnet": {"exec": ["--count", "20"]}}  # one step only: verify reads all plates
 COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "emulator", "to artifact", "CPU", "paper",
            "exec", "served", "verify", "task", "verdict")
+PARTS = (("ours", "ours_s"), ("vendor", "vendor_s"), ("golden", "golden_s"), ("emulator", "emulator"))
 ABOUT = """`bench/apps.sh`: for every program of `aipc new`: itself, `aipc record`, `aipc deploy` of the recording, `aipc exec`, `aipc verify`;
 wall time on two processor cores shared with other work; CPU is what record and deploy used of them, which others cannot change.
 ours, vendor, golden: seconds inside deploy, workers side by side counted each. emulator: the runs of the artifacts on the vendor's
@@ -41,13 +42,13 @@ def used():
     return r.ru_utime + r.ru_stime
 
 
-def call(command, folder, log):
-    """(exit code, seconds, CPU seconds) of one command; all it says goes to the log."""
+def call(command, folder, out, log):
+    """(exit code, seconds, CPU seconds) of one command; its result goes to `out`, what else it says to the log."""
     log.write(f"\n$ {' '.join(command)}\n")
     log.flush()
     start, before = time.monotonic(), used()
     try:
-        code = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        code = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                               timeout=LIMIT).returncode
     except subprocess.TimeoutExpired:
         code = "time-out"
@@ -55,15 +56,16 @@ def call(command, folder, log):
 
 
 def shares(folder):
-    """Seconds of all deployments below: aipc's own, the vendor's, the golden runs', and of the emulator."""
-    total = {"ours_s": 0.0, "vendor_s": 0.0, "golden_s": 0.0, "emulator": 0.0}
+    """Seconds of all deployments below: aipc's own, the vendor's, the golden runs'; on the emulator (runs side by side
+    counted each); and of the wall, what was not the emulator's."""
+    total = dict.fromkeys(("ours_s", "vendor_s", "golden_s", "wall_s", "emulator", "rest"), 0.0)
     for path in glob.glob(os.path.join(folder, "out", "**", "report.json"), recursive=True):
         report = json.load(open(path))
         for k, spent in report["time"].items():
-            if k in total:
-                total[k] += spent
-        total["emulator"] += sum(s["seconds"] for t in report["targets"] for s in t["stages"] if s["stage"] == "align")
-    return [total[k] for k in ("ours_s", "vendor_s", "golden_s", "emulator")]
+            total[k] += spent
+        for stage in report["stages"] + [s for t in report["targets"] for s in t["stages"]]:
+            total["emulator" if stage["stage"] == "align" else "rest"] += stage["seconds"]
+    return total
 
 
 def served(path):
@@ -78,9 +80,8 @@ def served(path):
 
 def verified(path):
     """("psnr_db 58.1", the gates that failed) of a document of verify: the worst gate at the program's end."""
-    text = open(path, errors="replace").read()
     try:
-        doc = json.JSONDecoder().raw_decode(text, text.index("\n{") + 1)[0]
+        doc = json.load(open(path))
     except ValueError:
         return "-", []
     end = [g for g in doc.get("end", []) if g["what"] != "exit code"]
@@ -115,20 +116,20 @@ def one(example, top):
     spent = dict.fromkeys(("record", "deploy"), (0.0, 0.0))
     for name, command in steps:
         path = os.path.join(top, f"{example['name']}.{name}.log")
-        with open(path, "w") as log:
-            code, *spent[name] = call([*command, *MORE.get(example["name"], {}).get(name, [])], folder if os.path.isdir(folder) else top, log)
+        with open(path, "w") as log, open(path[:-4] + ".out", "w") as out:
+            code, *spent[name] = call([*command, *MORE.get(example["name"], {}).get(name, [])], folder if os.path.isdir(folder) else top, out, log)
         seconds = spent[name][0]
         if name != "new":
             cells[name] = f"{seconds:.1f} s"
         if name == "deploy":
             parts = shares(folder)
-            cells.update({k: f"{s:.1f} s" for k, s in zip(("ours", "vendor", "golden", "emulator"), parts)})
-            cells["to artifact"] = f"{spent['record'][0] + seconds - parts[-1]:.1f} s"
+            cells.update({name: f"{parts[k]:.1f} s" for name, k in PARTS})
+            cells["to artifact"] = f"{spent['record'][0] + seconds - parts['wall_s'] + parts['rest']:.1f} s"
             cells["CPU"] = f"{spent['record'][1] + spent['deploy'][1]:.1f} s"
         if name == "exec":
             cells["served"] = served(path)
         if name == "verify":
-            cells["task"], bad = verified(path)
+            cells["task"], bad = verified(path[:-4] + ".out")
         if code != 0:
             cells["verdict"] = f"{name}: {code}"
             with open(path, errors="replace") as log:
