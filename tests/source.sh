@@ -27,6 +27,8 @@ wc -l "${code[@]}" | awk -v max=$max_lines '$2 != "total" && $1 > max { print $2
     expect_nothing "no C file has over $max_lines lines"
 cat python/aipc/*.py python/aipc/_hook/*.py | wc -l | awk -v max=$max_python '$1 >= max { print $1 " lines" }' |
     expect_nothing "the Python package has under $max_python lines"
+grep -nE 'pickle|torch\.load|[^.]eval\(|exec\(' python/aipc/*.py | grep -vE 'allow_pickle=False|no pickle|Pickles are' |
+    expect_nothing "the Python package loads no pickles and runs no text"
 awk 'length > 120 { print FILENAME ": line " FNR }' python/aipc/*.py | expect_nothing "no line of the Python package is longer than 120"
 for f in "${code[@]}" "${scripts[@]}"; do head -n 3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$f"; done |
     expect_nothing "every source file names its licence"

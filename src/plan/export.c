@@ -96,9 +96,28 @@ static json_t *asked_model(const export *e, const json_t *model) {
     json_array_foreach(chosen, i, sig) json_array_append_new(signatures, asked_signature(e, model, sig));
     json_decref(chosen);
     const char *path = ap_json_str(model, "path", "");
-    return json_pack("{sO,sO,ss,sb,so}", "name", json_object_get(model, "name"), "identity",
+    return json_pack("{sO,sO,ss,sb,sO?,so}", "name", json_object_get(model, "name"), "identity",
                      json_object_get(model, "identity"), "method", *path == '.' ? path + 1 : "", "training",
-                     ap_json_bool(model, "training", false), "signatures", signatures);
+                     ap_json_bool(model, "training", false), "forward_hooks",
+                     json_object_get(model, "forward_hooks"), "signatures", signatures);
+}
+
+// A model that was named although none of its signatures can be exported: why, of each.
+static json_t *refused_model(const json_t *model) {
+    json_t *list = json_array(), *sig;
+    size_t i;
+    json_array_foreach(json_object_get(model, "signatures"), i, sig) {
+        const json_t *first = json_array_get(json_object_get(sig, "refused"), 0);
+        json_t *why =
+            first ? json_sprintf("stateful argument: %s is a %s; it cannot be kept apart from the program",
+                                 ap_json_str(first, "path", "?"), ap_json_str(first, "type", "?"))
+                  : json_incref(json_object_get(sig, "why"));
+        json_array_append_new(list, json_pack("{sO,sn,s[],so}", "id", json_object_get(sig, "id"), "file",
+                                              "attempts", "refused", why));
+    }
+    return json_pack("{sO,sO,sO,so}", "name", json_object_get(model, "name"), "kind",
+                     json_object_get(model, "kind"), "identity", json_object_get(model, "identity"),
+                     "signatures", list);
 }
 
 // ---- a model of onnxruntime: its file as it is
@@ -244,25 +263,29 @@ done:
 }
 
 static ap_err export_modules(export *e) {
-    json_t *asked = json_array(), *model;
+    json_t *asked = NULL, *models = json_array(), *model, *one;
+    const char *file = ap_path_join(&e->arena, e->out, "request.json");
     size_t i;
     ap_exit how = {0};
     ap_err err = NULL;
-    const char *file = ap_path_join(&e->arena, e->out, "request.json");
     json_array_foreach(e->models, i, model) {
         if (is_session(model)) continue;
-        json_array_append_new(asked, asked_model(e, model));
         AP_TRY(
-            ap_rmtree(ap_path_join(&e->arena, e->out, ap_json_str(model, "name", "?")))); // of an earlier run
+            ap_rmtree(ap_path_join(&e->arena, e->out, ap_json_str(model, "name", "?")))); // an earlier run's
+        one = asked_model(e, model);
+        if (json_array_size(json_object_get(one, "signatures")))
+            json_array_append(models, one);
+        else
+            json_array_append_new(e->results, refused_model(model));
+        json_decref(one);
     }
-    if (!json_array_size(asked)) goto done;
-    json_t *request = json_pack("{ss,sb,sO}", "out", e->out, "level1", e->o->level1, "models", asked);
-    err = ap_json_save(file, request);
-    json_decref(request);
-    if (err) goto done;
+    if (!json_array_size(models)) goto done;
+    asked = json_pack("{ss,sb,sO}", "out", e->out, "level1", e->o->level1, "models", models);
+    AP_TRY(ap_json_save(file, asked));
     AP_TRY(run_program(e, file, &how));
-    json_array_foreach(e->models, i, model) if (!is_session(model)) AP_TRY(collect(e, model, &how));
+    json_array_foreach(models, i, model) AP_TRY(collect(e, model, &how));
 done:
+    json_decref(models);
     json_decref(asked);
     return err;
 }
@@ -279,7 +302,12 @@ static ap_err failures(const json_t *results) {
         if (!err)
             err = ap_err_new(AP_ERR_EXPORT, "%s could not be exported", ap_json_str(model, "name", "?"));
         const char *id = ap_json_str(sig, "id", "?"), *refused = ap_json_str(sig, "refused", NULL);
+        const json_t *hook = json_array_get(json_object_get(model, "forward_hooks"), 0);
         if (refused) err = ap_err_note(err, "%s: %s", id, refused);
+        if (refused && hook)
+            err = ap_err_note(
+                err, "%s: a copy keeps the forward hook at '%s', and what that keeps lies outside of it", id,
+                json_string_value(hook));
         json_array_foreach(json_object_get(sig, "attempts"), n, try) err =
             ap_err_note(err, "%s: %s, opset %lld%s: %s: %s", id, ap_json_str(try, "exporter", "?"),
                         (long long)ap_json_int(try, "opset", 0),

@@ -50,27 +50,28 @@ static void give_names(json_t *models) {
 
 // ---- what cannot be exported
 
-static void find_refused(const json_t *spec, const char *path, json_t *out) {
+// `names`: of the children, instead of their places.
+static void find_refused(const json_t *spec, const char *path, const json_t *names, json_t *out) {
     const char *tag = json_string_value(json_array_get(spec, 0));
     if (!tag || json_array_size(out) >= 16) return;
     if (!strcmp(tag, "opaque") || !strcmp(tag, "text")) {
         const char *type = json_string_value(json_array_get(spec, 1));
-        json_array_append_new(out,
-                              json_pack("{so,so}", "path", ap_json_string(*path ? path : "."), "type",
-                                        ap_json_string(*tag == 't' ? "a text that was not kept" : type)));
+        json_array_append_new(
+            out, json_pack("{so,so}", "path", ap_json_string(*path ? path + (*path == '.') : "."), "type",
+                           ap_json_string(*tag == 't' ? "a text that was not kept" : type)));
         return;
     }
     bool keyed = !strcmp(tag, "dict");
     for (size_t i = 1; i < json_array_size(spec); i++) {
         const json_t *child = json_array_get(spec, i), *key = keyed ? json_array_get(child, 0) : NULL;
         if (keyed && !json_is_array(child)) continue; // the class
-        const json_t *name = json_is_array(key) ? json_array_get(key, 1) : key;
+        const json_t *name = key ? json_array_get(key, 1) : json_array_get(names, i - 1);
         ap_buf below = {0};
         if (json_is_string(name))
             ap_buf_printf(&below, "%s.%s", path, json_string_value(name));
         else
             ap_buf_printf(&below, "%s[%zu]", path, i - 1);
-        find_refused(keyed ? json_array_get(child, 1) : child, ap_buf_str(&below), out);
+        find_refused(keyed ? json_array_get(child, 1) : child, ap_buf_str(&below), NULL, out);
         ap_buf_free(&below);
     }
 }
@@ -95,11 +96,14 @@ static const char *why_not(const json_t *sig, bool others, double calls, double 
     return NULL;
 }
 
-static void judge_signature(json_t *sig, bool others, double calls, double seconds) {
+static void judge_signature(json_t *sig, const json_t *parameters, bool others, double calls,
+                            double seconds) {
     json_t *refused = json_array();
-    find_refused(json_object_get(sig, "spec"), "", refused);
+    const json_t *spec = json_object_get(sig, "spec");
+    find_refused(parameters ? json_array_get(spec, 1) : spec, "", parameters, refused);
+    if (parameters) find_refused(json_array_get(spec, 2), "", NULL, refused);
     if (json_is_array(json_object_get(sig, "out_spec")))
-        find_refused(json_object_get(sig, "out_spec"), "output", refused);
+        find_refused(json_object_get(sig, "out_spec"), "output", NULL, refused);
     json_object_set_new(sig, "refused", refused);
     const char *why = why_not(sig, others, calls, seconds);
     json_object_set_new(sig, "chosen", json_boolean(!why));
@@ -117,7 +121,7 @@ static size_t judge_signatures(json_t *model, const char **first) {
         moving += !ap_json_bool(sig, "constant", false);
     }
     json_array_foreach(sigs, i, sig) {
-        judge_signature(sig, moving > 0, calls, seconds);
+        judge_signature(sig, json_object_get(model, "parameters"), moving > 0, calls, seconds);
         chosen += ap_json_bool(sig, "chosen", false);
     }
     if (!chosen) *first = ap_json_str(json_array_get(sigs, 0), "why", "it was never called");
@@ -133,15 +137,16 @@ static bool is_layer(const json_t *model) {
            !json_is_string(json_object_get(model, "path"));
 }
 
-static void judge_model(json_t *model, double total) {
+// `named`: the user said which modules to record, so neither their size nor their share counts.
+static void judge_model(json_t *model, double total, bool named) {
     const char *why = NULL;
     size_t chosen = judge_signatures(model, &why);
     double share = total > 0 ? ap_json_num(model, "seconds", 0) / total : 0;
     if (chosen && json_array_size(json_object_get(model, "forward_hooks")))
         why = "forward hooks in it change what it computes: an export would not have them";
-    else if (chosen && is_layer(model))
+    else if (chosen && !named && is_layer(model))
         why = "a single layer: the program calls parts of a model, name it with --module";
-    else if (chosen && share < MIN_SHARE && strcmp(ap_json_str(model, "kind", ""), "session") != 0)
+    else if (chosen && !named && share < MIN_SHARE && strcmp(ap_json_str(model, "kind", ""), "session") != 0)
         why = "under 5 % of the recorded time";
     json_object_set_new(model, "share", json_real(share));
     json_object_set_new(model, "chosen", json_boolean(chosen && !why));
@@ -151,9 +156,10 @@ static void judge_model(json_t *model, double total) {
 void ap_recording_judge(json_t *document) {
     json_t *models = json_object_get(document, "models"), *m;
     double total = ap_json_num(document, "recorded_s", 0);
+    bool named = json_array_size(json_object_get(json_object_get(document, "options"), "modules")) > 0;
     size_t i;
     give_names(models);
-    json_array_foreach(models, i, m) judge_model(m, total);
+    json_array_foreach(models, i, m) judge_model(m, total, named);
 }
 
 // ---- choosing by name
