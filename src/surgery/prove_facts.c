@@ -149,7 +149,10 @@ static ap_err fill(draw *d, int slot, const ap_value_type *t, value_class c, val
     ap_err err = ap_tensor_alloc(t->dtype, t->dims, t->rank, out);
     if (err) return err;
     uint32_t seed = choose(d->c, 1000);
-    values_fill(out, hint && hint->normal ? VALUES_NORMAL : c, seed, &l);
+    if (hint && hint->normal) c = VALUES_NORMAL;
+    if (hint && hint->everyday && !value_class_mild(c))
+        c = (value_class)(VALUES_ONES + seed % VALUES_ONE_HOT);
+    values_fill(out, c, seed, &l);
     if (hint && hint->dominant) make_dominant(out, seed);
     if (hint && hint->like >= 0) take_from(d, out, hint->like);
     return NULL;

@@ -187,6 +187,7 @@ typedef struct ap_rule_draw { // a hint for the proof's instances
     int like;           // `from NAME`: slot of the other value, -1
     bool dominant;      // matrices of which the inverse is well conditioned
     bool normal;        // nothing but normally distributed numbers: no ties
+    bool everyday;      // neither denormal nor beside whole numbers nor of many decades
     ap_pos pos;
 } ap_rule_draw;
 

@@ -148,7 +148,8 @@ static bool parse_draw(parser *p, ap_rule *r) {
             if (!d.to) return false;
             d.dominant = is_word(p, "dominant");
             d.normal = is_word(p, "normal");
-            if (d.dominant || d.normal) advance(p);
+            d.everyday = is_word(p, "everyday");
+            if (d.dominant || d.normal || d.everyday) advance(p);
         }
         if (r->draw_count == MOST_ITEMS) return fail_here(p, "fewer draws");
         APPEND(p, r->draws, r->draw_count, d);
