@@ -134,13 +134,41 @@ static void passes(const json_t *list, ap_buf *out) {
     ap_buf_puts(out, "</details>\n");
 }
 
+static void tuned(const json_t *r, const char *key, const char *verdict, ap_buf *out) {
+    const json_t *list = ap_rd_arr(ap_rd_obj(r, "tuning"), key);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *s = json_array_get(list, i);
+        ap_buf times = {0};
+        ap_rd_tuning_times(r, ap_rd_arr(s, "cost"), &times);
+        ap_html_fmt(out, "<tr><td><code>%s</code></td>", ap_rd_str_or(s, "rule", "?"));
+        joined_cell(out, ap_rd_arr(s, "places"), ", ", MAX_NODES, true);
+        ap_html_fmt(out, "<td>%s</td><td>%s</td><td>%s</td></tr>\n", ap_buf_str(&times), verdict,
+                    ap_rd_str_or(s, "reason", ""));
+        ap_buf_free(&times);
+    }
+}
+
+static void tuning(const json_t *r, ap_buf *out) {
+    static const char *const heads[] = {"Rule", "Where", "Whole model", "", "Reason"};
+    const json_t *t = ap_rd_obj(r, "tuning");
+    ap_buf times = {0};
+    if (!ap_rd_arr(t, "kept") && !ap_rd_arr(t, "rejected")) return;
+    ap_rd_tuning_times(r, ap_rd_arr(t, "cost"), &times);
+    ap_html_fmt(out, "<h4>Tuned for speed</h4>\n<p>In all: %s</p>\n", ap_buf_str(&times));
+    ap_buf_free(&times);
+    ap_html_table_open(out, "tuning", heads, 5);
+    tuned(r, "kept", "kept", out);
+    tuned(r, "rejected", "rolled back", out);
+    ap_html_table_close(out);
+}
+
 void ap_html_repairs(const json_t *target, ap_buf *out) {
     const json_t *r = ap_rd_obj(target, "repairs"), *cpu = ap_rd_arr(r, "cpu");
     ap_buf lede = {0};
     if (!r) return;
     ap_buf_puts(out, "<h3>Repairs</h3>\n<p>");
     ap_rd_repairs_lede(r, &lede);
-    ap_html_text(out, lede.len ? ap_buf_str(&lede) : "Nothing was found that helps.");
+    ap_html_text(out, ap_buf_str(&lede));
     ap_buf_clear(&lede);
     ap_rd_repairs_whole(r, &lede);
     ap_html_fmt(out, "</p>\n<p>%s</p>\n", ap_buf_str(&lede));
@@ -154,6 +182,7 @@ void ap_html_repairs(const json_t *target, ap_buf *out) {
     }
     ap_buf_free(&lede);
     rolled_back(ap_rd_arr(r, "rolled_back"), out);
+    tuning(r, out);
     changes(ap_rd_obj(r, "changes"), "repair", out);
     passes(ap_rd_arr(r, "passes"), out);
     changes(ap_rd_obj(r, "cleaning"), "cleaning", out);

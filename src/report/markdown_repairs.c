@@ -86,6 +86,32 @@ static void rolled_back(const json_t *list, ap_buf *out) {
     }
 }
 
+static void tuned(const json_t *r, const char *key, const char *verdict, ap_buf *out) {
+    const json_t *list = ap_rd_arr(ap_rd_obj(r, "tuning"), key);
+    for (size_t i = 0; i < json_array_size(list) && i < MAX_ROWS; i++) {
+        const json_t *s = json_array_get(list, i);
+        ap_buf times = {0};
+        ap_rd_tuning_times(r, ap_rd_arr(s, "cost"), &times);
+        ap_buf_putc(out, '|');
+        ap_md_code_cell(out, ap_rd_str(s, "rule"));
+        joined_cell(out, ap_rd_arr(s, "places"), ", ", MAX_NODES, true);
+        ap_md_cell(out, ap_buf_str(&times));
+        ap_md_cell(out, verdict);
+        ap_md_cell(out, ap_rd_str(s, "reason"));
+        ap_buf_putc(out, '\n');
+        ap_buf_free(&times);
+    }
+}
+
+static void tuning(const json_t *r, ap_buf *out) {
+    static const char *const heads[] = {"Tuned for speed", "Where", "Whole model", "Verdict", "Reason"};
+    const json_t *t = ap_rd_obj(r, "tuning");
+    if (!ap_rd_arr(t, "kept") && !ap_rd_arr(t, "rejected")) return;
+    ap_md_table(out, heads, 5);
+    tuned(r, "kept", "kept", out);
+    tuned(r, "rejected", "rolled back", out);
+}
+
 // Indented, so that no text can end the block.
 static void change_line(ap_buf *out, char mark, const char *text) {
     if (!text) return;
@@ -131,7 +157,7 @@ void ap_md_repairs(const json_t *target, ap_buf *out) {
     if (!r) return;
     ap_buf_puts(out, "\n### Repairs\n\n");
     ap_rd_repairs_lede(r, &lede);
-    ap_md_text(out, lede.len ? ap_buf_str(&lede) : "Nothing was found that helps.");
+    ap_md_text(out, ap_buf_str(&lede));
     ap_buf_clear(&lede);
     ap_rd_repairs_whole(r, &lede);
     ap_buf_puts(out, "\n\n");
@@ -141,6 +167,7 @@ void ap_md_repairs(const json_t *target, ap_buf *out) {
     repaired(r, out);
     left(ap_rd_arr(r, "left"), out);
     rolled_back(ap_rd_arr(r, "rolled_back"), out);
+    tuning(r, out);
     if (cpu) {
         ap_buf_printf(out, "\nOn the CPU (%zu): ", json_array_size(cpu));
         ap_rd_join(cpu, ", ", 40, &lede);

@@ -103,6 +103,8 @@ void ap_rd_repair_effect(const json_t *repair,
 // The whole: how many passes, nodes rewritten and left by verdict, on the CPU, chains rolled back.
 void ap_rd_repairs_lede(const json_t *repairs, ap_buf *out);
 void ap_rd_repairs_whole(const json_t *repairs, ap_buf *out); // its numbers before and after
-const char *ap_rd_left_why(const json_t *left);               // why nothing was found
+// "1.20 ms → 1.10 ms (estimate)" of a pair of costs of tuning.
+void ap_rd_tuning_times(const json_t *repairs, const json_t *pair, ap_buf *out);
+const char *ap_rd_left_why(const json_t *left); // why nothing was found
 
 #endif

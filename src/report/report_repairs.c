@@ -112,11 +112,21 @@ static void accuracy(const json_t *was_gates, const json_t *is_gates, ap_buf *ou
     ap_buf_puts(out, after ? ap_rd_db(is).s : is_gates ? "?" : "cannot be run");
 }
 
+// "1.20 ms → 1.25 ms (estimate)", "1.25 ms (measured)"
+static void put_times(bool known, double was, double is, const char *how, ap_buf *out) {
+    ap_buf_printf(out, "%s%s%s (%s)", known ? ap_rd_ms(was).s : "", known ? " → " : "", ap_rd_ms(is).s, how);
+}
+
 static void cost(const json_t *was, const json_t *is, ap_buf *out) {
-    double a, b;
-    if (!ap_rd_amount(is, "estimate_ms", &b)) return;
-    bool known = ap_rd_amount(was, "estimate_ms", &a);
-    ap_buf_printf(out, ", %s%s%s (estimate)", known ? ap_rd_ms(a).s : "", known ? " → " : "", ap_rd_ms(b).s);
+    static const char *const keys[][2] = {{"measured_ms", "measured"}, {"estimate_ms", "estimate"}};
+    double a = 0, b;
+    for (size_t i = 0; i < 2; i++) {
+        if (!ap_rd_amount(is, keys[i][0], &b)) continue;
+        bool known = ap_rd_amount(was, keys[i][0], &a);
+        ap_buf_puts(out, ", ");
+        put_times(known, a, b, keys[i][1], out);
+        return;
+    }
 }
 
 void ap_rd_repair_effect(const json_t *repair, ap_buf *out) {
@@ -167,6 +177,11 @@ void ap_rd_repairs_lede(const json_t *repairs, ap_buf *out) {
                  "nodes run on the CPU, as --allow-cpu says");
     put_sentence(out, json_array_size(ap_rd_arr(repairs, "rolled_back")), "chain of rules was rolled back",
                  "chains of rules were rolled back");
+    put_sentence(out, json_array_size(ap_rd_arr(ap_rd_obj(repairs, "tuning"), "kept")),
+                 "rewrite for speed was kept", "rewrites for speed were kept");
+    if (!out->len)
+        ap_buf_puts(out, ap_rd_arr(repairs, "needs") ? "Nothing was found that helps."
+                                                     : "Nothing had to be repaired.");
 }
 
 void ap_rd_repairs_whole(const json_t *repairs, ap_buf *out) {
@@ -181,6 +196,16 @@ void ap_rd_repairs_whole(const json_t *repairs, ap_buf *out) {
     if (ap_rd_amount(ap_rd_obj(is, "cost"), "nodes", &n))
         ap_buf_printf(out, ", %s nodes", ap_rd_integer(n).s);
     ap_buf_putc(out, '.');
+}
+
+void ap_rd_tuning_times(const json_t *repairs, const json_t *pair, ap_buf *out) {
+    double was, is;
+    bool measured = ap_rd_amount(ap_rd_obj(ap_rd_obj(repairs, "after"), "cost"), "measured_ms", &is);
+    if (!ap_rd_real(json_array_get(pair, 0), &was)) return;
+    if (ap_rd_real(json_array_get(pair, 1), &is))
+        put_times(true, was, is, measured ? "measured" : "estimate", out);
+    else
+        ap_buf_printf(out, "%s before", ap_rd_ms(was).s);
 }
 
 // Why nothing was found; the target's own words stand beside it.

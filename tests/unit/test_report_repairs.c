@@ -32,6 +32,9 @@ static const char repairs[] =
     "'tried':[{'chain':['a','b'],'verdict':'wrong','reason':'still off'}],'model':null}],"
     "'rolled_back':[{'key':'k9','rules':['bad'],'nodes':['n9'],'reason':'a gate of the whole model fails'}],"
     "'cpu':['unique'],"
+    "'tuning':{'kept':[{'rule':'tune_once','places':['mul'],'cost':[0.5,0.4]}],"
+    "'rejected':[{'rule':'tune_split','places':['att'],'cost':[0.4,null],'reason':'it is not faster'}],"
+    "'cost':[0.5,0.4]},"
     "'before':{'refused':[{'node':'a'},{'node':'b'}],'gates':null,'cost':null},"
     "'after':{'gates':[{'metric':'sqnr_db','value':50.5}],'cost':{'estimate_ms':0.5,'nodes':94}},"
     "'changes':{'nodes':[7,9],'rows':[{'mark':'-','a':'MaxPool(x) -> y','b':null},"
@@ -64,6 +67,7 @@ static const char *const both[] = {
     "1 refused node could not be repaired.",
     "1 node that is computed wrong on its own stays in the model.",
     "1 chain of rules was rolled back.",
+    "1 rewrite for speed was kept.",
     "2 nodes refused, could not be run → 50.5 dB",
     ": 201 random instances, no difference",
     ": 300 random instances, worst 1.5 ulp",
@@ -74,6 +78,10 @@ static const char *const both[] = {
     "t-left/left-0.onnx",
     "a gate of the whole model fails",
     "MaxPool(x) -",
+    "tune_once",
+    "500 µs → 400 µs (estimate)",
+    "400 µs before",
+    "it is not faster",
 };
 
 static void test_html(void **state) {
