@@ -93,7 +93,7 @@ def row(name, weights, code, seconds, report, said, plan):
         cells["SQNR dB"] = " ".join(f"{s:.1f}" if isinstance(s, float) else str(s) for s in sqnr) or "-"
         notes += [f"{g['output'] or TARGET}: {g['metric']} {g['value']:.4g}, wanted {g['op']} {g['threshold']}" for g in failed]
         notes += [f"{n['op']} {n['node']}: {n['verdict']}: {n['why_not'] or n['reason']}" for n in surgery.get("left") or []]
-        notes += [s for s in t.get("not_proved") or [] if "picked" in s]
+        notes += [s for s in t["proved"] if "picks rows" in s]
     if code != 0 and not notes:
         notes = said[:3]
     return {"cells": cells, "notes": notes, "when": time.strftime("%H:%M"), "day": DAY, "commit": COMMIT, "load": os.getloadavg()[0]}
