@@ -99,9 +99,9 @@ static const struct {
     {"is below what float16 holds", "range of float16",
      "the results are below the smallest number of float16"},
     {"NaN or Inf on one side only", "range of float16",
-     "float16 on the target ends at 65504: an infinity among the results comes out as the largest number. "
-     "Where Softmax, "
-     "Exp or Max follow, it is repaired there"},
+     "the target has no infinity in float16: it comes out as about 65504. In front of Softmax, Exp or Max "
+     "that is all the same; "
+     "asked with what follows it is taken"},
     {"QNN_COMMON_ERROR_MEM_ALLOC", "no float16",
      "the SoC has no float16; the library builds some operators of float32 for it and not this one "
      "(MEM_ALLOC 1002). Float "
