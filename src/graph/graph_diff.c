@@ -63,13 +63,33 @@ static void add_pair(pairing *p, size_t i) {
     add_row(p, ap_map_has(&p->changed, a->name) || !same_text(p, a, b) ? "~" : "=", a, b);
 }
 
+// Is `b` called after what `a` made? "y~mod_int.3" is what a rule put in the place of the maker of "y".
+static bool is_heir(const ap_node *a, const ap_node *b) {
+    for (size_t i = 0; i < a->output_count; i++) {
+        size_t n = a->outputs[i] ? strlen(a->outputs[i]->name) : 0;
+        if (n && !strncmp(a->outputs[i]->name, b->name, n) && b->name[n] == '~') return true;
+    }
+    return false;
+}
+
+// A node that went, and right below it those that came in its place, as far as they are next in b.
+static void add_gone(pairing *p, size_t i, size_t *k, bool *shown) {
+    const ap_node *a = p->a->nodes[i];
+    add_row(p, "-", a, NULL);
+    for (; *k < p->b->node_count && (shown[*k] || (p->to_a[*k] == SIZE_MAX && is_heir(a, p->b->nodes[*k])));
+         ++*k) {
+        if (!shown[*k]) add_row(p, "+", NULL, p->b->nodes[*k]);
+        shown[*k] = true;
+    }
+}
+
 // Both lists in order; a pair whose halves stand in another order goes where a's is.
 static void make_rows(pairing *p) {
     bool *shown = ap_calloc(p->b->node_count + 1, sizeof *shown);
     size_t k = 0;
     for (size_t i = 0; i < p->a->node_count; i++) {
         if (p->to_b[i] == SIZE_MAX) {
-            add_row(p, "-", p->a->nodes[i], NULL);
+            add_gone(p, i, &k, shown);
             continue;
         }
         for (; k < p->to_b[i]; k++) {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { LIST_SHOWN = 16, TEXT_SHOWN = 64, NAME_SHOWN = 256 };
+enum { LIST_SHOWN = 16, FLOATS_SHOWN = 4, TEXT_SHOWN = 64, NAME_SHOWN = 256 };
 
 // Bytes of a well-formed UTF-8 character of two bytes or more at `s`, 0 when there is none. C1 controls count
 // as none.
@@ -194,12 +194,13 @@ static void put_attributes(ap_model *m, const ap_node *n, ap_buf *out) {
 
 // ---- a node on a line of its own, as a reader wants it: small constants by value
 
+// Sizes and axes are worth reading, weights are not.
 static bool is_small(const Onnx__TensorProto *t) {
-    int64_t count = 1;
+    int64_t count = 1, most = ap_dtype_is_float((ap_dtype)t->data_type) ? FLOATS_SHOWN : LIST_SHOWN;
     for (size_t i = 0; i < t->n_dims; i++) {
-        if (t->dims[i] < 0 || t->dims[i] > LIST_SHOWN) return false;
+        if (t->dims[i] < 0 || t->dims[i] > most) return false;
         count *= t->dims[i];
-        if (count > LIST_SHOWN) return false;
+        if (count > most) return false;
     }
     return true;
 }

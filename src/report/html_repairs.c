@@ -17,27 +17,37 @@ static void joined_cell(ap_buf *out, const json_t *list, const char *between, si
     ap_buf_free(&t);
 }
 
-static void line_cell(ap_buf *out, const json_t *repair, void (*line)(const json_t *, ap_buf *)) {
+static void line_of(ap_buf *out, const json_t *repair, void (*line)(const json_t *, ap_buf *)) {
     ap_buf t = {0};
     line(repair, &t);
-    ap_html_fmt(out, "<td>%s</td>", ap_buf_str(&t));
+    ap_html_text(out, ap_buf_str(&t));
     ap_buf_free(&t);
 }
 
+// The chain, and below it what proves its rules.
+static void rules_cell(ap_buf *out, const json_t *repair) {
+    ap_buf t = {0};
+    ap_rd_join(ap_rd_arr(repair, "rules"), ", then ", 16, &t);
+    ap_html_fmt(out, "<td><code>%s</code><br>", ap_buf_str(&t));
+    ap_buf_free(&t);
+    line_of(out, repair, ap_rd_repair_proof);
+    ap_buf_puts(out, "</td>");
+}
+
 static void repaired(const json_t *repairs, ap_buf *out) {
+    static const char *const heads[] = {"Where", "What", "Why", "By rules, proven", "Effect"};
     json_t *list = ap_rd_repair_rows(repairs);
-    static const char *const heads[] = {"Where", "Operator", "Verdict", "Why", "Rules", "Proof", "Effect"};
-    if (json_array_size(list)) ap_html_table_open(out, "repairs", heads, 7);
+    if (json_array_size(list)) ap_html_table_open(out, "repairs", heads, 5);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *r = json_array_get(list, i);
         ap_buf_puts(out, "<tr>");
         joined_cell(out, ap_rd_arr(r, "nodes"), ", ", MAX_NODES, true);
-        ap_html_fmt(out, "<td>%s</td><td>%s</td><td>%s</td>", ap_rd_str_or(r, "op", ""),
-                    ap_rd_str_or(r, "verdict", ""), ap_rd_str_or(r, "why", ""));
-        joined_cell(out, ap_rd_arr(r, "rules"), ", then ", 16, false);
-        line_cell(out, r, ap_rd_repair_proof);
-        line_cell(out, r, ap_rd_repair_effect);
-        ap_buf_puts(out, "</tr>\n");
+        ap_html_fmt(out, "<td>%s, %s</td><td>%s</td>", ap_rd_str_or(r, "op", "?"),
+                    ap_rd_str_or(r, "verdict", "?"), ap_rd_str_or(r, "why", ""));
+        rules_cell(out, r);
+        ap_buf_puts(out, "<td>");
+        line_of(out, r, ap_rd_repair_effect);
+        ap_buf_puts(out, "</td></tr>\n");
     }
     if (json_array_size(list)) ap_html_table_close(out);
     json_decref(list);
@@ -92,20 +102,39 @@ static void rolled_back(const json_t *list, ap_buf *out) {
     ap_html_table_close(out);
 }
 
-// Side by side, the rows that differ only.
+// Does row `i` begin a block? Blocks: a pair alone; nodes that went, with those that came in their place.
+static bool begins(const json_t *rows, size_t i) {
+    const json_t *row = json_array_get(rows, i), *last = json_array_get(rows, i - 1);
+    bool went = ap_rd_str(row, "a"), came = ap_rd_str(row, "b");
+    bool last_went = ap_rd_str(last, "a"), last_came = ap_rd_str(last, "b");
+    return (went && came) || (last_went && last_came) || (went && last_came);
+}
+
+// One side of the rows from..to, a line each.
+static void side(const json_t *rows, size_t from, size_t to, const char *key, ap_buf *out) {
+    ap_buf_puts(out, "<td class=\"name\">");
+    for (size_t i = from; i < to; i++) {
+        const char *text = ap_rd_str(json_array_get(rows, i), key);
+        if (text) ap_html_fmt(out, "<code>%s</code><br>", text);
+    }
+    ap_buf_puts(out, "</td>");
+}
+
+// Side by side, what differs only: nodes that went beside those that came in their place.
 static void changes(const json_t *c, const char *what, ap_buf *out) {
-    static const char *const heads[] = {"", "Before", "After"};
+    static const char *const heads[] = {"Before", "After"};
     const json_t *rows = ap_rd_arr(c, "rows");
+    size_t n = json_array_size(rows);
     double more = 0;
     if (!rows) return;
-    ap_html_fmt(out, "<details><summary>The graph before and after %s: %zu rows differ</summary>", what,
-                json_array_size(rows));
-    ap_html_table_open(out, "diff", heads, 3);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *r = json_array_get(rows, i);
-        ap_html_fmt(out, "<tr><td>%s</td>", ap_rd_str_or(r, "mark", ""));
-        ap_html_code_cell(out, ap_rd_str(r, "a"));
-        ap_html_code_cell(out, ap_rd_str(r, "b"));
+    ap_html_fmt(out, "<details><summary>The graph before and after %s: %zu rows differ</summary>", what, n);
+    ap_html_table_open(out, "diff", heads, 2);
+    for (size_t i = 0, next; i < n; i = next) {
+        next = i + 1;
+        while (next < n && !begins(rows, next)) next++;
+        ap_buf_puts(out, "<tr>");
+        side(rows, i, next, "a", out);
+        side(rows, i, next, "b", out);
         ap_buf_puts(out, "</tr>\n");
     }
     ap_html_table_close(out);
