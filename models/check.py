@@ -67,6 +67,10 @@ def replay(name, folder):
     return "same" if said == want and (digest.hexdigest() == want or size > LARGE) else "other bytes"
 
 
+def seconds_of(spent, key):
+    return f"{spent[key]:.1f} s" if spent else "-"
+
+
 def row(name, weights, code, seconds, report, said, plan):
     """What is kept of one deployment: {model, verdict, ...} for the table, notes for below it."""
     spent = report["time"] if report else None
