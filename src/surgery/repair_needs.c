@@ -96,8 +96,20 @@ static ap_err take(repair *r, const json_t *list, const char *fallback, bool alo
     return err;
 }
 
+// Asking about every node takes longer than all the rest. It can wait while a failed gate points at a node
+// that was not looked at yet, and is not worth it once such nodes were all there was to repair.
+static bool is_worth_asking(repair *r) {
+    const ap_whole *w = &r->base.whole;
+    const char *blamed = ap_json_str(json_array_get(w->wrong, 0), "node", NULL);
+    if (r->wrong_alone) return false;
+    if (r->blamed && w->passed) return false;
+    if (!w->built || w->passed || !blamed || (r->blamed && !strcmp(r->blamed, blamed))) return true;
+    r->blamed = ap_arena_strdup(&r->arena, blamed);
+    return false;
+}
+
 static ap_err ask_alone(repair *r) {
-    if (r->wrong_alone) return NULL;
+    if (!is_worth_asking(r)) return NULL;
     r->wrong_alone = json_array();
     if (!r->o->tools->probe) return NULL;
     repair_say(r, "asking about every node on its own");

@@ -43,7 +43,8 @@ typedef struct repair {
     ap_map uncut;         // node no piece can be made of → why
     ap_match_env env;     // of base, this round
     ap_map seen;          // hashes of models that were tried
-    json_t *wrong_alone;  // [{node, op, verdict, reason}] by probes, once
+    json_t *wrong_alone;  // [{node, op, verdict, reason}] by probes, once; NULL: not asked
+    const char *blamed;   // the last node a failed gate pointed at
     json_t *needs;        // all that were ever met
     json_t *banned, *rolled_back;
     size_t tries, searches, restarts;

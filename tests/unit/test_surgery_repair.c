@@ -336,6 +336,32 @@ static void wrong_alone_is_flagged(void **state) {
     finish(&t, &r);
 }
 
+// A failed gate points at a node: that one is repaired, and when the gates then hold, nobody asks about all
+// others.
+static void blame_comes_first(void **state) {
+    (void)state;
+    target t = {
+        .bad = " Floor ", .alone = " Floor Exp ", .blames = true, .ways = {{"Floor", "Ceil", 0, false}}};
+    ap_repaired r = repair_of(&t, "Floor Abs Exp");
+    expect_ops(&r, "Ceil Abs Exp");
+    assert_true(r.whole.passed);
+    assert_int_equal(listed(&r, "needs"), 1);
+    assert_int_equal(listed(&r, "left"), 0);
+    assert_null(strstr(ap_buf_str(&t.said), "asking about every node"));
+    finish(&t, &r);
+}
+
+// Where nothing helps the node that is blamed, all others are asked about after all.
+static void blame_is_not_all(void **state) {
+    (void)state;
+    target t = {.bad = " Floor ", .alone = " Exp ", .blames = true, .ways = {{"Exp", "Log", 0, false}}};
+    ap_repaired r = repair_of(&t, "Floor Abs Exp");
+    assert_false(r.whole.passed);
+    assert_int_equal(listed(&r, "needs"), 2);
+    assert_non_null(strstr(ap_buf_str(&t.said), "asking about every node"));
+    finish(&t, &r);
+}
+
 // When a gate fails in the end it may be the one: then it gets all the time there is.
 static void wrong_alone_is_suspected(void **state) {
     (void)state;
@@ -463,6 +489,8 @@ int main(void) {
                                        cmocka_unit_test(the_other_half_stays),
                                        cmocka_unit_test(wrong_alone_is_flagged),
                                        cmocka_unit_test(wrong_alone_is_suspected),
+                                       cmocka_unit_test(blame_comes_first),
+                                       cmocka_unit_test(blame_is_not_all),
                                        cmocka_unit_test(liar_is_found),
                                        cmocka_unit_test(liar_is_named),
                                        cmocka_unit_test(least_exact_goes_first),
