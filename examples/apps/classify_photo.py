@@ -8,6 +8,7 @@
 mobilenet_v2 and efficientnet_lite0 come with real ImageNet weights. mobilenet_v3_large, resnet50, vit_b_16 and swin_t
 (torchvision's) and clip (both towers of ViT-B/32) come with seeded ones: their answers mean nothing, their numbers do."""
 import argparse
+import copy
 import os
 
 import torch
@@ -42,7 +43,7 @@ elif args.net == "efficientnet_lite0":
 elif args.net == "clip":
     net = similarities()
 else:
-    net = make_seeded(args.net, pixels[0].numpy()).eval()
+    net = copy.deepcopy(make_seeded(args.net, pixels[0].numpy())).eval()  # the one that was settled has run with hooks
 for path, x in zip(photos, pixels):
     with torch.no_grad():
         best = net(x)[0].softmax(0).topk(5)

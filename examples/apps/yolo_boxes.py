@@ -8,6 +8,7 @@
 yolo26n is end to end: 300 boxes, class and score come out of the network. world is YOLO-World v2 s with text features as
 a second input: three sets of prompts for each photo. The architectures are ultralytics' (AGPL-3.0; fetched, not shipped)."""
 import argparse
+import copy
 import os
 
 import torch
@@ -36,12 +37,12 @@ def first(out):
 
 
 if args.net == "yolo26n":
-    net = end_to_end(settle)
+    net = copy.deepcopy(end_to_end(settle))  # the one that was settled has run with hooks
     for path, x in zip(paths, photos):
         print(os.path.basename(path))
         show(first(net(x))[0, :5].tolist())
 else:
-    net = open_vocabulary(settle, 4)
+    net = copy.deepcopy(open_vocabulary(settle, 4))
     sets = [prompts(4) for _ in range(3)]
     for path, x in zip(paths, photos):
         for k, text in enumerate(sets):

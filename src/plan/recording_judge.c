@@ -132,9 +132,16 @@ static size_t judge_signatures(json_t *model, const char **first) {
 
 // ---- models
 
+// torch's own containers (Sequential, Transformer) are no layers: programs build models of them.
 static bool is_layer(const json_t *model) {
-    return !strncmp(ap_json_str(json_object_get(model, "identity"), "class", ""), "torch.nn.modules.", 17) &&
-           !json_is_string(json_object_get(model, "path"));
+    static const char layers[] = "torch.nn.modules.";
+    static const char *const models[] = {"container", "transformer:Transformer"};
+    const char *class = ap_json_str(json_object_get(model, "identity"), "class", "");
+    if (strncmp(class, layers, strlen(layers)) != 0 || json_is_string(json_object_get(model, "path")))
+        return false;
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        if (!strncmp(class + strlen(layers), models[i], strlen(models[i]))) return false;
+    return true;
 }
 
 // `named`: the user said which modules to record, so neither their size nor their share counts.
