@@ -4,6 +4,7 @@
 #include "golden/contract.h"
 #include "golden/request.h"
 #include "graph/graph_diff.h"
+#include "plan/outside.h"
 #include "plan/plan_rules.h"
 #include "plan/store.h"
 #include "plan/surgery.h"
@@ -35,6 +36,7 @@ typedef struct table {
     ap_arena arena;
     char *dir; // scratch
     ap_model *model;
+    bool outside; // its weights lie in a file of ours, and go back inside when it is saved
     char digest[65];
     json_t *shapes, *params, *warnings;
     json_t *input_hashes; // of every set
@@ -47,9 +49,9 @@ typedef struct table {
 static ap_err table_open(aipc_context *c, const char *model, table *t) {
     ap_err err = NULL;
     *t = (table){.c = c, .warnings = json_array(), .input_hashes = json_array()};
-    AP_TRY(ap_mkdtemp(ap_path_scratch(&t->arena), "aipc-surgery", &t->arena, &t->dir));
     AP_TRY(ap_model_load(model, &t->model));
     AP_TRY(ap_model_digest(t->model, t->digest));
+    AP_TRY(ap_table_folder(c, &t->model, &t->arena, &t->dir, &t->outside));
     AP_TRY(ap_runtime_find(c->data_dir, "onnxruntime", &t->ort));
 done:
     return err;
@@ -205,7 +207,8 @@ static ap_err operate(table *t, const aipc_surgery_options *o, bench *b, json_t 
                               .qnn = b->id.soc ? &b->qnn : NULL,
                               .scratch = t->dir,
                               .host = o->target ? &b->host : NULL,
-                              .tune = o->tune};
+                              .tune = o->tune,
+                              .embed = t->outside};
     ap_store store = {0};
     json_t *record = NULL;
     char *dir = NULL, key[65];
@@ -338,7 +341,7 @@ aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan_path
         goto done;
     }
     AP_TRY(check_result(plan, &done_model));
-    AP_TRY(ap_model_save(done_model.model, out, NULL));
+    AP_TRY(ap_model_save(done_model.model, out, &(ap_save_options){.embed = t.outside}));
     give(json_pack("{ss,ss,sI,s[I,I]}", "file", out, "sha256", done_model.sha256, "steps",
                    (json_int_t)json_array_size(json_object_get(plan, "steps")), "nodes", (json_int_t)before,
                    (json_int_t)done_model.model->graph->node_count),
@@ -393,7 +396,7 @@ aipc_error *aipc_rebase(aipc_context *c, const char *model, const char *plan_pat
                           .compute = context.compute};
     AP_TRY(ap_clean(t.model, &o, &now, &report));
     made = new_plan_of(&t, plan, model, &now, report);
-    if (out) AP_TRY(ap_model_save(now.model, out, NULL));
+    if (out) AP_TRY(ap_model_save(now.model, out, &(ap_save_options){.embed = t.outside}));
     AP_TRY(ap_plan_save(new_plan, made));
     give(json_incref(made), document);
 done:

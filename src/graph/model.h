@@ -113,6 +113,9 @@ typedef struct ap_save_options {
     // that were external before, go to this file beside the model, page-aligned.
     const char *external_name;
     size_t external_min_bytes; // 0: 1024
+    // Without external_name: initializers of the main graph that lie outside come inside, when one file can
+    // hold them all.
+    bool embed;
 } ap_save_options;
 // Atomic; `o` may be NULL. Saved to another folder, the model takes the external files it still refers to
 // along: hard-linked where possible, else copied. A different file of that name there is never replaced

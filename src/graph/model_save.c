@@ -250,8 +250,47 @@ done:
     return err;
 }
 
+// A copy of the model's top messages whose initializers are inside: their bytes stay where they are mapped.
+static ap_err embed(const ap_model *m, ap_arena *a, Onnx__ModelProto **out) {
+    Onnx__ModelProto *p = ap_tree_shallow(a, m->proto);
+    Onnx__GraphProto *g = ap_tree_shallow(a, m->proto->graph);
+    Onnx__TensorProto **list = ap_arena_calloc(a, g->n_initializer + 1, sizeof *list);
+    for (size_t i = 0; i < g->n_initializer; i++) {
+        const uint8_t *data;
+        size_t bytes = 0;
+        list[i] = g->initializer[i];
+        if (!ap_is_external(list[i])) continue;
+        ap_err err = ap_external_data(m, list[i], &data, &bytes);
+        if (err) return err;
+        list[i] = ap_tree_shallow(a, list[i]);
+        list[i]->has_raw_data = 1;
+        list[i]->raw_data = (ProtobufCBinaryData){bytes, (uint8_t *)(uintptr_t)data};
+        list[i]->has_data_location = 0;
+        list[i]->external_data = NULL;
+        list[i]->n_external_data = 0;
+    }
+    g->initializer = list;
+    p->graph = g;
+    *out = p;
+    return NULL;
+}
+
+static ap_err save_embedded(const ap_model *m, const char *path) {
+    ap_arena arena = {0};
+    Onnx__ModelProto *p = NULL;
+    ap_err err = NULL;
+    AP_TRY(embed(m, &arena, &p));
+    if (protobuf_c_message_get_packed_size(&p->base) > AP_TREE_MAX_BYTES) p = m->proto;
+    AP_TRY(bring_external(m, p, path, NULL));
+    AP_TRY(write_messages(p, path));
+done:
+    ap_arena_release(&arena);
+    return err;
+}
+
 ap_err ap_model_save(const ap_model *m, const char *path, const ap_save_options *o) {
     if (o && o->external_name) return save_split(m, path, o);
+    if (o && o->embed) return save_embedded(m, path);
     ap_err err = bring_external(m, m->proto, path, NULL);
     if (err) return err;
     return m->bytes && !m->edited ? ap_file_write(path, m->bytes, m->len) : write_messages(m->proto, path);

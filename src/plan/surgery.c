@@ -204,7 +204,8 @@ ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_t **reco
         AP_TRY(fit(s, dir, &now, &repairs, &steps, &passed));
         json_object_set_new(repairs, "passes", passes_of(cleaned));
     }
-    AP_TRY(ap_model_save(now.model, ap_path_join(&a, dir, "model.onnx"), NULL));
+    AP_TRY(
+        ap_model_save(now.model, ap_path_join(&a, dir, "model.onnx"), &(ap_save_options){.embed = s->embed}));
     json_t *plan = plan_of(s, &now, cleaned, steps);
     bool changed = json_array_size(json_object_get(plan, "steps")) > 0;
     *record = json_pack("{ss,so,so,sb,sb,sf}", "stage", "surgery", "plan", plan, "repairs",

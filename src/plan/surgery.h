@@ -28,6 +28,7 @@ typedef struct ap_surgery_stage {
     const ap_runtime *ort, *qnn; // qnn: NULL without a target
     const char *scratch;
     ap_whole_host *host;  // NULL: passes only
+    bool embed;           // weights that lie outside go into the one file of the result
     bool tune;            // with a target: also rewrite for speed
     const json_t *before; // what is known of the model as given, for the record; NULL: the target is asked
     const char *rules;    // folder of the user's rules; NULL: `rules` here, if there is one

@@ -187,6 +187,27 @@ static void moves_weights_out(void **state) {
     ap_model_free(m);
 }
 
+// Inside again: the same elements, in one file that needs no other, and the model itself is as it was.
+static void weights_come_back_inside(void **state) {
+    bench *b = *state;
+    put(b, "m/w.bin", 100);
+    ap_model *m = NULL, *alone = NULL;
+    ap_tensor t = {0};
+    must(ap_model_load(with_location(b, "w.bin", "7", "16"), &m));
+    must(ap_mkdirs(at(b, "alone")));
+    must(ap_model_save(m, at(b, "alone/model.onnx"), &(ap_save_options){.embed = true}));
+    assert_false(ap_file_exists(at(b, "alone/w.bin")));
+    must(ap_model_load(at(b, "alone/model.onnx"), &alone));
+    const Onnx__TensorProto *inside = ap_graph_value(alone->graph, "e")->init;
+    assert_int_equal(inside->n_external_data, 0);
+    assert_int_equal(inside->raw_data.len, 16);
+    must(ap_model_tensor(alone, inside, &t));
+    assert_int_equal(((uint8_t *)t.data)[0], 8);
+    assert_int_equal(ap_graph_value(m->graph, "e")->init->n_external_data, 3);
+    ap_model_free(alone);
+    ap_model_free(m);
+}
+
 // A body's external tensor stays where it is, so its file must not be replaced by the new one.
 static void new_file_may_not_take_a_used_name(void **state) {
     bench *b = *state;
@@ -235,6 +256,7 @@ int main(void) {
         BENCH_TEST(data_goes_along),
         BENCH_TEST(other_data_is_not_overwritten),
         BENCH_TEST(moves_weights_out),
+        BENCH_TEST(weights_come_back_inside),
         BENCH_TEST(new_file_may_not_take_a_used_name),
         BENCH_TEST(digest_covers_the_data),
     };
