@@ -1,65 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What recording costs: record.py AIPC [PYTHON]. Prints one line a case, from the hook's own clocks and from outside.
+"""What recording costs: record.py AIPC [PYTHON]. Prints a table, one line a case.
 
-The same program runs with and without recording, three times each; the best counts. `copies` is the writing of the samples
-that are kept, `beside` all else the hook does in a call; both are also given as a share of the time in the model."""
-import json
+Each program calls one model, 70 times so that the eight samples are taken, and then tells the processor time of its own
+thread around more calls: start, import, copies and other processes do not count. It runs alone and recorded, three times
+each, interleaved, and the least counts."""
 import os
 import subprocess
 import sys
 import tempfile
-import time
 
+SETUP = """
+import time, torch
+torch.set_num_threads(1)
+%s
+with torch.no_grad():
+    for _ in range(70): m(x)  # the samples are taken here
+    least = 1e9
+    for _ in range(10):
+        start = time.thread_time()
+        for i in range(%d): m(x)
+        least = min(least, time.thread_time() - start)
+print(least / %d * 1e6)
+"""
 CASES = {
-    "torch, 1 ms a call, 2000 calls": """
-import torch
+    "three layers of 512 to 2048, a batch of 16": (20, """
 m = torch.nn.Sequential(torch.nn.Linear(512, 2048), torch.nn.ReLU(), torch.nn.Linear(2048, 512)).eval()
-x = torch.rand(16, 512)
-with torch.no_grad():
-    for i in range(2000): m(x)
-""",
-    "torch, 100 small layers, 500 calls": """
-import torch
+x = torch.rand(16, 512)"""),
+    "100 small layers": (20, """
 m = torch.nn.Sequential(*[torch.nn.Linear(32, 32) for _ in range(100)]).eval()
-x = torch.rand(1, 32)
-with torch.no_grad():
-    for i in range(500): m(x)
-""",
-    "torch, a picture of 4.9 MB, 40 calls": """
-import torch
-m = torch.nn.Conv2d(3, 32, 3, 2).eval(); m = torch.nn.Sequential(m, torch.nn.Conv2d(32, 32, 3, 2)).eval()
-x = torch.rand(1, 3, 640, 640)
-with torch.no_grad():
-    for i in range(40): m(x + i)
-""",
+x = torch.rand(1, 32)"""),
+    "a picture of 4.9 MB through two convolutions": (2, """
+m = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3, 2), torch.nn.Conv2d(32, 32, 3, 2)).eval()
+x = torch.rand(1, 3, 640, 640)"""),
 }
 
 
-def run(command, env=None):
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-    return time.perf_counter() - start
+def run(command):
+    out = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS="1"))
+    return float(out.stdout.split()[-1])
 
 
 def main():
     aipc, python = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else sys.executable
-    env = dict(os.environ, OMP_NUM_THREADS="1")
-    print("| case | plain s | recorded s | in models s | copies | beside | beside a call |\n|---|---|---|---|---|---|---|")
-    for name, text in CASES.items():
+    print("| case | a call alone | recorded | cost of a call | share |\n|---|---|---|---|---|")
+    for name, (calls, text) in CASES.items():
         with tempfile.TemporaryDirectory() as tmp:
             app, rec = os.path.join(tmp, "app.py"), os.path.join(tmp, "rec")
             with open(app, "w") as f:
-                f.write("import torch\ntorch.set_num_threads(1)\n" + text)
-            plain = min(run([python, app], env) for _ in range(3))
-            recorded, best = 1e9, None
-            for _ in range(3):
-                took = run([aipc, "record", "-q", "-o", rec, "--", python, app], env)
-                if took < recorded:
-                    recorded, best = took, json.load(open(os.path.join(rec, "recording.json")))
-            calls, inside = sum(m["calls"] for m in best["models"]), best["recorded_s"]
-            print("| %s | %.2f | %.2f | %.3f | %.1f %% | %.1f %% | %.1f us |" % (
-                name, plain, recorded, inside, 100 * best["copies_s"] / inside, 100 * best["overhead_s"] / inside,
-                1e6 * best["overhead_s"] / calls))
+                f.write(SETUP % (text, calls, calls))
+            times = [(run([python, app]), run([aipc, "record", "-q", "-o", rec, "--", python, app])) for _ in range(3)]
+            plain, recorded = (min(t[i] for t in times) for i in (0, 1))
+            print("| %s | %.0f us | %.0f us | %.1f us | %.1f %% |" % (
+                name, plain, recorded, recorded - plain, 100 * (recorded - plain) / plain), flush=True)
 
 
 main()

@@ -46,11 +46,11 @@ class Recorder:
         self.folder = os.path.join(self.root, "p%d-%s" % (os.getpid(), os.urandom(4).hex()))
         os.mkdir(self.folder)
         # calls, ns in the model, ns of copies, ns of ours beside them
-        self.counts = numpy.memmap(os.path.join(self.folder, "counts.bin"), "<i8", "w+", shape=(SLOTS, 4))
+        counts = numpy.memmap(os.path.join(self.folder, "counts.bin"), "<i8", "w+", shape=(SLOTS, 4))
+        self.counts = numpy.asarray(counts)  # faster to index
         self.log = os.open(os.path.join(self.folder, "log.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        packages = {m: sys.modules[m].__version__ for m in ("torch", "onnxruntime", "numpy") if m in sys.modules}
-        self._put(ev="start", format=1, pid=os.getpid(), executable=sys.executable, python=sys.version.split()[0],
-                  packages=packages)
+        self._put(ev="start", format=1, pid=os.getpid(), python=sys.version.split()[0], packages={
+            m: sys.modules[m].__version__ for m in ("torch", "onnxruntime", "numpy") if m in sys.modules})
 
     def _put(self, **event):
         if self.log is None:
@@ -161,8 +161,8 @@ class Recorder:
         """Shall this call be kept? The first half one after the other, then each at twice the distance."""
         with self.lock:
             slot.seen += 1
-            fits = self.used + sum(x.nbytes for x in leaves) <= self.budget
-            if slot.seen < slot.next or slot.kept >= self.samples or not slot.index or not fits:
+            if slot.seen < slot.next or slot.kept >= self.samples or not slot.index or (
+                    self.used + sum(x.nbytes for x in leaves) > self.budget):
                 return None
             slot.kept += 1
             slot.next = slot.seen + 1 if 2 * slot.kept < self.samples else 2 * slot.seen

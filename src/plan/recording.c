@@ -76,7 +76,7 @@ static int64_t number(const json_t *event, const char *key, int64_t limit) {
 static bool on_start(process *p, const json_t *e) {
     json_t *all = json_object_get(p->doc, "processes");
     json_t *one = json_object();
-    const char *const keys[] = {"pid", "ppid", "executable", "python", "packages"};
+    const char *const keys[] = {"pid", "python", "packages"};
     if (ap_json_int(e, "format", 0) != AP_RECORDING_FORMAT) {
         json_decref(one);
         return false;
