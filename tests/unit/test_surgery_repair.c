@@ -245,7 +245,7 @@ static void finish(target *t, ap_repaired *r) {
 
 static void equals_at_once(void **state) {
     (void)state;
-    target t = {.refuse = " Floor ", .ways = {{"Floor", "Round", 0, false}}};
+    target t = {.refuse = " Floor ", .ways = {{"Floor", "Round", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Sin Floor Sin Floor Sin Floor");
     expect_ops(&r, "Sin Round Sin Round Sin Round");
     assert_true(r.whole.passed);
@@ -265,7 +265,7 @@ static void wrong_in_the_model(void **state) {
     target t = {.refuse = " Floor ",
                 .bad = " Round ",
                 .blames = true,
-                .ways = {{"Floor", "Round", 0, false}, {"Floor", "Ceil", 0, false}}};
+                .ways = {{"Floor", "Round", 0, false, false}, {"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Abs Floor");
     expect_ops(&r, "Abs Ceil");
     assert_true(r.whole.passed);
@@ -283,7 +283,7 @@ static void wrong_in_the_model(void **state) {
 static void interface_stays(void **state) {
     (void)state;
     target t = {.refuse = " Floor ",
-                .ways = {{"Floor", "Round", 0, false, .shows = true}, {"Floor", "Ceil", 0, false}}};
+                .ways = {{"Floor", "Round", 0, false, true}, {"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Abs Floor");
     expect_ops(&r, "Abs Ceil");
     assert_string_equal(ap_json_str(entry(&r, "rolled_back", 0), "reason", ""),
@@ -295,7 +295,7 @@ static void interface_stays(void **state) {
 static void refused_in_the_model(void **state) {
     (void)state;
     target t = {.refuse = " Floor Round ",
-                .ways = {{"Floor", "Round", 0, false}, {"Floor", "Ceil", 0, false}}};
+                .ways = {{"Floor", "Round", 0, false, false}, {"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor");
     expect_ops(&r, "Ceil");
     assert_non_null(strstr(ap_json_str(entry(&r, "rolled_back", 0), "reason", ""), "refuses what it makes"));
@@ -307,7 +307,7 @@ static void the_other_half_stays(void **state) {
     (void)state;
     target t = {.alone = " Floor Exp ",
                 .bad = " Round ",
-                .ways = {{"Floor", "Round", 0, false}, {"Exp", "Log", 0, false}}};
+                .ways = {{"Floor", "Round", 0, false, false}, {"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     expect_ops(&r, "Floor Abs Log");
     assert_true(r.whole.passed);
@@ -325,7 +325,7 @@ static void the_other_half_stays(void **state) {
 // Wrong on its own, and the gates of the model hold: a short look, and it is flagged.
 static void wrong_alone_is_flagged(void **state) {
     (void)state;
-    target t = {.refuse = " Floor ", .alone = " Exp ", .ways = {{"Floor", "Ceil", 0, false}}};
+    target t = {.refuse = " Floor ", .alone = " Exp ", .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     expect_ops(&r, "Ceil Abs Exp");
     assert_true(r.whole.passed);
@@ -340,8 +340,10 @@ static void wrong_alone_is_flagged(void **state) {
 // others.
 static void blame_comes_first(void **state) {
     (void)state;
-    target t = {
-        .bad = " Floor ", .alone = " Floor Exp ", .blames = true, .ways = {{"Floor", "Ceil", 0, false}}};
+    target t = {.bad = " Floor ",
+                .alone = " Floor Exp ",
+                .blames = true,
+                .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     expect_ops(&r, "Ceil Abs Exp");
     assert_true(r.whole.passed);
@@ -354,7 +356,8 @@ static void blame_comes_first(void **state) {
 // Where nothing helps the node that is blamed, all others are asked about after all.
 static void blame_is_not_all(void **state) {
     (void)state;
-    target t = {.bad = " Floor ", .alone = " Exp ", .blames = true, .ways = {{"Exp", "Log", 0, false}}};
+    target t = {
+        .bad = " Floor ", .alone = " Exp ", .blames = true, .ways = {{"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     assert_false(r.whole.passed);
     assert_int_equal(listed(&r, "needs"), 2);
@@ -365,7 +368,8 @@ static void blame_is_not_all(void **state) {
 // When a gate fails in the end it may be the one: then it gets all the time there is.
 static void wrong_alone_is_suspected(void **state) {
     (void)state;
-    target t = {.refuse = " Floor ", .alone = " Exp ", .bad = " Exp ", .ways = {{"Floor", "Ceil", 0, false}}};
+    target t = {
+        .refuse = " Floor ", .alone = " Exp ", .bad = " Exp ", .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     assert_false(r.whole.passed);
     assert_true(t.seconds == 0); // the default
@@ -376,7 +380,7 @@ static void wrong_alone_is_suspected(void **state) {
 // A target that takes a node, computes it right alone and wrong in the model: more of the model is looked at.
 static void liar_is_found(void **state) {
     (void)state;
-    target t = {.bad = " Floor ", .blames = true, .ways = {{"Floor", "Ceil", 1, false}}};
+    target t = {.bad = " Floor ", .blames = true, .ways = {{"Floor", "Ceil", 1, false, false}}};
     ap_repaired r = repair_of(&t, "Abs Floor Neg");
     expect_ops(&r, "Abs Ceil Neg");
     assert_true(r.whole.passed);
@@ -404,7 +408,7 @@ static void least_exact_goes_first(void **state) {
     (void)state;
     target t = {.refuse = " Floor ",
                 .bad = " Round ",
-                .ways = {{"Floor", "Round", 0, true}, {"Floor", "Ceil", 0, false}}};
+                .ways = {{"Floor", "Round", 0, true, false}, {"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs");
     expect_ops(&r, "Ceil Abs");
     assert_true(r.whole.passed);
@@ -414,7 +418,7 @@ static void least_exact_goes_first(void **state) {
 
 static void what_is_left(void **state) {
     (void)state;
-    target t = {.refuse = " Floor Exp ", .ways = {{"Exp", "Log", 0, false}}};
+    target t = {.refuse = " Floor Exp ", .ways = {{"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Exp Floor");
     expect_ops(&r, "Floor Log Floor"); // what could be repaired is
     assert_false(r.whole.built);
@@ -428,7 +432,7 @@ static void what_is_left(void **state) {
 
 static void allow_cpu(void **state) {
     (void)state;
-    target t = {.refuse = " Floor Exp ", .allow_cpu = true, .ways = {{"Exp", "Log", 0, false}}};
+    target t = {.refuse = " Floor Exp ", .allow_cpu = true, .ways = {{"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Exp Floor");
     expect_ops(&r, "Floor Log Floor");
     assert_true(r.whole.passed);
@@ -442,10 +446,10 @@ static void allow_cpu(void **state) {
 static void tries_are_counted(void **state) {
     (void)state;
     target t = {.refuse = " Floor Ceil Round Exp ",
-                .ways = {{"Floor", "Ceil", 0, false},
-                         {"Floor", "Round", 0, false},
-                         {"Floor", "Exp", 0, false},
-                         {"Floor", "Abs", 0, false}}};
+                .ways = {{"Floor", "Ceil", 0, false, false},
+                         {"Floor", "Round", 0, false, false},
+                         {"Floor", "Exp", 0, false, false},
+                         {"Floor", "Abs", 0, false, false}}};
     ap_repaired r = {0};
     must(repair_with(&t, "Floor", 3, 0, &r));
     assert_int_equal(t.judged, 3);
@@ -460,7 +464,7 @@ static void tries_are_counted(void **state) {
 
 static void time_is_up(void **state) {
     (void)state;
-    target t = {.refuse = " Floor ", .ways = {{"Floor", "Ceil", 0, false}}};
+    target t = {.refuse = " Floor ", .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = {0};
     must(repair_with(&t, "Floor", 0, 1e-9, &r));
     assert_null(r.model);
@@ -474,7 +478,7 @@ static void machinery_ends_it(void **state) {
     (void)state;
     static const ap_code codes[] = {AP_ERR_CANCELLED, AP_ERR_DISK_FULL, AP_ERR_WORKER_CRASH};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-        target t = {.refuse = " Floor ", .dies = codes[i], .ways = {{"Floor", "Ceil", 0, false}}};
+        target t = {.refuse = " Floor ", .dies = codes[i], .ways = {{"Floor", "Ceil", 0, false, false}}};
         ap_repaired r = {0};
         must_fail(repair_with(&t, "Floor Abs", 0, 0, &r), codes[i], "stopped");
         finish(&t, &r);
