@@ -163,13 +163,13 @@ static json_t *before_of(const ap_deploy_target *t) {
 // Failures that another graph may not have.
 static bool is_curable(const ap_deploy_target *t) {
     const char *stage = ap_err_get_stage(t->err);
+    bool at_build = stage && strcmp(stage, "build") == 0;
     switch (ap_err_code(t->err)) {
     case AP_ERR_REFUSED: return true;
     case AP_ERR_GATE: return ap_target_has_a_place(t);
-    case AP_ERR_MODEL_INVALID: // the oracle could run it
     case AP_ERR_VENDOR:
-    case AP_ERR_WORKER_CRASH: return stage && strcmp(stage, "build") == 0;
-    default: return false;
+    case AP_ERR_WORKER_CRASH: return at_build;
+    default: return at_build && ap_code_exit(ap_err_code(t->err)) == AP_EXIT_MODEL; // the oracle could run it
     }
 }
 

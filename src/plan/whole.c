@@ -128,7 +128,7 @@ static ap_err build(ap_whole_host *h, const char *file, json_t *outputs, const c
                                       "allow_cpu", allow_cpu),
                             result);
     ap_code code = ap_err_code(err);
-    if (code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || code == AP_ERR_MODEL_INVALID ||
+    if (code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || ap_code_exit(code) == AP_EXIT_MODEL ||
         code == AP_ERR_WORKER_CRASH || code == AP_ERR_WORKER_HANG || code == AP_ERR_WORKER_MEMORY) {
         free(out->error);
         out->error = ap_strdup(ap_err_message(err));
