@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,21 +22,27 @@ DAY = datetime.date.today().isoformat()
 COMMIT = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip() or "-"
 
 
+def cpu_seconds():
+    """Of all processes that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def deploy(name, folder):
-    """(exit code, seconds, report or None, what it said) of the model's one command."""
+    """(exit code, (seconds, seconds of processors), report or None, what it said) of the model's one command."""
     meta = json.load(open(os.path.join(folder, "meta.json")))
     out = os.path.join(KEPT, name)
     command = [AIPC, "deploy", "model.onnx", "-t", TARGET, "-q", "-o", out, *meta["deploy"]]
     command += ["--fresh"] * ("FRESH" in os.environ) + ["--no-trace"] * ("TRACE" not in os.environ)
     if os.path.exists(os.path.join(out, "report.json")):
         os.unlink(os.path.join(out, "report.json"))  # another run's
-    start = time.monotonic()
+    start, before = time.monotonic(), cpu_seconds()
     try:
         done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
         code, said = done.returncode, done.stderr
     except subprocess.TimeoutExpired:
         code, said = None, f"not finished after {LIMIT:.0f} s"
-    seconds = time.monotonic() - start
+    seconds = time.monotonic() - start, cpu_seconds() - before
     try:
         report = json.load(open(os.path.join(out, "report.json")))
     except FileNotFoundError:
@@ -75,7 +82,7 @@ def row(name, weights, code, seconds, report, said, plan):
     """What is kept of one deployment: {model, verdict, ...} for the table, notes for below it."""
     spent = report["time"] if report else None
     cells = {"model": name, "weights": weights, "verdict": "pass" if code == 0 else "time-out" if code is None else f"fail ({code})",
-             "wall": f"{seconds:.1f} s", "aipc": seconds_of(spent, "ours_s"), "vendor": seconds_of(spent, "vendor_s"),
+             "wall": f"{seconds[0]:.1f} s", "cpu": f"{seconds[1]:.1f} s", "aipc": seconds_of(spent, "ours_s"), "vendor": seconds_of(spent, "vendor_s"),
              "oracle": seconds_of(spent, "golden_s"), "plan": plan if plan in ("same", "-") else "differs"}
     notes = [f"its plan: {plan}"] if cells["plan"] == "differs" else []
     if report and report["targets"]:
@@ -103,12 +110,13 @@ def row(name, weights, code, seconds, report, said, plan):
     return {"cells": cells, "notes": notes, "when": time.strftime("%H:%M"), "day": DAY, "commit": COMMIT, "load": os.getloadavg()[0]}
 
 
-COLUMNS = ("model", "weights", "on the NPU", "on the CPU", "refused", "wrong", "repairs", "gates", "SQNR dB", "plan", "wall", "aipc", "vendor",
+COLUMNS = ("model", "weights", "on the NPU", "on the CPU", "refused", "wrong", "repairs", "gates", "SQNR dB", "plan", "wall", "cpu", "aipc", "vendor",
            "oracle", "verdict")
 HEAD = """# Real graphs on {target}, {day}
 
 Each by one `aipc deploy` with the options of its meta.json, nothing in the store{fresh}. on the NPU: nodes of the graph that was built;
-refused, wrong: nodes before repair. plan: what surgery recorded, applied to the model again. wall: the whole command. aipc: the part of it in which neither the vendor's library (its emulator)
+refused, wrong: nodes before repair. plan: what surgery recorded, applied to the model again. wall: the whole command; cpu: of all its processes, which
+other work on the machine changes little. aipc: the part of it in which neither the vendor's library (its emulator)
 nor the oracle was at work. vendor, oracle: their calls added up; they overlap. The machine: {cores} processors, load {load}.
 """
 
