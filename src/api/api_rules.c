@@ -5,7 +5,6 @@
 #include "base/proc.h"
 #include "plan/jobs.h"
 #include "plan/proofs.h"
-#include "surgery/lint.h"
 #include "surgery/oracle_command.h"
 
 #include <math.h>
@@ -32,10 +31,7 @@ static json_t *problems_json(const ap_rule_problems *p) {
 static ap_err open_rules(const char *folder, bool all, ap_rules **rules, json_t **problems) {
     ap_rule_problems p = {0};
     ap_err err = all ? ap_rules_open_all(folder, rules, &p) : ap_rules_open(folder, rules, &p);
-    if (!err) {
-        ap_rules_lint(*rules, &p);
-        *problems = problems_json(&p);
-    }
+    if (!err) *problems = problems_json(&p);
     ap_rule_problems_free(&p);
     return err;
 }

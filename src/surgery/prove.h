@@ -18,7 +18,7 @@
 #include "base/json.h"
 #include "surgery/apply.h"
 
-#define AP_PROVE_VERSION 1 // raised when the harness judges differently; part of every proof's key
+#define AP_PROVE_VERSION 2 // raised when the harness judges differently; part of every proof's key
 #define AP_PROVE_INSTANCES 200
 
 typedef struct ap_prove_options {

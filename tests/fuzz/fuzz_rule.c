@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (err && ap_err_code(err) != AP_ERR_USAGE) abort();
     ap_err_free(err);
     ap_rules_finish(r);
-    if (r->count < 64) ap_rules_lint(r, &p);
+    for (size_t i = 1; i < r->count && i < 64; i++) (void)ap_rules_overlap(r->list[i], r->list[i - 1]);
     for (size_t i = 0; i < r->count && i < 4; i++) try_rule(r, r->list[i]);
     char why[400] = "";
     if (r->count < 4) // what is asked of a user's rules; it takes its time
