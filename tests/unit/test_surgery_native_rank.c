@@ -106,17 +106,21 @@ static void any_broadcast(void **state) {
         size_t rank = 5 + rnd(3), count = !strcmp(op, "Where") ? 3 : !strcmp(op, "Relu") ? 1 : 2;
         int64_t dims[8];
         ap_value *in[3];
+        size_t second = rank;
         for (size_t i = 0; i < rank; i++) dims[i] = 1 + rnd(3);
         for (size_t k = 0; k < count; k++) {
             int64_t mine[8];
             size_t drop = k && rnd(3) == 0 ? rnd((uint32_t)rank) : 0;
             bool bools = k == 0 && count == 3;
             for (size_t i = 0; i < rank; i++) mine[i] = k && rnd(4) == 0 ? 1 : dims[i];
+            // One of two values has the full rank, or no rule of ours is asked.
+            if (k == 2 && second < 5) drop = 0;
+            if (k == 1) second = rank - drop;
             in[k] = fed(&q, bools ? AP_BOOL : AP_F32, mine + drop, rank - drop, bools ? 2 : 0);
         }
         one_node(&q, op, in, count, NULL, 0, 1);
         done_ += judged(&q,
-                        count == 3   ? "where_rank"
+                        count == 3   ? second < 5 ? "where_rank_right" : "where_rank"
                         : count == 1 ? "unary_rank"
                                      : "binary_rank",
                         0, true, op);
