@@ -13,6 +13,14 @@ enum { DEPTH = 5, EXPANSIONS = 200, PROBES = 64, TOLD = 24, MOST_TOLD = 64 };
 
 // ---- adding states
 
+static double most_seconds(const ap_search_options *o) {
+    return o->seconds > 0 ? o->seconds : SECONDS;
+}
+
+static double most_seconds_in_all(const ap_search_options *o) {
+    return o->seconds_in_all > 0 ? o->seconds_in_all : 3 * most_seconds(o);
+}
+
 static size_t most_probes(const search *s) {
     return s->o->probes ? s->o->probes : PROBES;
 }
@@ -204,11 +212,11 @@ static search_state *take_best(search *s) {
 }
 
 static bool may_expand(search *s, const search_state *st) {
-    double most = s->o->seconds > 0 ? s->o->seconds : SECONDS;
+    double most = most_seconds(s->o);
     if (st->verdict == AP_PROBE_UNASKED || st->verdict == AP_PROBE_INVALID) return false;
     if (st->depth >= (s->o->depth ? s->o->depth : DEPTH)) return false;
     if (s->expansions >= (s->o->expansions ? s->o->expansions : EXPANSIONS)) s->budget = "expansions";
-    if ((double)s->spent_us / 1e6 > most) s->budget = "seconds";
+    if ((double)s->spent_us / 1e6 > most || ap_now_us() > s->deadline_us) s->budget = "seconds";
     return !s->budget || !strcmp(s->budget, "probes");
 }
 
@@ -369,11 +377,13 @@ static ap_err ask(search *all, size_t count, ap_probe_set *set, const ap_search_
 ap_err ap_search_many(const ap_piece *const *pieces, size_t count, const ap_search_options *o,
                       ap_search_result *out) {
     search *all = ap_calloc(count + 1, sizeof *all);
+    uint64_t deadline = ap_now_us() + (uint64_t)(most_seconds_in_all(o) * 1e6);
     ap_probe_set set = {0};
     ap_err err = NULL;
     for (size_t i = 0; i < count; i++) {
         all[i].piece = pieces[i];
         all[i].o = o;
+        all[i].deadline_us = deadline;
         AP_TRY(begin(&all[i], &set));
     }
     while (set.count) {

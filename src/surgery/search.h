@@ -32,6 +32,7 @@ typedef struct ap_search_options {
     size_t depth;              // longest chain; 0: 5
     size_t expansions, probes; // 0: 200 and 64
     double seconds;            // spent on a piece, its share of asking counted; 0: 20
+    double seconds_in_all;     // of a call with many pieces, on the clock; 0: three times `seconds`
     const json_t *banned;      // [{recipe, key, reason}]: not tried again; recipe: text or list of rule names
 } ap_search_options;
 

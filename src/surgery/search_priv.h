@@ -44,6 +44,7 @@ typedef struct search {
     ap_map unproven; // rule name → why, in the arena
     json_t *tried;   // what is worth telling beside the states
     size_t expansions, probes;
+    uint64_t deadline_us;
     uint64_t spent_us; // on this piece: its own work and its share of the asking
     bool done;
     const char *budget; // which one ended it; NULL
