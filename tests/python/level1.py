@@ -52,6 +52,8 @@ CASES = [
     ("interpolate by a factor", lambda x: F.interpolate(x, scale_factor=2.0), (r(1, 3, 4, 5),), {"interpolate"}),
     ("MultiheadAttention", lambda x: mha(x, x, x, need_weights=True), (r(2, 5, 16),), {"multi_head_attention"}),
     ("MultiheadAttention with a mask", lambda x, m: mha(x, x, x, attn_mask=m > 0.5, need_weights=False)[0], (r(2, 5, 16), torch.ones(5, 5).triu(1)), {"multi_head_attention"}),
+    ("scaled_dot_product_attention", lambda q, k: F.scaled_dot_product_attention(q, k, k, is_causal=True), (r(2, 3, 5, 8), r(2, 3, 5, 8)), {"scaled_dot_product_attention"}),
+    ("the same with a mask", lambda q, m: F.scaled_dot_product_attention(q, q, q, m > 0.2, scale=0.3), (r(2, 3, 5, 8), r(5, 5)), {"scaled_dot_product_attention"}),
     ("masks in place", masks, (r(3, 4),), {"setitem", "masked_fill_"}),
     ("rfft, magnitude", lambda x: torch.abs(torch.fft.rfft(x)), (r(3, 16),), {"rfft"}),
     ("fft and back", lambda x: torch.fft.irfft(torch.fft.rfft(x) * 0.5), (r(3, 16),), {"rfft"}),

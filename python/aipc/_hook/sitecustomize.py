@@ -22,7 +22,7 @@ class _Finder(object):
             sys.stderr.write("aipc: %s is not hooked: %r\n" % (name, e))
 
 try:
-    if os.environ.get("AIPC_HOOK") in ("record", "export", "exec"):
+    if sys.version_info > (3, 6) and os.environ.get("AIPC_HOOK") in ("record", "export", "exec"):
         sys.meta_path.insert(0, _Finder())
         if os.path.isdir(os.environ.get("AIPC_HOOK_DIR", "")):
             with open(os.path.join(os.environ["AIPC_HOOK_DIR"], "hello-%d.txt" % os.getpid()), "a") as _f:
