@@ -128,17 +128,17 @@ def _plain(leaf, dtype, torch):
 
 def _run_torch(d, leaves, torch):
     """What a copy was made of lives until the run is over."""
-    if "types" not in vars(d):
-        d.types, d.out_spec = [[t["dtype"] and flat.torch_dtype(t["dtype"]) for t in side]
-                               for side in (d.feeds, d.outputs, d.results)], flat.thaw(d.out_spec)
-    given = [_plain(leaves[f["leaf"]], kind, torch) for f, kind in zip(d.feeds, d.types[0])]
-    made = [torch.empty(o["dims"], dtype=kind, device="cpu") for o, kind in zip(d.outputs, d.types[1])]
+    if "plan" not in vars(d):
+        kind, at = lambda t: t["dtype"] and flat.torch_dtype(t["dtype"]), [r["output"] for r in d.results]
+        d.plan, d.out_spec = ([(f["leaf"], kind(f)) for f in d.feeds], [(o["dims"], kind(o)) for o in d.outputs], [
+            (r["output"], kind(r), r["output"] in at[:i]) for i, r in enumerate(d.results)]), flat.thaw(d.out_spec)
+    given = [_plain(leaves[at], kind, torch) for at, kind in d.plan[0]]
+    made = [torch.empty(dims, dtype=kind, device="cpu") for dims, kind in d.plan[1]]
     d.run([t.data_ptr() for t in given], [t.data_ptr() for t in made])
-    device, used, out = getattr(leaves[0], "device", "cpu") if leaves else "cpu", set(), []
-    for at, kind in zip([r["output"] for r in d.results], d.types[2]):
-        out.append((made[at].clone() if at in used else made[at]).to(device=device, dtype=kind))
-        used.add(at)
-    return flat.unflatten(d.out_spec, out)
+    device = getattr(leaves[0], "device", "cpu") if leaves else "cpu"
+    out = [made[at].clone() if again else made[at] for at, _, again in d.plan[2]]
+    return flat.unflatten(d.out_spec, [t if t.dtype is kind and t.device == device else t.to(device=device, dtype=kind)
+                                       for t, (_, kind, _) in zip(out, d.plan[2])])
 
 def _run_session(model, kinds, known, feed, names):
     numpy = sys.modules["numpy"]
