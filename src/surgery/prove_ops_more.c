@@ -141,11 +141,15 @@ bool op_grid_sample(op_draw *q) {
     return !q->d->failed;
 }
 
+// Transforms of planes [n,2,3] or volumes [n,3,4].
 bool op_affine_grid(op_draw *q) {
-    int64_t n = draw_dim(q->d), theta[3] = {n, 2, 3},
-            size[4] = {n, draw_dim(q->d), draw_dim(q->d), draw_dim(q->d)};
+    const ap_value_type *theta = first_type(q);
+    if (!theta || theta->dims[2] != theta->dims[1] + 1 || theta->dims[1] < 2 || theta->dims[1] > 3)
+        return false;
+    size_t axes = (size_t)theta->dims[1];
+    int64_t size[5] = {theta->dims[0], draw_dim(q->d), draw_dim(q->d), draw_dim(q->d), draw_dim(q->d)};
     attr_int(q, "align_corners", (int64_t)choose(q->d->c, 2));
-    return want(q, 0, theta, 3) && want_list(q, 1, size, 4, false);
+    return want_list(q, 1, size, 2 + axes, false);
 }
 
 bool op_roi_align(op_draw *q) {
