@@ -3,14 +3,18 @@
 // computes the same. The repaired model then goes through all stages as if it had been given; the baseline
 // stays the original's.
 #include "plan/deploy.h"
+#include "plan/outside.h"
 #include "plan/surgery.h"
 #include "surgery/clean_worker.h"
+#include "surgery/freeze.h"
 
 #include <string.h>
 
 typedef struct operation {
     ap_deploy_target *t;
     ap_arena arena;
+    ap_model *model; // what is operated on
+    char *dir;       // where it lies
     ap_whole_host host;
     ap_worker *worker; // of the oracle of the passes
     ap_worker_oracle asked;
@@ -59,22 +63,29 @@ static void describe(operation *op) {
                                    .tune = d->o->tune};
 }
 
-static ap_err open_oracle(operation *op) {
+// The model as it lies on the table of `aipc surgery` and `aipc apply`: the steps hold hashes of it.
+static ap_err open_table(operation *op) {
     const ap_target_id cpu = ap_cpu_target();
     ap_deployment *d = op->t->d;
-    char *dir = NULL;
-    ap_err err = ap_deploy_scratch(d, "surgery", &dir);
-    if (!err) err = ap_deploy_worker(d, &cpu, "surgery", AP_ANY_CPU, &op->worker);
-    if (err) return err;
-    op->asked = (ap_worker_oracle){.worker = op->worker, .dir = dir, .inputs = {d->input_tensors}, .sets = 1};
+    ap_err err = NULL;
+    AP_TRY(ap_model_load(d->model_path, &op->model));
+    AP_TRY(ap_table_folder(d->ctx, &op->model, &op->arena, &op->dir, &op->stage.embed));
+    AP_TRY(ap_freeze_shapes(op->model, d->shapes));
+    AP_TRY(ap_deploy_worker(d, &cpu, "surgery", AP_ANY_CPU, &op->worker));
+    op->stage.model = op->model;
+    op->asked =
+        (ap_worker_oracle){.worker = op->worker, .dir = op->dir, .inputs = {d->input_tensors}, .sets = 1};
     op->oracle = ap_worker_oracle_of(&op->asked);
     op->stage.oracle = &op->oracle;
-    return NULL;
+done:
+    return err;
 }
 
 static void operation_release(operation *op) {
     ap_worker_stop(op->worker, NULL);
     ap_whole_host_release(&op->host);
+    ap_model_free(op->model);
+    if (op->dir) ap_err_free(ap_rmtree(op->dir));
     json_decref(op->params);
     json_decref(op->inputs);
     json_decref(op->before);
@@ -187,7 +198,7 @@ ap_err ap_target_recall(ap_deploy_target *t) {
     describe(&op);
     AP_TRY(ap_surgery_key(&op.stage, key));
     AP_TRY(ap_store_get(&d->store, key, &op.arena, &dir, &record));
-    if (!record) goto done;
+    if (!record || ap_surgery_cut_short(record)) goto done;
     keep_record(t, record, dir);
     if (is_better(record)) AP_TRY(adopt(t, dir));
     t->surgery_stage = stage_of(t, key, 0, true);
@@ -211,8 +222,8 @@ ap_err ap_target_repair(ap_deploy_target *t, bool *again) {
     describe(&op);
     AP_TRY(ap_surgery_key(&op.stage, key));
     AP_TRY(ap_store_get(&d->store, key, &op.arena, &dir, &stored));
-    bool cached = stored && !d->o->fresh;
-    if (!cached) AP_TRY(open_oracle(&op));
+    bool cached = stored && !d->o->fresh && !ap_surgery_cut_short(stored);
+    if (!cached) AP_TRY(open_table(&op));
     op.before = before_of(t);
     op.stage.before = op.before;
     AP_TRY(ap_surgery_stored(&op.stage, &d->store, d->o->fresh, &op.arena, &dir, &record));
