@@ -11,7 +11,7 @@
 
 enum { TRIES = 24 };
 #define SECONDS 600.0
-#define GAIN 0.001 // estimates are sums: what is left out shows
+#define GAIN 0.001         // estimates are sums: what is left out shows
 #define GAIN_MEASURED 0.05 // clocks are not as sure as sums
 #define MARK "tune:"
 
