@@ -26,8 +26,8 @@ same "pip install" "0|" "$?|$(<"$tmp/log")"
 same "the program" "aipc $(<"$root/VERSION")" "$("$venv/aipc" --version)"
 same "what they need comes along, but for glibc" "" "$(ldd "$venv/aipc" "$tmp"/venv/lib/python3*/site-packages/aipc/libaipc.so.0 |
     grep '=> ' | grep -vE " => $tmp/venv/|^[[:space:]]*(libc|libm|libdl|libpthread)\.so")"
-same "the package and the library" "0.1.0 1" "$("$venv/python" -c 'import aipc.libaipc as l, ctypes
-lib = l.Library(); f = ctypes.CDLL(l._find()).aipc_version; f.restype = ctypes.c_char_p; print(f().decode(), bool(lib.context) + 0)')"
+same "the package and the library" "$(<"$root/VERSION") []" "$("$venv/python" -c 'import aipc.libaipc as l, ctypes
+s = l.Server("", None); f = ctypes.CDLL(l.find()).aipc_version; f.restype = ctypes.c_char_p; print(f().decode(), s.models)')"
 make_nets
 deploy 0 two two-io.onnx --target cpu
 # The environment borrows onnxruntime.
