@@ -216,7 +216,9 @@ static ap_err operate(table *t, const aipc_surgery_options *o, bench *b, json_t 
     AP_TRY(ap_store_open(t->c->cache_dir, &store));
     AP_TRY(ap_surgery_key(&stage, key));
     AP_TRY(ap_store_get(&store, key, &t->arena, &dir, &record));
-    if (!record) {
+    if (!record || ap_surgery_cut_short(record)) {
+        json_decref(record);
+        record = NULL;
         AP_TRY(open_oracle(t));
         stage.oracle = &t->oracle;
         if (o->target) AP_TRY(run_golden(t, o->model, &b->golden));

@@ -220,6 +220,11 @@ done:
     return err;
 }
 
+bool ap_surgery_cut_short(const json_t *record) {
+    const json_t *stats = json_object_get(json_object_get(record, "repairs"), "stats");
+    return ap_json_bool(stats, "cut_short", false);
+}
+
 ap_err ap_surgery_stored(const ap_surgery_stage *s, const ap_store *store, bool fresh, ap_arena *a,
                          char **dir, json_t **record) {
     char key[65], *work = NULL;
@@ -228,7 +233,10 @@ ap_err ap_surgery_stored(const ap_surgery_stage *s, const ap_store *store, bool 
     AP_TRY(ap_surgery_key(s, key));
     if (fresh) AP_TRY(ap_store_drop(store, key));
     AP_TRY(ap_store_get(store, key, a, dir, record));
-    if (*record) return NULL;
+    if (*record && !ap_surgery_cut_short(*record)) return NULL;
+    if (*record) AP_TRY(ap_store_drop(store, key));
+    json_decref(*record);
+    *record = NULL;
     AP_TRY(ap_store_begin(store, a, &work));
     AP_TRY(ap_surgery_make(s, work, record));
     AP_TRY(ap_store_commit(store, key, work, *record, a, dir));

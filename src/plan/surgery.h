@@ -45,6 +45,9 @@ AP_MUST ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_
 AP_MUST ap_err ap_surgery_stored(const ap_surgery_stage *s, const ap_store *store, bool fresh, ap_arena *a,
                                  char **dir, json_t **record);
 
+// Did the budget end the work? The next time more is known, so such a result is not taken from the store.
+bool ap_surgery_cut_short(const json_t *record);
+
 // {built, passed, refused, wrong, gates, cost, error}; null where there is nothing.
 json_t *ap_whole_json(const ap_whole *w);
 

@@ -201,10 +201,11 @@ static ap_err report_of(repair *r, json_t **out) {
         json_decref(left);
         return err;
     }
-    *out = json_pack("{sO,sO,so,sO,so,s{sI,sI,sI,sf}}", "needs", r->needs, "repairs", r->base.repairs, "left",
-                     left, "rolled_back", r->rolled_back, "cpu", cpu_nodes(r), "stats", "tries",
+    bool cut_short = !r->base.whole.passed && repair_out_of_budget(r);
+    *out = json_pack("{sO,sO,so,sO,so,s{sI,sI,sI,sf,sb}}", "needs", r->needs, "repairs", r->base.repairs,
+                     "left", left, "rolled_back", r->rolled_back, "cpu", cpu_nodes(r), "stats", "tries",
                      (json_int_t)r->tries, "searches", (json_int_t)r->searches, "restarts",
-                     (json_int_t)r->restarts, "seconds", seconds_since(r));
+                     (json_int_t)r->restarts, "seconds", seconds_since(r), "cut_short", cut_short);
     return NULL;
 }
 

@@ -65,7 +65,8 @@ typedef struct ap_repaired {
     // {needs: [{node, op, verdict, reason}], repairs: [{key, op, verdict, nodes: [name], why, rules: [name],
     //  class, exact, proofs, piece_error, nodes_before, nodes_after, gates_before, gates_after,
     //  estimate_before, estimate_after}], left: [{node, op, verdict, reason, tried, model}],
-    //  rolled_back: [{key, rules, nodes, reason}], cpu: [node], stats: {tries, searches, seconds, restarts}}
+    //  rolled_back: [{key, rules, nodes, reason}], cpu: [node], stats: {tries, searches, seconds, restarts,
+    //  cut_short: the budget ended it before the gates passed}}
     json_t *report;
     json_t *steps; // of kind "rule", for plan.json
 } ap_repaired;

@@ -254,6 +254,7 @@ static void equals_at_once(void **state) {
     assert_string_equal(ap_json_str(entry(&r, "repairs", 0), "why", ""), "not supported");
     assert_int_equal(json_array_size(r.steps), 3);
     assert_int_equal(t.judged, 2); // as it was, and once with all three
+    assert_false(ap_json_bool(json_object_get(r.report, "stats"), "cut_short", true));
     assert_int_equal(listed(&r, "left"), 0);
     assert_non_null(strstr(ap_buf_str(&t.said), "searching rules for 3 of 3 nodes: Floor"));
     finish(&t, &r);
@@ -469,6 +470,7 @@ static void time_is_up(void **state) {
     must(repair_with(&t, "Floor", 0, 1e-9, &r));
     assert_null(r.model);
     assert_int_equal(t.judged, 1);
+    assert_true(ap_json_bool(json_object_get(r.report, "stats"), "cut_short", false));
     assert_string_equal(ap_json_str(entry(&r, "left", 0), "why_not", ""),
                         "the budget of tries and time was spent");
     finish(&t, &r);
