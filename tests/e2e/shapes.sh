@@ -60,6 +60,26 @@ same "a target it was not deployed for" 5 "$code"
 run profile "$tmp/cpu"
 same "profile takes the first" 0 "$code"
 
+# ---- a program's calls go to the one that fits
+if py=$(sh "$root/tools/venv.sh" run torch 2>"$tmp/why"); then
+    cat >"$tmp/app.py" <<PY
+import numpy, onnxruntime
+s = onnxruntime.InferenceSession("$nets/dynamic.onnx")
+for n in (1, 4, 3):
+    print(s.run(None, {"x": numpy.ones((n, 16), numpy.float32)})[0].shape)
+PY
+    run exec --json --artifacts "$tmp/cpu" -- "$py" "$tmp/app.py"
+    same "exec: exit code" 0 "$code"
+    sed -n '/^{/,$p' "$tmp/out" >"$tmp/exec.json"
+    asks "$tmp/exec.json" "exec" <<'PY'
+two of three calls are served := (d["calls"], d["served"]) == (3, 2)
+each by its shape := sorted(m["artifact"].rsplit("/", 1)[1] for m in d["models"] if m["artifact"]) == ["batch-1", "batch-4"]
+the third is named := [m["why"] for m in d["models"] if not m["artifact"]] == ["a run with float32 3x16 was not deployed"]
+PY
+else
+    echo "ok exec by shape # skipped: $(tail -n 1 "$tmp/why")"
+fi
+
 # ---- mistakes are told before any work
 refused() { # NAME CODE TEXT ARGS...
     local name=$1 want=$2 text=$3
