@@ -173,6 +173,26 @@ static void loop_unrolls(void **state) {
     cleaned_free(&r);
 }
 
+// As many turns as the input is long: known once shapes are. The condition is a constant that lets it go on.
+static void loop_of_a_shape(void **state) {
+    bench *b = *state;
+    input(b, "x", "4");
+    output(b, "y", "4");
+    output(b, "all", "?,4");
+    numbers(b, "first", AP_I64, "", "0");
+    numbers(b, "yes", AP_BOOL, "", "1");
+    numbers(b, "limit", AP_F32, "", "1e9");
+    node(b, "shape", "Shape", "x", "s");
+    attr_int(b, node(b, "length", "Gather", "s,first", "n"), "axis", 0);
+    add_loop(b, "n", "yes", false);
+    cleaned r = clean_with(b, NULL);
+    assert_int_equal(count_op(&r, "Loop"), 0);
+    assert_int_equal(count_op(&r, "Mul"), 4);
+    assert_int_equal(count_op(&r, "Shape"), 0);
+    assert_int_equal(json_array_size(json_object_get(r.report, "refused")), 0);
+    cleaned_free(&r);
+}
+
 static void loop_of_data_stays(void **state) {
     bench *b = *state;
     loop_graph(b, "3", true);
@@ -191,8 +211,7 @@ static void loop_size_limit(void **state) {
     json_decref(p);
 }
 
-static void scan_unrolls(void **state) {
-    bench *b = *state;
+static void scan_graph(bench *b) {
     input(b, "s0", "4");
     input(b, "x", "4,3");
     output(b, "y", "4");
@@ -210,11 +229,27 @@ static void scan_unrolls(void **state) {
     attr_ints(b, n, "scan_input_axes", "1");
     attr_ints(b, n, "scan_output_axes", "1");
     attr_ints(b, n, "scan_input_directions", "1");
+}
+
+static void scan_unrolls(void **state) {
+    bench *b = *state;
+    scan_graph(b);
     cleaned r = clean_with(b, NULL);
     assert_int_equal(count_op(&r, "Scan"), 0);
     assert_int_equal(count_op(&r, "Gather"), 3);
     assert_int_equal(json_array_size(json_object_get(r.report, "refused")), 0);
     cleaned_free(&r);
+}
+
+static void scan_size_limit(void **state) {
+    bench *b = *state;
+    scan_graph(b);
+    json_t *p = json_pack("{si}", "max_unrolled_nodes", 5);
+    cleaned r = clean_with(b, p);
+    assert_int_equal(count_op(&r, "Scan"), 1);
+    assert_int_equal(json_array_size(json_object_get(r.report, "refused")), 0);
+    cleaned_free(&r);
+    json_decref(p);
 }
 
 // ---- BatchNormalization
@@ -406,9 +441,11 @@ int main(void) {
         BENCH_TEST(nested_if),
         BENCH_TEST(if_hands_on),
         BENCH_TEST(loop_unrolls),
+        BENCH_TEST(loop_of_a_shape),
         BENCH_TEST(loop_of_data_stays),
         BENCH_TEST(loop_size_limit),
         BENCH_TEST(scan_unrolls),
+        BENCH_TEST(scan_size_limit),
         BENCH_TEST(batchnorm_folds),
         BENCH_TEST(batchnorm_of_shared_stays),
         BENCH_TEST(batchnorm_of_shared_weights),
