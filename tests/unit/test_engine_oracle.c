@@ -161,14 +161,54 @@ static void unknown_sizes(void **state) {
     ap_model_free(m);
 }
 
+static ap_err drop(void *user, const char *name, const ap_tensor *t) {
+    (void)name;
+    (void)t;
+    ++*(size_t *)user;
+    return NULL;
+}
+
+// Many of them: what the first ones take says how many the next session may have, so that sessions stay few.
+static void sizes_are_learned(void **state) {
+    enum { VALUES = MOST - 2 };
+    bench *b = *state;
+    const char *names[VALUES];
+    float x[6] = {0.1f, -0.2f, 0.3f, -0.4f, 0.5f, -0.6f};
+    size_t seen = 0;
+    fresh(b);
+    input(b, "v0", "2,3");
+    output(b, "n0", "2,?");
+    b->graph->output[0]->type = tensor_type(b, AP_I64, "2,?");
+    node(b, "find", "NonZero", "v0", "n0");
+    for (size_t i = 0; i < VALUES; i++) {
+        char in[16];
+        snprintf(in, sizeof in, "n%zu", i);
+        names[i] = ap_arena_printf(&b->arena, "n%zu", i + 1);
+        node(b, names[i], "Abs", dup_text(b, in), names[i]);
+    }
+    ap_model *m = accepted(b);
+    ap_named_tensor given = {.name = "v0"};
+    must(ap_tensor_view(AP_F32, (const int64_t[]){2, 3}, 2, x, sizeof x, &given.t));
+    ap_oracle_options o = {.tensors = names,
+                           .tensor_count = VALUES,
+                           .budget_bytes = 1 << 20,
+                           .sink = drop,
+                           .user = &seen,
+                           .threads = 1};
+    ap_oracle_stats stats = {0};
+    must(ap_oracle_run(engine, m, &given, 1, &o, &stats));
+    assert_int_equal(seen, VALUES);
+    assert_int_equal(stats.chunks, 2); // sixteen, and the rest
+    ap_model_free(m);
+}
+
 int main(void) {
     if (!test_runtime_file("onnxruntime", "libonnxruntime.so.1", ort_path))
         return test_skipped("onnxruntime");
     const struct CMUnitTest tests[] = {
-        BENCH_TEST(chunks_change_nothing),
-        BENCH_TEST(no_names_mean_the_outputs),
-        BENCH_TEST(after_an_error_too),
-        BENCH_TEST(unknown_sizes),
+        BENCH_TEST(chunks_change_nothing), BENCH_TEST(no_names_mean_the_outputs),
+        BENCH_TEST(after_an_error_too),    BENCH_TEST(unknown_sizes),
+        BENCH_TEST(sizes_are_learned),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
