@@ -83,6 +83,8 @@ same_as_alone "module: weights change" "$tmp/index" "aipc: a Tiny is not the one
 aipc: served 1 of 1 calls; Tiny 1 $float" torch weights
 same_as_alone "module: four threads" "$tmp/index" "aipc: served 80 of 80 calls; Tiny 80 $float" torch threads
 same_as_alone "module: fork" "$tmp/index" "aipc: served 3 of 3 calls; Tiny 3 $float" torch fork
+same_as_alone "module: a program it starts" "$tmp/index" \
+    "aipc: served 4 of 4 calls; Tiny 3 $float; TinyHalf 1 by TMP/index/Tiny/half (cpu)" torch children
 same_as_alone "module: killed after a call" "$tmp/index" "aipc: served 1 of 1 calls; Tiny 1 $float" torch killed
 same_as_alone "module: training" "$tmp/index" "aipc: Tiny is not served: gradients are wanted
 aipc: served 0 of 1 calls; Tiny 1 not: gradients are wanted" torch train

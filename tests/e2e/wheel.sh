@@ -37,6 +37,21 @@ net=$nets/two-io.onnx
 (PATH=$venv:$PATH && aipc exec --artifacts "$tmp/two" -- python "$root/tests/python/apps.py" ort "$net" plain) >"$tmp/served" 2>"$tmp/err" </dev/null
 same "aipc exec" "0|$(<"$tmp/plain")" "$?|$(<"$tmp/served")"
 same "and it was served" "aipc: served 3 of 3 calls; two 3 by TMP/two (cpu)" "$(sed "s|$tmp|TMP|g" "$tmp/err")"
+# The package in every Python there is; export and level 1 want torch.
+site=$(echo "$tmp"/venv/lib/python3*/site-packages)
+for minor in 9 10 11 12 13; do
+    if ! PYENV_VERSION=3.$minor python3.$minor -c "" 2>/dev/null; then
+        echo "ok Python 3.$minor # skipped: python3.$minor not here"
+        continue
+    fi
+    same "Python 3.$minor" "[]" "$(PYENV_VERSION=3.$minor PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$site python3.$minor -c '
+import glob, os, sys
+import aipc.exec, aipc.hook, aipc.record
+for path in glob.glob(os.path.join(sys.path[1], "aipc", "**", "*.py"), recursive=True):
+    with open(path) as f:
+        compile(f.read(), path, "exec")
+print(aipc.libaipc.Server("", None).models)' 2>&1)"
+done
 "$venv/pip" uninstall --quiet --yes aipc >"$tmp/log" 2>&1
 same "pip uninstall leaves nothing" "" "$(find "$tmp/venv" -name '*aipc*' -not -name '*.pyc' -not -type d | grep -v __pycache__)"
 finish
