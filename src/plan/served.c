@@ -228,7 +228,7 @@ json_t *ap_server_models(const aipc_server *s) {
     json_t *list = json_array();
     for (const aipc_served *m = s->models; m; m = m->next) {
         const json_t *id = json_object_get(m->entry, "identity");
-        json_array_append_new(list, json_pack("{ss,ss,ss,so,so}", "name", m->name, "kind",
+        json_array_append_new(list, json_pack("{so,ss,ss,so,so}", "name", ap_json_string(m->name), "kind",
                                               ap_json_str(m->entry, "kind", "session"), "class",
                                               ap_json_str(id, "class", ""), "arch",
                                               ap_json_string(ap_json_str(id, "arch", NULL)), "path",

@@ -39,12 +39,18 @@ static const aipc_tensor *leaf_for(const aipc_deployed *d, size_t feed, bool by_
     return NULL;
 }
 
+static bool is_one(const aipc_tensor *t) {
+    for (size_t i = 0; i < t->rank; i++)
+        if (t->dims[i] != 1) return false;
+    return true;
+}
+
 // The tensors are those of the contract. A module's leaf may be of another type: what calls us converts it.
 static bool feeds_fit(aipc_deployed *d, bool by_name, const aipc_tensor *leaves, size_t count) {
     for (size_t i = 0; i < d->feed_count; i++) {
         const aipc_tensor *have = leaf_for(d, i, by_name, leaves, count);
         const aipc_tensor *want = d->feeds[i].fixed ? NULL : &d->contract->inputs[i];
-        if (!have) return false;
+        if (!have || (d->feeds[i].fixed && !is_one(have))) return false;
         if (want && (!ap_shape_equal(have->dims, have->rank, want->dims, want->rank) ||
                      (by_name && strcmp(have->dtype, want->dtype) != 0)))
             return false;
@@ -159,7 +165,7 @@ json_t *ap_deployed_document(const aipc_deployed *d) {
         json_array_append_new(feeds, json_pack("{so,sI,so}", "name", ap_json_string(f->name), "leaf",
                                                (json_int_t)f->leaf, "dtype", ap_json_string(dtype)));
     }
-    return json_pack("{ss,so,so,so,sO*}", "dir", d->dir, "feeds", feeds, "outputs",
+    return json_pack("{so,so,so,so,sO*}", "dir", ap_json_string(d->dir), "feeds", feeds, "outputs",
                      described(d->contract->outputs, d->contract->output_count), "results", results(d),
                      "out_spec", json_object_get(d->call, "out_spec"));
 }
