@@ -135,12 +135,13 @@ static size_t judge_signatures(json_t *model, const char **first) {
 // torch's own containers (Sequential, Transformer) are no layers: programs build models of them.
 static bool is_layer(const json_t *model) {
     static const char layers[] = "torch.nn.modules.";
-    static const char *const models[] = {"container", "transformer:Transformer"};
+    static const char *const models[] = {"container:Sequential", "transformer:Transformer",
+                                         "transformer:TransformerEncoder", "transformer:TransformerDecoder"};
     const char *class = ap_json_str(json_object_get(model, "identity"), "class", "");
     if (strncmp(class, layers, strlen(layers)) != 0 || json_is_string(json_object_get(model, "path")))
         return false;
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-        if (!strncmp(class + strlen(layers), models[i], strlen(models[i]))) return false;
+        if (!strcmp(class + strlen(layers), models[i])) return false;
     return true;
 }
 

@@ -117,6 +117,30 @@ static void models_of_one_class_have_names_of_their_own(void **state) {
     json_decref(doc);
 }
 
+// A layer of torch.nn that is called on its own is part of something; a Sequential is somebody's model.
+static void layers_are_left_out_and_containers_are_not(void **state) {
+    scratch *s = *state;
+    static const struct {
+        const char *log;
+        bool chosen;
+    } cases[] = {
+        {START MODEL("0", "torch.nn.modules.conv:Conv2d", "c") SIGNATURE("1", "0", "2") SAMPLE("1", "1"),
+         false},
+        {START MODEL("0", "torch.nn.modules.transformer:TransformerEncoderLayer", "c")
+             SIGNATURE("1", "0", "2") SAMPLE("1", "1"),
+         false},
+        {START MODEL("0", "torch.nn.modules.container:Sequential", "c") SIGNATURE("1", "0", "2")
+             SAMPLE("1", "1"),
+         true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        start(s, cases[i].log, 5, 0);
+        json_t *doc = read_it(s);
+        assert_int_equal(ap_json_bool(model(doc, 0), "chosen", !cases[i].chosen), cases[i].chosen);
+        json_decref(doc);
+    }
+}
+
 // Names of leaves come from where they stand in the call.
 static void leaves_have_names(void **state) {
     scratch *s = *state;
@@ -235,6 +259,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_whole_recording, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(constant_and_rare_signatures_are_left_out, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(models_of_one_class_have_names_of_their_own, test_setup,
+                                        test_teardown),
+        cmocka_unit_test_setup_teardown(layers_are_left_out_and_containers_are_not, test_setup,
                                         test_teardown),
         cmocka_unit_test_setup_teardown(leaves_have_names, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(hostile_logs, test_setup, test_teardown),
