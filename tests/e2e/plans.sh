@@ -56,6 +56,8 @@ stale "other numbers of a rule" '/cumsum_reverse/s/"n":"81"/"n":"80"/' "binds"
 stale "another version of a pass" '/"name":"identity"/s/"version":[0-9]*/"version":99/' "step 2 of the plan (identity) no longer holds: this aipc has another version"
 stale "constants of another oracle" 's/\("oracle": .*"sha256":"\)......../\100000000/; /"name":"batchnorm"/s/"after":"......../"after":"00000000/' "the plan's constants were computed by another build of onnxruntime"
 stale "another end" 's/\("result": .*"sha256":"\)......../\100000000/' "the plan ends in another model"
+stale "a step that is malformed" '/cumsum_reverse/s/"binds":{[^}]*}/"binds":7/' "7 aipc: error: plan: step 5 is malformed"
+stale "a kind nobody knows" '/cumsum_reverse/s/"kind":"rule"/"kind":"spell"/' "7 aipc: error: plan: step 5 is malformed"
 run apply "$nets/plan-retrained.onnx" "$plan" -o "$tmp/stale.onnx"
 has "another model" "$code $err" "10 aipc: error: the plan was made for another model"
 
