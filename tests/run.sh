@@ -213,7 +213,7 @@ for set in e2e errors regress; do scripts "" "$set"; done
 sanitized sanitized san address e2e errors regress
 step "conformance" 300 "$build/bin/conformance" "$AIPC_DATA" /usr/share/libonnx-testdata/data
 step "surgery on operator tests" 300 "$build/bin/surgery" "$AIPC_DATA" /usr/share/libonnx-testdata/data
-step "rules are proven" 600 bash tests/rules.sh "$AIPC"
+step "rules are proven" 900 bash tests/rules.sh "$AIPC"
 if [[ $lane == full ]]; then step "rules are proven on other instances" 2400 bash tests/rules.sh "$AIPC" --seed 7 --instances 600; fi
 if [[ $lane == full ]]; then step "the table of probes in other shapes" 1800 bash tests/variants.sh "$AIPC"; fi
 if [[ $lane == full ]]; then fuzz 60; else fuzz 4; fi

@@ -205,6 +205,63 @@ static void facts_are_established(void **state) {
     assert_false(holds_of("pos(a); hi(a) < 0"));
 }
 
+// ---- what `draw` asks for
+
+typedef bool (*row_check)(const ap_tensor *t, size_t row, size_t n);
+
+static bool row_dominated(const ap_tensor *t, size_t row, size_t n) {
+    double most = 0, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, fabs(ap_tensor_at(t, row * n + i)));
+        sum += fabs(ap_tensor_at(t, row * n + i));
+    }
+    return most > sum - most;
+}
+
+static bool row_differs(const ap_tensor *t, size_t row, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (ap_tensor_at(t, row * n + i) == ap_tensor_at(t, row * n + i - 1)) return false;
+    return true;
+}
+
+static bool row_everyday(const ap_tensor *t, size_t row, size_t n) {
+    for (size_t i = row * n; i < row * n + n; i++) {
+        double x = fabs(ap_tensor_at(t, i));
+        if (x != 0 && (x < 1e-6 || x > 9)) return false;
+    }
+    return true;
+}
+
+static void draws_are_heeded(void **state) {
+    (void)state;
+    static const struct {
+        const char *draw;
+        row_check check;
+    } cases[] = {
+        {"x in -9 .. 9 dominant", row_dominated},
+        {"x in -9 .. 9 normal", row_differs},
+        {"x in -9 .. 9 everyday", row_everyday},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[200];
+        snprintf(
+            text, sizeof text,
+            "rule r { class exact match { y = Neg(x: f32[3,3]) } draw { %s } replace { y = Identity(x) } }",
+            cases[k].draw);
+        ap_rules *rules = rules_of(text);
+        ap_prove_options o = {.rules = rules, .seed = 1};
+        size_t seen = 0;
+        for (uint64_t seed = 1; seed <= 300; seed++) {
+            instance *x = drawn(rules->list[0], &o, seed);
+            for (size_t row = 0; x && x->feed_count && row < 3; row++, seen++)
+                if (!cases[k].check(&x->feeds[0].t, row, 3)) fail_msg("seed %d: %s", (int)seed, text);
+            instance_free(x);
+        }
+        assert_true(seen > 300);
+        ap_rules_free(rules);
+    }
+}
+
 // ---- two oracles
 
 static void agreement(void **state) {
@@ -300,6 +357,7 @@ int main(void) {
         cmocka_unit_test(instances_are_graphs),
         cmocka_unit_test(cut_streams),
         cmocka_unit_test(facts_are_established),
+        cmocka_unit_test(draws_are_heeded),
         cmocka_unit_test(agreement),
         cmocka_unit_test(overlap_is_refused),
         cmocka_unit_test(overlap_looks_through_names),
