@@ -20,7 +20,6 @@ from . import flat, hook, identity
 ATTEMPTS = (("torch.export", 18, False), ("torchscript", 17, False), ("torch.export", 18, True),
             ("torchscript", 17, True), ("torch.export", 20, False), ("torchscript", 20, False))
 ONE_FILE = 1 << 30  # weights above this many bytes lie beside the model
-NOISE = 0.03  # of the recorded answer: more, and a copy is not what was recorded
 
 def open_handler(env):
     with open(json.loads(env["AIPC_HOOK_OPTIONS"])["request"]) as f:
@@ -164,7 +163,7 @@ def _near(want, have):
     if want.shape != have.shape or want.dtype != have.dtype:
         return False
     a, b = (t.cpu().double().nan_to_num(8e9, 9e9, -9e9) for t in (want, have))
-    return bool((a - b).norm() <= NOISE * a.norm())
+    return bool((a - b).norm() <= 0.03 * a.norm())
 
 def _short(e):
     """What an exporter's error began with, without colour codes."""

@@ -8,9 +8,8 @@ handler. Its methods (`call` runs the original; without session_run() onnxruntim
     methods(cls)                                     names of methods of a new class that are treated like calls
     session_init(session, call, args, kwargs)        InferenceSession(...): call(session, *args, **kwargs)
     session_run(session, call, names, feed, options) run, and run_with_iobinding: call(session, names, feed, options)
-In a thread that is `with local:` calls of nested modules go straight to the original.
+Inside of `with local:` calls of nested modules go straight to the original.
 """
-import contextlib
 import functools
 import importlib.util
 import os
@@ -36,16 +35,20 @@ def handler():
         _handler.append(importlib.import_module("aipc." + os.environ["AIPC_HOOK"]).open_handler(os.environ))
     return _handler[0]
 
-@contextlib.contextmanager
-def quietly(what):
+class quietly:
     """An error of ours must not become one of the program's: it is written beside the recording, or to stderr."""
-    try:
-        yield
-    except Exception:
+    def __init__(self, what):
+        self.what = what
+    def __enter__(self):
+        pass
+    def __exit__(self, kind, error, trace):
+        if kind is None or not issubclass(kind, Exception):
+            return False
         folder = os.environ.get("AIPC_HOOK_DIR")
         path = os.path.join(folder, "hook-error-%d.txt" % os.getpid()) if folder and os.path.isdir(folder) else None
         with open(path or sys.stderr.fileno(), "a", closefd=bool(path)) as f:
-            f.write("aipc: %s: %s" % (what, traceback.format_exc()))
+            f.write("aipc: %s: %s" % (self.what, "".join(traceback.format_exception(kind, error, trace))))
+        return True
 
 def spec_of(name, asking):
     """The spec that finders other than `asking` give, with our patch behind its loader."""

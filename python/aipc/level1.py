@@ -2,7 +2,8 @@
 """level1: what torch can compute and exporters or targets have trouble with, said in other words.
 
 A replacement takes the place of a torch function while a copy of the model runs (a TorchFunctionMode: nothing else is
-changed). Each is proven first: on the recorded inputs and on random ones, function and replacement must do the same.
+changed). Each is proven first: on the recorded inputs and on random ones, function and replacement must do the same. It
+raises NotImplementedError for uses of the function that it does not cover.
 """
 import math
 
@@ -11,7 +12,6 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 TOLERANCE = 1e-4  # of the largest element
-# A replacement raises NotImplementedError for a use of its function that it does not cover.
 
 def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """Pooling over rows and columns, then over depth (a tensor without batch has 4 axes)."""

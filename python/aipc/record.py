@@ -2,26 +2,26 @@
 """record: writes what the program's models are called with and what they answer. See docs/recordings.md for the files.
 
 Everything is written when it happens: a fork child or a killed worker runs no exit handlers. A sample counts when its
-line is in the log, and the line is written after its files. Counters live in a mapped file. What the events mean and
-which models are worth an artifact is left to the program that reads the recording.
+line is in the log, which is written after its files. What events mean is left to the program that reads the recording.
 """
 import hashlib
 import inspect
 import json
 import mmap
 import os
+import struct
 import sys
 import threading
-import time
 import types
 import weakref
+from time import perf_counter_ns as now
 
 from . import flat, hook, identity
 
 SLOTS = 4096  # signatures a process; slot 0 counts what does not fit
+COUNTER = struct.Struct("<4Q")  # calls, ns in the model, ns of copies, ns of ours beside them
 CHANGES = 3  # a model whose weights change at every call is being trained: hash it no more
 TRANSPARENT = ("torch.nn.parallel.", "torch._dynamo.eval_frame")  # they hold the model and call it
-now = time.perf_counter_ns
 
 def open_handler(env):
     return Recorder(env["AIPC_HOOK_DIR"], json.loads(env.get("AIPC_HOOK_OPTIONS") or "{}"))
@@ -37,17 +37,15 @@ class Recorder:
         """This process has written nothing yet."""
         hook.local.busy = False
         self.lock, self.folder, self.log = threading.Lock(), None, None
-        self.known = {}  # (id of a module, method) -> what _know() keeps
-        self.models = {}  # identity -> its number and signatures
-        self.slots, self.files, self.used = 1, 0, 0
+        self.known, self.models = {}, {}  # by (id of a module, method); by identity
+        self.slots, self.files, self.used = [_new_slot(0)], 0, 0
 
     def _open(self):
-        import numpy
         self.folder = os.path.join(self.root, "p%d-%s" % (os.getpid(), os.urandom(4).hex()))
         os.mkdir(self.folder)
-        # calls, ns in the model, ns of copies, ns of ours beside them
-        counts = numpy.memmap(os.path.join(self.folder, "counts.bin"), "<i8", "w+", shape=(SLOTS, 4))
-        self.counts = numpy.asarray(counts)  # faster to index
+        with open(os.path.join(self.folder, "counts.bin"), "wb+") as f:
+            f.truncate(SLOTS * COUNTER.size)
+            self.counts = mmap.mmap(f.fileno(), 0)
         self.log = os.open(os.path.join(self.folder, "log.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._put(ev="start", format=1, pid=os.getpid(), python=sys.version.split()[0], packages={
             m: sys.modules[m].__version__ for m in ("torch", "onnxruntime", "numpy") if m in sys.modules})
@@ -102,60 +100,56 @@ class Recorder:
 
     def _model(self, key, **facts):
         """The number of a model and its signatures, told to the log when it is new."""
-        with self.lock:
-            new = key not in self.models
-            model = self.models.setdefault(key, types.SimpleNamespace(index=len(self.models), slots={}))
-        if new:
-            self._put(ev="model", m=model.index, caller=_caller(), **facts)
-        return model
+        with self.lock:  # the log must name it before another thread does
+            if key not in self.models:
+                self._put(ev="model", m=len(self.models), caller=_caller(), **facts)
+                self.models[key] = types.SimpleNamespace(index=len(self.models), slots={})
+            return self.models[key]
 
     def module(self, module, call, args, kwargs, method=""):
-        start, model, torch = now(), None, sys.modules["torch"]
-        with hook.quietly("cannot describe a call of %s" % type(module).__name__):
-            if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
-                model = self._model_of(module, method)
-                leaves, spec = flat.flatten_call(args, kwargs) if model else (None, None)
-        if model is None:
+        start, slot, torch = now(), None, sys.modules["torch"]
+        with hook.quietly("cannot record an input"):
+            model = None if torch.jit.is_tracing() or torch.compiler.is_compiling() else self._model_of(module, method)
+            if model:
+                slot, sample, copies = self._begin(model, *flat.flatten_call(args, kwargs))
+        if slot is None:
             return call(module, *args, **kwargs)
 
         def run():
             with hook.local:
                 return call(module, *args, **kwargs)
-        return self._recorded(start, model, leaves, spec, run, lambda out: out)
+        return self._recorded(start, slot, sample, copies, run)
 
-    def _recorded(self, start, model, leaves, spec, run, answer):
-        """Runs it; answer(what run() gave) is what the signature's outputs are."""
-        slot, sample, copies = None, None, 0
-        with hook.quietly("cannot record an input"):
-            slot = self._slot(model, leaves, spec)
-            sample = self._sample(slot, leaves)
-            copies = self._keep(sample, "i", leaves) if sample else 0
+    def _recorded(self, start, slot, sample, copies, run, names=None):
+        """`names`: of a session's outputs."""
         begin = now()
         try:
             out = run()
         except BaseException as e:
-            self._put(ev="error", s=slot.index if slot else 0, type=type(e).__name__)
+            self._put(ev="error", s=slot.index, type=type(e).__name__)
             raise
         end = now()
         with hook.quietly("cannot record an output"):
-            if slot and (sample or slot.outputs is None):
-                copies += self._answered(slot, sample, answer(out), end - begin)
-            if slot:
-                with self.lock:
-                    self.counts[slot.index] += (1, end - begin, copies, now() - end + begin - start - copies)
+            if sample or slot.index and slot.outputs is None:
+                copies += self._answered(slot, sample, dict(zip(names, out)) if names else out, end - begin)
+            with self.lock:
+                slot.count[:] = (slot.count[0] + 1, slot.count[1] + end - begin, slot.count[2] + copies,
+                                 slot.count[3] + now() - end + begin - start - copies)
+                COUNTER.pack_into(self.counts, COUNTER.size * slot.index, *slot.count)
         return out
 
-    def _slot(self, model, leaves, spec):
+    def _begin(self, model, leaves, spec):
+        """-> the call's signature, its sample or None, ns of copies"""
         key = (spec, tuple([flat.meta(x) for x in leaves]))
         slot = model.slots.get(key)
         if slot is None:
             with self.lock:
-                slot = model.slots[key] = types.SimpleNamespace(
-                    index=self.slots if self.slots < SLOTS else 0, seen=0, kept=0, next=1, outputs=None)
-                self.slots += slot.index > 0
-            if slot.index:
-                self._put(ev="signature", s=slot.index, m=model.index, spec=spec, inputs=key[1])
-        return slot
+                slot = model.slots[key] = _new_slot(len(self.slots)) if len(self.slots) < SLOTS else self.slots[0]
+                if slot.index:
+                    self.slots.append(slot)
+                    self._put(ev="signature", s=slot.index, m=model.index, spec=spec, inputs=key[1])
+        sample = self._sample(slot, leaves)
+        return slot, sample, self._keep(sample, "i", leaves) if sample else 0
 
     def _sample(self, slot, leaves):
         """Shall this call be kept? The first half one after the other, then each at twice the distance."""
@@ -208,15 +202,19 @@ class Recorder:
             session._aipc = {"sha256": digest, "file": file}, {i.name: i.type for i in session.get_inputs()}
 
     def session_run(self, session, call, names, feed, options):
-        start, leaves = now(), None
-        with hook.quietly("cannot describe a run"):
+        start, slot = now(), None
+        with hook.quietly("cannot record a feed"):
             who, kinds = session._aipc
             model = self._model(who["sha256"], kind="session", identity=who)
-            leaves, spec = flat.flatten({k: as_array(v, kinds.get(k)) for k, v in feed.items()})
-        if leaves is None:
+            arrays = {k: as_array(v, kinds.get(k)) for k, v in feed.items()}
+            slot, sample, copies = self._begin(model, *flat.flatten(arrays))
+        if slot is None:
             return call(session, names, feed, options)
-        return self._recorded(start, model, leaves, spec, lambda: call(session, names, feed, options), lambda out: dict(
-            zip([x.name for x in session.get_outputs()] if names is None else names, out)))
+        outputs = [x.name for x in session.get_outputs()] if names is None else names
+        return self._recorded(start, slot, sample, copies, lambda: call(session, names, feed, options), outputs)
+
+def _new_slot(index):
+    return types.SimpleNamespace(index=index, seen=0, kept=0, next=1, outputs=None, count=[0, 0, 0, 0])
 
 def _caller():
     """The nearest code of the program itself, not of a package: around it is what is left outside."""
