@@ -21,6 +21,7 @@ run() { # name, arguments of probe...: from another folder, ./rules would be tak
     local name=$tmp/$1
     shift
     [ ! -s "$name.json" ] || return 0
+    [ ! -e "$name.part" ] || : >"$name.resumed" # it was interrupted: some answers are known
     find "$AIPC_CACHE/proofs" -type f 2>/dev/null | wc -l >"$name.proofs"
     { time (cd "$tmp" && "$aipc" probe "$@" --all --repair --json >"$name.part"); } 2>"$name.s"
     mv "$name.part" "$name.json"
@@ -32,16 +33,18 @@ done
 seeds=${SEEDS-7 11}
 for seed in $seeds; do run "seed.$seed" "$1" --seed "$seed" --vary-shapes; done
 python3 - "$tmp" "$seeds" "$@" >"$out" <<'PY'
-import collections, json, sys
+import collections, json, os, sys
 tmp, seeds, targets = sys.argv[1], sys.argv[2].split(), sys.argv[3:]
 docs = {t: json.load(open(f"{tmp}/{t.split(':')[1]}.warm.json")) for t in targets}
 known = lambda t: open(f"{tmp}/{t.split(':')[1]}.cold.proofs").read().strip()
 def seconds(t, run): # on the clock, and used by all processes together: what a busy machine hides
     wall, user, system = map(float, open(f"{tmp}/{t.split(':')[1]}.{run}.s").read().split()[-3:])
-    return f"{wall:.1f} | {user + system:.1f}"
+    resumed = " (resumed)" if os.path.exists(f"{tmp}/{t.split(':')[1]}.{run}.resumed") else ""
+    return f"{wall:.1f}{resumed} | {user + system:.1f}"
 print("# Operator variants before and after surgery\n")
 print("`bench/coverage.sh`, " + ", ".join(docs[t]["backend"] for t in targets[:1]) + ". Cold proves each rule a chain needs, "
-      "unless it was proven before: for another target, or before the bench was interrupted.\n")
+      "unless it was proven before (for another target, or in a bench that was interrupted). Cpu: seconds of all processes together; the clock says little "
+      "on a busy machine.\n")
 print("| target | variants | right as is | right after surgery | together | left | wrong as is, of them left | proofs known | cold s | cpu | warm s | cpu |")
 print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 bad = ("wrong", "unstable", "crashed", "hung")
