@@ -188,9 +188,17 @@ static void job_release(job *j) {
 
 // ---- searching
 
+// Chains that came as far as the target.
+static size_t chains_of(const ap_search_result *r) {
+    size_t count = 0, i;
+    json_t *t;
+    json_array_foreach(r->tried, i, t) count += strcmp(ap_json_str(t, "verdict", ""), "misfit") != 0;
+    return count;
+}
+
 // The better of what was found before and now; true when it is the new one.
 static bool keep_result(job *j, ap_search_result *r) {
-    bool better = !j->searched || r->found;
+    bool better = !j->searched || r->found || (!chains_of(&j->result) && chains_of(r));
     if (j->searched) ap_search_result_release(better ? &j->result : r);
     if (better) j->result = *r;
     j->searched = true;
@@ -256,14 +264,9 @@ static json_t *inputs_of(const ap_probe *p) {
 
 // The chain that came nearest, in words; *said: what the target said to it.
 static const char *nearest_chain(job *j, const char **said) {
-    const json_t *tried = j->result.tried;
-    size_t chains = 0, i;
-    json_t *t;
+    size_t chains = chains_of(&j->result);
+    const json_t *first = json_array_get(j->result.tried, 0);
     *said = j->result.reason;
-    json_array_foreach((json_t *)(uintptr_t)tried, i, t) {
-        chains += strcmp(ap_json_str(t, "verdict", ""), "misfit") != 0;
-    }
-    const json_t *first = json_array_get(tried, 0);
     if (!first && (j->result.before == AP_PROBE_INVALID || j->result.before == AP_PROBE_UNASKED))
         return ap_arena_printf(&j->arena, "it cannot be searched for: %s",
                                j->result.reason ? j->result.reason : "?");
