@@ -108,7 +108,7 @@ def one(example, top):
     program = [PYTHON, "-W", "ignore", "app.py", *example["args"], *EXTRA.get(example["name"], []), *given]
     steps = [("new", [AIPC, "new", example["name"], "-o", folder]), ("plain", program),
              ("record", [AIPC, "record", "-o", "rec", "--", *program]),
-             ("deploy", [AIPC, "deploy", "rec", "--target", TARGET, "-o", "out", "--no-trace", "-q"]),
+             ("deploy", [AIPC, "deploy", "rec", "--target", TARGET, "-o", "out", "--no-trace", "--fresh", "-q"]),
              ("exec", [AIPC, "exec", "--target", TARGET, "--artifacts", "out", "--", *program]),
              ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--task", example["task"], "--json", "--", *program])]
     os.makedirs(top, exist_ok=True)
@@ -121,7 +121,7 @@ def one(example, top):
         seconds = spent[name][0]
         if name != "new":
             cells[name] = f"{seconds:.1f} s"
-        if name == "deploy":
+        if name == "deploy" and code == 0:
             parts = shares(folder)
             cells.update({name: f"{parts[k]:.1f} s" for name, k in PARTS})
             cells["to artifact"] = f"{spent['record'][0] + seconds - parts['wall_s'] + parts['rest']:.1f} s"
@@ -139,13 +139,16 @@ def one(example, top):
     return cells
 
 
-def write_table(rows):
+def write_table(table, rows):
     day = datetime.date.today().isoformat()
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     lines = [f"# From the app to the device: {TARGET}, {day}, commit {commit or '-'}", "", ABOUT, "",
              "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(r.get(c, "-") for c in COLUMNS) + " |" for r in rows]
     lines += [""] + [f"- {r['app']}: {r['note']}" for r in rows if "note" in r]
+    missing = [e["name"] for e in table if e["name"] not in {r["app"] for r in rows}]
+    lines += ["", f"Not measured: {', '.join(missing)}."] if missing else []
+    lines += ["", f"Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
     path = os.path.join(HERE, "results", f"apps-{day}.md")
     with open(path, "w") as f:
         f.write("\n".join(lines).rstrip() + "\n")
@@ -174,7 +177,7 @@ def main(names):
         if os.path.exists(path):
             rows.append(json.load(open(path)))
     if rows:
-        write_table(rows)
+        write_table(table, rows)
     return 1 if any(r["verdict"] != "pass" for r in rows) else 0
 
 

@@ -8,13 +8,12 @@
 mobilenet_v2 and efficientnet_lite0 come with real ImageNet weights. mobilenet_v3_large, resnet50, vit_b_16 and swin_t
 (torchvision's) and clip (both towers of ViT-B/32) come with seeded ones: their answers mean nothing, their numbers do."""
 import argparse
-import copy
 import os
 
 import torch
 
 from classify import LITE, load_lite0, load_mobilenet_v2, make_seeded
-from common import CLIP, IMAGENET, picture
+from common import CLIP, IMAGENET, picture, torchvision_models
 from files import file
 
 SEEDED = ("mobilenet_v3_large", "resnet50", "vit_b_16", "swin_t")
@@ -43,7 +42,11 @@ elif args.net == "efficientnet_lite0":
 elif args.net == "clip":
     net = similarities()
 else:
-    net = copy.deepcopy(make_seeded(args.net, pixels[0].numpy())).eval()  # the one that was settled has run with hooks
+    weights = args.net + ".pth"  # made by the first run
+    if not os.path.exists(weights):
+        torch.save(make_seeded(args.net, pixels[0].numpy()).state_dict(), weights)
+    net = getattr(torchvision_models(), args.net)().eval()
+    net.load_state_dict(torch.load(weights, weights_only=True))
 for path, x in zip(photos, pixels):
     with torch.no_grad():
         best = net(x)[0].softmax(0).topk(5)
