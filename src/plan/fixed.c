@@ -85,3 +85,27 @@ ap_err ap_fixed_inputs(const json_t *fixed, const char *dir, const char *const *
     *out_count = n;
     return NULL;
 }
+
+ap_err ap_zero_inputs(const ap_model *m, const json_t *fixed, const char *dir, ap_arena *a,
+                      const char *const **out, size_t *out_count) {
+    const char **list = ap_arena_calloc(a, m->graph->input_count + 1, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < m->graph->input_count; i++) {
+        const ap_value *v = m->graph->inputs[i];
+        ap_dtype dtype;
+        int64_t dims[AP_MAX_RANK];
+        size_t rank;
+        ap_tensor zero = {0};
+        if (json_object_get(fixed, v->name) || !ap_value_shape(v, &dtype, dims, &rank, NULL)) continue;
+        if (!ap_dtype_is_int(dtype)) continue;
+        char *path = ap_path_join(a, dir, ap_arena_printf(a, "zero%zu.npy", i));
+        ap_err err = ap_tensor_alloc(dtype, dims, rank, &zero);
+        if (!err) err = ap_npy_write(path, &zero);
+        ap_tensor_free(&zero);
+        if (err) return ap_err_subject(err, v->name);
+        list[n++] = ap_arena_printf(a, "%s=%s", v->name, path);
+    }
+    *out = list;
+    *out_count = n;
+    return NULL;
+}

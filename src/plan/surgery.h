@@ -58,5 +58,9 @@ AP_MUST ap_err ap_fixed_read(const ap_model *m, const char *const *args, size_t 
 // and its texts live in `a`.
 AP_MUST ap_err ap_fixed_inputs(const json_t *fixed, const char *dir, const char *const *inputs, size_t count,
                                ap_arena *a, const char *const **out, size_t *out_count);
+// INPUT=FILE arguments for inputs of whole numbers that are not fixed: zeros, which index anything. For runs
+// that only tell types and constants: random numbers may lie outside of what is indexed by them.
+AP_MUST ap_err ap_zero_inputs(const ap_model *m, const json_t *fixed, const char *dir, ap_arena *a,
+                              const char *const **out, size_t *out_count);
 
 #endif

@@ -234,6 +234,19 @@ static void plan_nets(bench *b) {
     plan_net(b, "plan-renamed.onnx", "product");
 }
 
+// Tokens that index a table of two rows: random numbers would lie outside.
+static void plan_tokens_net(bench *b) {
+    static int32_t axis = 2;
+    start(b, 17);
+    typed_input(b, "tokens", AP_I64, "1,8");
+    floats(b, "table", "2,16");
+    node(b, "embed", "Gather", "table,tokens", "e0");
+    set_raw(tensor_of(b, "axis", AP_I32, ""), &axis, sizeof axis);
+    attr_int(b, node(b, "sum", "CumSum", "e0,axis", "y"), "reverse", 1);
+    output(b, "y", "1,8,16");
+    write_model(b, "plan-tokens.onnx");
+}
+
 // Refused, and rewritten by whatever rule for it comes first.
 static void cosh_net(bench *b) {
     start(b, 17);
@@ -423,6 +436,7 @@ int main(int argc, char **argv) {
     refused_net(&b);
     repairable_nets(&b);
     plan_nets(&b);
+    plan_tokens_net(&b);
     cosh_net(&b);
     wrong_nets(&b);
     large_mod(&b);
@@ -438,6 +452,7 @@ int main(int argc, char **argv) {
     tensor_file(&b, "i300.npy", AP_I64, (const int64_t[]){1, 300}, 2, 0, 24000);
     tensor_file(&b, "x400.npy", AP_F32, (const int64_t[]){1, 400}, 2, -1, 1);
     tensor_file(&b, "x24000.npy", AP_F32, (const int64_t[]){1, 24000}, 2, -1, 1);
+    tensor_file(&b, "tokens.npy", AP_I64, (const int64_t[]){1, 8}, 2, 0, 2);
     tensor_file(&b, "idx.npy", AP_I64, (const int64_t[]){3}, 1, 0, 6);
     ap_arena_release(&b.arena);
     return 0;

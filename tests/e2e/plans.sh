@@ -25,6 +25,10 @@ cp "$tmp/applied.onnx" "$tmp/all.onnx"
 run surgery "$nets/plan.onnx" --target htp:sm8650 --shape batch=1 --input "x=$x" -o "$tmp/surgery.json" --save "$tmp/surgery.onnx"
 same "surgery ends in the same model as deploy" 0 "$(cmp -s "$tmp/surgery.onnx" "$tmp/all.onnx"; echo $?)"
 
+# Random tokens would lie outside of the table they index; apply must not need the right ones.
+deploy 0 tokens plan-tokens.onnx --target htp:sm8650 --input "tokens=$nets/tokens.npy"
+applied "inputs that index" "$nets/plan-tokens.onnx" "$tmp/tokens/htp-sm8650/plan.json"
+
 # ---- weights beside the model
 deploy 0 external plan-external/model.onnx --target htp:sm8650 --shape batch=1 --input "x=$x"
 mkdir -p "$tmp/beside"
