@@ -23,7 +23,8 @@ load = os.getloadavg()[0]
 for what, most in (("cold", 60), ("warm", 2)):
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     out = os.path.join(tmp, what)
-    done = subprocess.run([aipc, "deploy", "model.onnx", "-t", "htp:sm8650", "-q", "--no-trace", "-o", out, *given], cwd=model)
+    done = subprocess.run([aipc, "deploy", "model.onnx", "-t", "htp:sm8650", "-q", "--no-trace", "-o", out, *given], cwd=model,
+                          stdout=subprocess.DEVNULL)
     wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     d = json.load(open(out + "/report.json"))
