@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 64, MOST_TRIES = 2000, MOST_ALL_TRIES = 60000, MUTANT_ROUNDS = 6, MUTANT_BATCH = 48 };
+enum { BATCH = 64, MOST_TRIES = 2000, TRIES_EACH = 300, MUTANT_ROUNDS = 6, MUTANT_BATCH = 48 };
 
 const char *ap_proof_word(ap_proof_verdict v) {
     static const char *const words[] = {"holds", "fails", "never fits", "breaks types", "loops", "undecided"};
@@ -154,7 +154,7 @@ static ap_err prove_rounds(judge *j, ap_proof *p, size_t wanted) {
     const char *refused = NULL;
     bool over = false;
     for (size_t barren = 0;
-         p->instances < wanted && j->tries < MOST_ALL_TRIES && barren < 8 && !over && !err;) {
+         p->instances < wanted && j->tries < TRIES_EACH * wanted && barren < 8 && !over && !err;) {
         size_t rest = wanted - p->instances, n = rest + rest / 8 + 1, held = 0;
         if (!p->instances && j->tries >= MOST_TRIES) break;
         err = prove_round(j, p, n < BATCH ? n : BATCH, &a, &refused, &over, &held);
