@@ -328,7 +328,7 @@ ap_err ap_coverage_repair(const ap_probe_set *s, const ap_search_options *given,
     size_t count = 0;
     json_t *list = json_array();
     ap_err err = NULL;
-    if (!patient.seconds_in_all) patient.seconds_in_all = SECONDS_IN_ALL;
+    if (patient.seconds_in_all <= 0) patient.seconds_in_all = SECONDS_IN_ALL;
     for (size_t i = 0; i < s->count; i++) {
         json_array_append_new(list, json_null());
         if (needs_repair(&s->list[i])) jobs[count++] = (job){.probe = &s->list[i], .index = i};
