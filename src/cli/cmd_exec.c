@@ -35,7 +35,8 @@ static void show(const json_t *doc) {
             ? cli_text("aipc: served %.0f of %.0f calls", served, calls)
             : cli_text(
                   "aipc: served nothing: %s",
-                  doc_true(doc, "python")
+                  doc_text(doc, "hook_error", NULL) ? doc_text(doc, "hook_error", "-")
+                  : doc_true(doc, "python")
                       ? "the program called no model that was deployed"
                       : "nothing below this command uses torch, or onnxruntime from a place aipc reaches");
     for (size_t i = 0; i < json_array_size(models); i++) line = with_model(line, json_array_get(models, i));

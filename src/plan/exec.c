@@ -68,17 +68,30 @@ done:
     ap_buf_free(&log);
 }
 
+// The last line of what went wrong in the hook itself; the program went on without it.
+static json_t *last_line(const char *path) {
+    ap_buf text = {0};
+    ap_err_free(ap_file_read(path, MAX_LOG, &text));
+    while (text.len && text.data[text.len - 1] == '\n') text.data[--text.len] = '\0';
+    const char *line = strrchr(ap_buf_str(&text), '\n');
+    json_t *out = ap_json_string(line ? line + 1 : ap_buf_str(&text));
+    ap_buf_free(&text);
+    return out;
+}
+
 json_t *ap_exec_counts(const char *dir) {
     ap_arena a = {0};
     const char **names = NULL;
     size_t count = 0, i;
-    json_t *models = json_array(), *m;
+    json_t *models = json_array(), *wrong = json_null(), *m;
     int64_t calls = 0, served = 0;
     bool python = false;
     ap_err_free(ap_list_dir(dir, &a, &names, &count));
     for (size_t n = 0; n < count; n++) {
         const char *end = strstr(names[n], ".jsonl");
         python = python || strncmp(names[n], "hello-", 6) == 0;
+        if (strncmp(names[n], "hook-error-", 11) == 0 && json_is_null(wrong))
+            wrong = last_line(ap_path_join(&a, dir, names[n]));
         if (strncmp(names[n], "served-", 7) != 0 || !end) continue;
         char *log = ap_path_join(&a, dir, names[n]);
         add_process(log, ap_arena_printf(&a, "%.*s.bin", (int)(strlen(log) - 6), log), models);
@@ -88,8 +101,8 @@ json_t *ap_exec_counts(const char *dir) {
         if (!json_is_null(json_object_get(m, "artifact"))) served += ap_json_int(m, "calls", 0);
     }
     ap_arena_release(&a);
-    return json_pack("{sI,sI,sb,so}", "calls", (json_int_t)calls, "served", (json_int_t)served, "python",
-                     python, "models", models);
+    return json_pack("{sI,sI,sb,so,so}", "calls", (json_int_t)calls, "served", (json_int_t)served, "python",
+                     (int)python, "hook_error", wrong, "models", models);
 }
 
 // ---- running

@@ -44,6 +44,8 @@ same "--strict: nothing served is exit 4" 4 $?
 "$aipc" exec --json --artifacts "$tmp/two" --target htp:sm8650 -- "$python" "$apps" ort "$net" subclass >"$tmp/out" 2>"$tmp/err"
 same "a target that was not deployed: the original" 0 $?
 has "and why" "$(<"$tmp/out")" '"why": "not deployed for htp:sm8650"'
+AIPC_LIBRARY=/nonexistent "$aipc" exec --artifacts "$tmp/two" -- "$python" "$apps" ort "$net" subclass >"$tmp/out" 2>"$tmp/err"
+has "the hook cannot load the library: the original, and why" "$?|$(<"$tmp/err")" "0|aipc: served nothing: OSError: /nonexistent"
 "$aipc" exec --artifacts "$tmp/nothing" -- true >"$tmp/out" 2>"$tmp/err"
 same "no such folder" 7 $?
 "$aipc" exec --artifacts "$tmp/two" -- "$python" -c 'import sys; sys.exit(9)' >"$tmp/out" 2>"$tmp/err"
