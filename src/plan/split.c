@@ -206,12 +206,20 @@ done:
 
 // ---- is it the same program
 
-// The interpreter that called the model.
-static const char *interpreter(const split *s) {
+// The interpreter that called the model: "3.11.7 /usr/bin/python3" in the recording's hello-PID.txt.
+static const char *interpreter(split *s) {
     const json_t *list = json_object_get(s->doc, "processes"), *p;
-    for (size_t i = 0; (p = json_array_get(list, i)) != NULL; i++)
-        if (ap_json_int(p, "calls", 0) > 0) return ap_json_str(p, "executable", "python3");
-    return "python3";
+    const char *found = "python3";
+    for (size_t i = 0; (p = json_array_get(list, i)) != NULL; i++) {
+        char *name = ap_arena_printf(&s->arena, "hello-%lld.txt", (long long)ap_json_int(p, "pid", 0));
+        ap_buf text = {0};
+        ap_err_free(ap_file_read(ap_path_join(&s->arena, s->recording, name), STDERR_BYTES, &text));
+        const char *path = strchr(ap_buf_str(&text), '/');
+        if (path && ap_json_int(p, "calls", 0) > 0)
+            found = ap_arena_strndup(&s->arena, path, strcspn(path, "\n"));
+        ap_buf_free(&text);
+    }
+    return found;
 }
 
 // "split: 3 of 3 calls of the model were answered", the last one.
