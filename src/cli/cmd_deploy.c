@@ -245,7 +245,7 @@ static const cli_example examples[] = {
      "aipc deploy net.onnx -t cpu -t htp:sm8550 --shape batch=1 --gate sqnr_db=40"},
     {"from the app to the artifacts of all its models",
      "aipc deploy -t htp:sm8650 -- python app.py photo.jpg"},
-    {"one artifact for each length of the text; aipc run takes the one that fits its input",
+    {"an artifact for each length of the text; run takes the one that fits",
      "aipc deploy encoder.onnx -t htp:sm8650 --shape batch=1 --shape seq=16..128*2"},
     {"in a script: the report as one JSON document", "aipc deploy net.onnx --json > report.json"},
     {0},
