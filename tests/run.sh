@@ -133,13 +133,13 @@ unit() { # label, build folder, command in front
     finish
 }
 
-# The scripts share two cores with the vendor's threads, and some of them look at the clock: one at a time.
+# Two at a time: they wait for Python and the vendor's library more than they compute. The caller finishes.
 scripts() { # label, folder
     local t
     for t in "tests/$2"/*.sh; do
         [[ -f $t ]] || continue
         t=${t##*/}
-        ${3:-step} "$1$2 ${t%.sh}" 300 bash "tests/$2/$t"
+        begin "$1$2 ${t%.sh}" 600 bash "tests/$2/$t"
     done
 }
 
@@ -157,7 +157,7 @@ sanitized() { # label, build folder, kind, sets of scripts
         export UBSAN_OPTIONS=print_stacktrace=1:log_path=$notes/ubsan
         # The sanitizer's dlopen() is the caller then: libraries of a folder no longer find each other by $ORIGIN.
         for dir in "$AIPC_DATA"/runtimes/onnxruntime-qnn-*/; do export LD_LIBRARY_PATH=$dir; done
-        for set in "$@"; do scripts "$label " "$set" begin; done
+        for set in "$@"; do scripts "$label " "$set"; done
         finish
         sums_out
     )
@@ -210,6 +210,7 @@ step "Python packages" 1200 sh -c 'sh tools/venv.sh run torch || echo "skipped: 
 
 unit "unit" "$build/san"
 for set in e2e errors regress; do scripts "" "$set"; done
+finish
 sanitized sanitized san address e2e errors regress
 step "conformance" 300 "$build/bin/conformance" "$AIPC_DATA" /usr/share/libonnx-testdata/data
 step "surgery on operator tests" 300 "$build/bin/surgery" "$AIPC_DATA" /usr/share/libonnx-testdata/data
@@ -226,5 +227,6 @@ if [[ $lane == full ]]; then
     unit "tsan" "$build/tsan"
     sanitized threads tsan thread e2e
     for set in e2e errors regress; do scripts "again " "$set"; done
+    finish
 fi
 last_words
