@@ -191,7 +191,7 @@ ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status, json_t 
     memcpy(argv, o->command, o->command_count * sizeof *argv);
     AP_TRY(ap_exec_artifacts(o->artifacts, o->artifact_count, &a, artifacts));
     AP_TRY(check(c, &a, artifacts, o->target));
-    AP_TRY(ap_mkdtemp(ap_path_scratch(&a), "aipc-exec", &a, &dir));
+    AP_TRY(ap_mkdtemp(ap_path_scratch(&a), "aipc", &a, &dir));
     ap_hook hook = {.mode = "exec", .folder = dir};
     AP_TRY(ap_exec_env(&a, &hook, artifacts, o->target, o->strict, &env));
     AP_TRY(ap_proc_foreground(argv, env, &how));

@@ -41,7 +41,7 @@ ap_err ap_table_folder(aipc_context *c, ap_model **m, ap_arena *a, char **dir, b
     ap_err err = NULL;
     size_t bytes = weight_bytes(*m, &elsewhere);
     *embed = !elsewhere && bytes > AP_OUTSIDE_BYTES;
-    if (!elsewhere && !*embed) return ap_mkdtemp(ap_path_scratch(a), "aipc-surgery", a, dir);
+    if (!elsewhere && !*embed) return ap_mkdtemp(ap_path_scratch(a), "aipc", a, dir);
     AP_TRY(ap_store_open(c->cache_dir, &store));
     AP_TRY(ap_store_begin(&store, a, dir));
     AP_TRY(move_out(m, *embed, a, *dir));

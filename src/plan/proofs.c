@@ -35,7 +35,7 @@ ap_err ap_plan_oracle_open(aipc_context *c, size_t cpu, ap_plan_oracle *out) {
     AP_TRY(ap_runtime_find(c->data_dir, "onnxruntime", &ort));
     out->sha256 = ap_arena_strdup(&out->arena, ort.sha256);
     out->name = ap_arena_printf(&out->arena, "%s %s", ort.name, ort.version);
-    AP_TRY(ap_mkdtemp(ap_path_scratch(&out->arena), "aipc-oracle", &out->arena, &dir));
+    AP_TRY(ap_mkdtemp(ap_path_scratch(&out->arena), "aipc", &out->arena, &dir));
     out->dir = dir;
     out->worker = ap_oracle_worker_new(&(ap_oracle_worker_options){start_worker, spent, out, dir});
     out->piece = ap_oracle_worker_piece(out->worker);

@@ -221,11 +221,14 @@ static bool take_event(process *p, const json_t *e) {
 
 // ---- the end of a process: the counters
 
+// More than any program counts, and the sum over all slots still fits.
+#define COUNT_MAX (UINT64_C(1) << 48)
+
 static uint64_t counter(const process *p, size_t slot, size_t which) {
     uint64_t v = 0;
     size_t at = slot * COUNTER_BYTES + which * sizeof v;
     if (at + sizeof v <= p->count_bytes) memcpy(&v, p->counts + at, sizeof v);
-    return v > INT64_MAX / 4 ? INT64_MAX / 4 : v;
+    return v > COUNT_MAX ? COUNT_MAX : v;
 }
 
 static void add(json_t *o, const char *key, double more) {

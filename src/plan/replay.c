@@ -177,7 +177,7 @@ static ap_err run_all(aipc_context *c, replay *r, const json_t *request) {
     json_t *samples = json_object_get(request, "samples");
     ap_err err = NULL;
     AP_TRY(ap_gates_init(ap_json_str(request, "precision", "fp32"), NULL, 0, &r->gates));
-    AP_TRY(ap_mkdtemp(ap_path_scratch(&r->arena), "aipc-replay", &r->arena, &r->dir));
+    AP_TRY(ap_mkdtemp(ap_path_scratch(&r->arena), "aipc", &r->arena, &r->dir));
     r->wrong = ap_model_load(r->file, &r->model);
     if (r->wrong) goto done;
     r->names[0] = names_of(r->model->graph->inputs, r->model->graph->input_count);

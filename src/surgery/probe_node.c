@@ -91,7 +91,7 @@ static void find_types(const ap_node *n, ap_probe_type_fn type_of, void *user, a
         if (!v) continue;
         if (t && t->n_dims <= AP_MAX_RANK) {
             types[i] = (ap_value_type){.dtype = (ap_dtype)t->data_type, .rank = t->n_dims};
-            memcpy(types[i].dims, t->dims, t->n_dims * sizeof *t->dims);
+            if (t->n_dims) memcpy(types[i].dims, t->dims, t->n_dims * sizeof *t->dims);
         } else if (!type_of || !type_of(user, v->name, &types[i])) {
             if (!ap_value_shape(v, &types[i].dtype, types[i].dims, &types[i].rank, NULL))
                 types[i].dtype = AP_DTYPE_NONE;

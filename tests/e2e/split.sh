@@ -49,7 +49,7 @@ split 2 "a folder that holds one" -o parts -- "$python" apps.py ort two-io.onnx 
 split 4 "a program without a model" -o none -- "$python" -c 'print(1)'
 split 2 "nothing to split" -o other
 split 10 "a program that is never the same" -o never -- "$python" -c "
-import os; exec(open('apps.py').read().replace('print(session', 'print(os.getpid(), session').replace('__name__ ==', 'not')); ort_program('two-io.onnx', 'plain')"
+import os; exec(open('apps.py').read().replace('print(session', 'print(os.urandom(8).hex(), session').replace('__name__ ==', 'not')); ort_program('two-io.onnx', 'plain')"
 has "it says where" "$out" "stdout: "
 
 if ! "$python" -c "import torch, onnx" 2>/dev/null; then
