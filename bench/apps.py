@@ -133,7 +133,7 @@ def one(example, top):
         if code != 0:
             cells["verdict"] = f"{name}: {code}"
             with open(path, errors="replace") as log:
-                tail = [line for line in log.read().splitlines() if line.strip()][-6:]
+                tail = [line for line in log.read().splitlines() if line.strip() and not line.startswith("$ ")][-6:]
             cells["note"] = "; ".join(bad if name == "verify" and bad else tail)[:300]
             break
     return cells
@@ -145,7 +145,8 @@ def write_table(table, rows):
     lines = [f"# From the app to the device: {TARGET}, {day}, commit {commit or '-'}", "", ABOUT, "",
              "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(r.get(c, "-") for c in COLUMNS) + " |" for r in rows]
-    lines += [""] + [f"- {r['app']}: {r['note']}" for r in rows if "note" in r]
+    said = {r["app"]: "; ".join(p for p in r.get("note", "").split("; ") if not p.startswith("$ ")) for r in rows}
+    lines += [""] + [f"- {app}: {text}" for app, text in said.items() if text]
     missing = [e["name"] for e in table if e["name"] not in {r["app"] for r in rows}]
     lines += ["", f"Not measured: {', '.join(missing)}."] if missing else []
     lines += ["", f"Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
