@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/program.h"
 #include "cli/show.h"
 #include "cli/show_index.h"
 #include "cli/show_recording.h"
@@ -44,12 +45,6 @@ static char *command_line(const cli_env *env) {
     return all;
 }
 
-static bool is_program(const cli_env *env) {
-    for (int i = 1; i < env->argc; i++)
-        if (!strcmp(env->argv[i], "--")) return true;
-    return false;
-}
-
 /* Runs the program and records it. `dir` is deployed then. */
 static aipc_error *record(const cli_env *env, aipc_context *c, const cli_list *command, const char *dir,
                           int *status) {
@@ -72,7 +67,7 @@ static aipc_error *record(const cli_env *env, aipc_context *c, const cli_list *c
 }
 
 static aipc_error *check_what(const cli_env *env, const cli_list *what) {
-    if (what->count < 2 || is_program(env)) return NULL;
+    if (what->count < 2 || cli_behind_dashes(env)) return NULL;
     return cli_usage("one call a model; a program and its arguments go behind --",
                      "deploy takes one model, not %zu ('%s', '%s')", what->count, what->items[0],
                      what->items[1]);
@@ -83,7 +78,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     const char *out_dir = v->out_dir ? v->out_dir : "out";
     aipc_error *e = check_what(env, &v->what);
     if (e) return e;
-    char *recording = is_program(env) ? cli_text("%s/recording", out_dir) : NULL;
+    char *recording = cli_behind_dashes(env) ? cli_text("%s/recording", out_dir) : NULL;
     char *command = command_line(env), *document = NULL;
     aipc_deploy_options o = {.size = sizeof o,
                              .model = recording ? recording : v->what.items[0],

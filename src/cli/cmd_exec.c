@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/program.h"
 #include "cli/show.h"
 #include "cli/term.h"
 
@@ -45,33 +46,20 @@ static void show(const json_t *doc) {
     free(line);
 }
 
-/* --artifacts, else $AIPC_ARTIFACTS (folders joined by ':'), else what deploy writes when it is told nothing.
- */
-static const char **folders_of(const values *v, size_t *count, char **text) {
-    const char *named = getenv("AIPC_ARTIFACTS");
-    *text = cli_text("%s", named && *named ? named : "out");
-    const char **all = cli_zalloc(v->artifacts.count + strlen(*text) + 1, sizeof *all);
-    *count = v->artifacts.count;
-    for (size_t i = 0; i < v->artifacts.count; i++) all[i] = v->artifacts.items[i];
-    char *rest = *text;
-    for (char *part; !v->artifacts.count && (part = strsep(&rest, ":")) != NULL;)
-        if (*part) all[(*count)++] = part;
-    return all;
-}
-
 static aipc_error *run(cli_env *env, void *p, int *status) {
     const values *v = p;
     aipc_context *context = NULL;
-    char *document = NULL, *text = NULL;
+    char *document = NULL;
+    cli_folders folders = cli_folders_of(&v->artifacts);
     aipc_exec_options o = {
         .size = sizeof o,
         .command = v->command.items,
         .command_count = v->command.count,
+        .artifacts = folders.items,
+        .artifact_count = folders.count,
         .target = v->target,
         .strict = v->strict,
     };
-    const char **folders = folders_of(v, &o.artifact_count, &text);
-    o.artifacts = folders;
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_exec(context, &o, status, &document);
     json_t *doc = document ? doc_parse(document) : NULL;
@@ -82,8 +70,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     json_decref(doc);
     aipc_free(document);
     aipc_context_close(context);
-    free(folders);
-    free(text);
+    cli_folders_free(&folders);
     return e;
 }
 

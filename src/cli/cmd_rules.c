@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cmd_rules_why.h"
+#include "cli/show.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
@@ -13,19 +14,6 @@ typedef struct values {
     unsigned instances, threads, seed;
     bool mutate;
 } values;
-
-/* What all actions do with their document: shown also when an error comes with it. */
-static void show(cli_env *env, char *document, void (*put)(const json_t *doc)) {
-    term_progress_end();
-    if (document && env->common.json)
-        term_document(env, document);
-    else if (document) {
-        json_t *doc = doc_parse(document);
-        put(doc);
-        json_decref(doc);
-    }
-    aipc_free(document);
-}
 
 static void put_problems(const json_t *doc) {
     const json_t *list = json_object_get(doc, "problems");
@@ -70,7 +58,7 @@ static aipc_error *run_list(cli_env *env, aipc_context *c, const values *v, int 
     (void)status;
     if (v->what.count) return cli_usage("aipc rules show NAME", "'aipc rules list' takes no names");
     aipc_error *e = aipc_rules_list(c, v->folder, &document);
-    show(env, document, put_list);
+    show_document(env, document, put_list);
     return e;
 }
 
@@ -99,7 +87,7 @@ static aipc_error *run_show(cli_env *env, aipc_context *c, const values *v, int 
     if (v->what.count != 1)
         return cli_usage("aipc rules list shows the names", "'aipc rules show' needs one NAME");
     aipc_error *e = aipc_rules_show(c, v->folder, v->what.items[0], &document);
-    show(env, document, put_rule);
+    show_document(env, document, put_rule);
     return e;
 }
 
@@ -199,7 +187,7 @@ static aipc_error *run_test(cli_env *env, aipc_context *c, const values *v, int 
                             .second = v->second,
                             .threads = v->threads};
     aipc_error *e = aipc_rules_test(c, &o, &document);
-    show(env, document, put_proofs);
+    show_document(env, document, put_proofs);
     return e;
 }
 
@@ -218,7 +206,7 @@ static aipc_error *run_why(cli_env *env, aipc_context *c, const values *v, int *
                                 .shapes = v->shapes.items,
                                 .shape_count = v->shapes.count};
     aipc_error *e = aipc_rules_why(c, &o, &document);
-    show(env, document, cli_rules_why_show);
+    show_document(env, document, cli_rules_why_show);
     return e;
 }
 

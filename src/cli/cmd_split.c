@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/program.h"
 #include "cli/show.h"
 #include "cli/term.h"
 
@@ -27,18 +28,11 @@ static void show(const json_t *doc) {
               doc_text(doc, "verdict", "-"));
 }
 
-/* How many of the arguments stand behind --. */
-static size_t behind_dashes(const cli_env *env) {
-    for (int i = 0; i < env->argc; i++)
-        if (strcmp(env->argv[i], "--") == 0) return (size_t)(env->argc - i - 1);
-    return 0;
-}
-
 static aipc_error *run(cli_env *env, void *p, int *status) {
     const values *v = p;
     aipc_context *context = NULL;
     char *document = NULL;
-    size_t words = behind_dashes(env), first = v->what.count > words ? v->what.count - words : 0;
+    size_t words = cli_behind_dashes(env), first = v->what.count > words ? v->what.count - words : 0;
     if (first > 1) return cli_usage("the program stands behind --", "one recording at a time");
     aipc_split_options o = {
         .size = sizeof o,
@@ -54,14 +48,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     (void)status;
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_split(context, &o, &document);
-    term_progress_end();
-    json_t *doc = document ? doc_parse(document) : NULL;
-    if (doc && env->common.json)
-        term_document(env, document);
-    else if (doc)
-        show(doc);
-    json_decref(doc);
-    aipc_free(document);
+    show_document(env, document, show);
     aipc_context_close(context);
     return e;
 }

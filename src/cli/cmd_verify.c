@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/program.h"
 #include "cli/show.h"
 #include "cli/term.h"
 
@@ -72,14 +73,13 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     const values *v = p;
     aipc_context *context = NULL;
     char *document = NULL;
-    const char *usual = getenv("AIPC_ARTIFACTS");
-    if (!usual || !*usual) usual = "out";
+    cli_folders folders = cli_folders_of(&v->artifacts);
     aipc_verify_options o = {
         .size = sizeof o,
         .command = v->command.items,
         .command_count = v->command.count,
-        .artifacts = v->artifacts.count ? v->artifacts.items : &usual,
-        .artifact_count = v->artifacts.count ? v->artifacts.count : 1,
+        .artifacts = folders.items,
+        .artifact_count = folders.count,
         .target = v->target,
         .tasks = v->tasks.items,
         .task_count = v->tasks.count,
@@ -88,14 +88,8 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     (void)status;
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_verify(context, &o, &document);
-    term_progress_end();
-    json_t *doc = document ? doc_parse(document) : NULL;
-    if (doc && env->common.json)
-        term_document(env, document);
-    else if (doc)
-        show(doc);
-    json_decref(doc);
-    aipc_free(document);
+    show_document(env, document, show);
+    cli_folders_free(&folders);
     aipc_context_close(context);
     return e;
 }

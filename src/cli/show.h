@@ -3,8 +3,13 @@
 #ifndef AIPC_CLI_SHOW_H
 #define AIPC_CLI_SHOW_H
 
+#include "cli/cli.h"
+
 #include <jansson.h>
 
+/* What most commands do with their document, which also comes with an error: --json prints it, else `put`
+ * shows it. Ends the progress line; frees the document. */
+void show_document(cli_env *env, char *document, void (*put)(const json_t *doc));
 /* The stages of all targets, what failed, where the report is, the verdict. */
 void show_deploy(const char *document, const char *out_dir);
 /* What surgery did for a target, in a few lines; nothing for null. */
