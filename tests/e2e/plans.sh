@@ -160,7 +160,7 @@ fi
 
 # ---- a terminal sees what is going on
 if command -v script >/dev/null; then
-    said=$(AIPC_CACHE=$tmp/cache-seen script -qec "stty cols 150; '$aipc' deploy '$nets/plan.onnx' --target htp:sm8650 --shape batch=1 --input 'x=$x' -o '$tmp/seen'" /dev/null </dev/null)
+    said=$(TERM=xterm AIPC_CACHE=$tmp/cache-seen script -qec "stty cols 150; '$aipc' deploy '$nets/plan.onnx' --target htp:sm8650 --shape batch=1 --input 'x=$x' -o '$tmp/seen'" /dev/null </dev/null)
     has "progress: which nodes are searched for" "$said" "searching rules for 2 of 2 nodes"
     has "progress: what is proven" "$said" "proving rule"
 else

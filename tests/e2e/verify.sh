@@ -34,7 +34,7 @@ with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "beside.txt")
     f.write("score %.3f\n" % out.sum())
 open("input.txt", "a").write("appended")
 if what == "log":
-    open("run.log", "w").write("process %d" % os.getpid())
+    open("run.log", "w").write("process " + os.urandom(8).hex())
 sys.exit(int(what) if what.isdigit() else 0)
 PY
 echo "as it was" >"$app/input.txt"

@@ -65,6 +65,11 @@ has "doctor names both hashes" "$out" "expected"
 
 left=$(leftovers)
 if [[ -z $left ]]; then ok "no process is left"; else ps -fp $left | not_ok "no process is left"; fi
-left=$(ls -d /dev/shm/aipc-* 2>/dev/null | while read -r d; do [[ -d /proc/$(cut -d- -f2 <<<"${d##*/}") ]] || echo "$d"; done)
+# Of dead processes. Other tests kill theirs meanwhile; the next run sweeps what those leave, so only what stays counts.
+for try in 1 2 3 4 5; do
+    left=$(ls -d /dev/shm/aipc-* 2>/dev/null | while read -r d; do [[ -d /proc/$(cut -d- -f2 <<<"${d##*/}") ]] || echo "$d"; done)
+    [[ -n $left ]] || break
+    AIPC_DATA=$tmp/fake-data run doctor
+done
 if [[ -z $left ]]; then ok "no scratch folder is left"; else echo "$left" | not_ok "no scratch folder is left"; fi
 finish
