@@ -74,12 +74,16 @@ void aipc_context_close(aipc_context *c) {
     ap_context_close(c);
 }
 
-aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *o, char **document) {
+aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *given, char **document) {
+    // An older caller's struct is shorter: from here on every field is there.
+    aipc_deploy_options o = {0};
+    memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    o.size = sizeof o;
     json_t *doc = NULL;
-    bool recording = ap_recording_is(o->model), varies = false;
+    bool recording = ap_recording_is(o.model), varies = false;
     if (document) *document = NULL;
-    ap_err err = recording ? ap_deploy_recording(c, o, &doc) : ap_deploy_shapes(c, o, &varies, &doc);
-    if (!err && !recording && !varies) err = ap_deploy(c, o, &doc);
+    ap_err err = recording ? ap_deploy_recording(c, &o, &doc) : ap_deploy_shapes(c, &o, &varies, &doc);
+    if (!err && !recording && !varies) err = ap_deploy(c, &o, &doc);
     give(doc, document);
     return err;
 }

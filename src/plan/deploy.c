@@ -4,7 +4,6 @@
 #include "base/cpu.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 void ap_target_reset(ap_deploy_target *t) {
     json_t **owned[] = {&t->build,   &t->build_stage,   &t->align,     &t->align_stage, &t->runs[0],
@@ -115,10 +114,8 @@ static ap_err first_error(ap_deployment *d) {
     return err;
 }
 
-ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *given, json_t **document) {
-    aipc_deploy_options o = {0};
-    memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
-    ap_deployment d = {.ctx = c, .o = &o};
+ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
+    ap_deployment d = {.ctx = c, .o = o};
     json_t *doc = NULL;
     ap_err err = NULL;
     pthread_mutex_init(&d.step_lock, NULL);

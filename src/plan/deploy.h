@@ -18,7 +18,7 @@
 #include "target/soc.h"
 
 // Runs it. *document is the deploy document (docs/documents.md), set whenever the work got far enough to have
-// one, also together with an error.
+// one, also together with an error. `o` is whole, whatever size its caller's caller handed in (api/api.c).
 AP_MUST ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document);
 
 // ---- shared by the files of plan/deploy_*.c

@@ -179,21 +179,19 @@ static ap_err take_out_dir(batch *b) {
     return err;
 }
 
-ap_err ap_deploy_shapes(aipc_context *c, const aipc_deploy_options *given, bool *varies, json_t **document) {
-    aipc_deploy_options o = {0};
-    memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
-    batch b = {.ctx = c, .o = &o, .out = o.out_dir ? o.out_dir : "out"};
+ap_err ap_deploy_shapes(aipc_context *c, const aipc_deploy_options *o, bool *varies, json_t **document) {
+    batch b = {.ctx = c, .o = o, .out = o->out_dir ? o->out_dir : "out"};
     json_t *index = NULL;
     bool go_on = true;
     ap_err err = NULL;
     *varies = false;
-    if (!o.model || !ap_buckets_likely(o.shapes, o.shape_count)) return NULL;
+    if (!o->model || !ap_buckets_likely(o->shapes, o->shape_count)) return NULL;
     b.artifacts = json_array();
-    AP_TRY(ap_err_stage(ap_err_subject(find_buckets(&b), o.model), "baseline"));
+    AP_TRY(ap_err_stage(ap_err_subject(find_buckets(&b), o->model), "baseline"));
     *varies = b.count > 1;
     if (!*varies) goto done;
-    b.used = ap_arena_calloc(&b.arena, o.input_count + 1, sizeof *b.used);
-    AP_TRY(ap_err_stage(ap_err_subject(check_inputs(&b), o.model), "baseline"));
+    b.used = ap_arena_calloc(&b.arena, o->input_count + 1, sizeof *b.used);
+    AP_TRY(ap_err_stage(ap_err_subject(check_inputs(&b), o->model), "baseline"));
     AP_TRY(take_out_dir(&b));
     for (size_t i = 0; i < b.count && go_on; i++) {
         err = deploy_one(&b, &b.buckets[i], &go_on);

@@ -323,23 +323,6 @@ static void errors_speak(void **state) {
     aipc_context_close(NULL);
 }
 
-// A program built against an older header hands in a shorter struct.
-static void older_programs(void **state) {
-    bench *b = *state;
-    aipc_context_options co = {.size = offsetof(aipc_context_options, log),
-                               .cache_dir = at(b, "cache"),
-                               .data_dir = test_data_dir(),
-                               .log = on_log};
-    aipc_context *c = NULL;
-    must(aipc_context_open(&co, &c));
-    aipc_deploy_options o = {.size = offsetof(aipc_deploy_options, timeout_s),
-                             .model = model(b),
-                             .out_dir = at(b, "out"),
-                             .timeout_s = 77};
-    must(aipc_deploy(c, &o, NULL)); // the logger was not taken: user is NULL, it would crash
-    aipc_context_close(c);
-}
-
 static void looking(void **state) {
     bench *b = *state;
     aipc_context *c = context(b, NULL);
@@ -371,7 +354,6 @@ int main(void) {
         BENCH_TEST(into_memory_of_the_callers),
         BENCH_TEST(forks),
         BENCH_TEST(errors_speak),
-        BENCH_TEST(older_programs),
         BENCH_TEST(looking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
