@@ -170,6 +170,13 @@ bool ap_json_bool(const json_t *o, const char *key, bool fallback) {
     return json_is_boolean(v) ? json_is_true(v) : fallback;
 }
 
+json_t *ap_json_pluck(const json_t *list, const char *key) {
+    json_t *values = made(json_array());
+    for (size_t i = 0; i < json_array_size(list); i++)
+        json_array_append(values, json_object_get(json_array_get(list, i), key));
+    return values;
+}
+
 // ---- makers ----
 
 json_t *ap_json_real(double v) {

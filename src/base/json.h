@@ -32,6 +32,9 @@ const char *ap_json_str(const json_t *o, const char *key, const char *fallback);
 int64_t ap_json_int(const json_t *o, const char *key, int64_t fallback);
 double ap_json_num(const json_t *o, const char *key, double fallback);
 bool ap_json_bool(const json_t *o, const char *key, bool fallback);
+// The values of `key` in a list of objects, in order; what has none is left out. A new list of the same
+// values.
+json_t *ap_json_pluck(const json_t *list, const char *key);
 
 // Numbers that JSON cannot hold: NaN and infinities become the strings "nan", "inf", "-inf".
 json_t *ap_json_real(double v);

@@ -93,14 +93,6 @@ done:
     return err;
 }
 
-static json_t *names_of(const json_t *picks) {
-    json_t *list = json_array(), *pick;
-    size_t i;
-    json_array_foreach((json_t *)(uintptr_t)picks, i, pick)
-        json_array_append(list, json_object_get(pick, "indices"));
-    return list;
-}
-
 ap_err ap_deploy_look_again(ap_deploy_target *t, json_t **metrics, json_t **picked) {
     ap_deployment *d = t->d;
     looker l = {.t = t};
@@ -129,7 +121,7 @@ ap_err ap_deploy_look_again(ap_deploy_target *t, json_t **metrics, json_t **pick
     if (!passes(t, given)) goto done;
     json_decref(*metrics);
     *metrics = json_incref(given);
-    *picked = names_of(picks);
+    *picked = ap_json_pluck(picks, "indices");
 done:
     t->align_vendor_s += l.vendor_s;
     t->align_seconds += l.vendor_s;

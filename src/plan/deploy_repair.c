@@ -23,19 +23,11 @@ typedef struct operation {
     ap_surgery_stage stage;
 } operation;
 
-static json_t *input_hashes(const ap_deployment *d) {
-    json_t *list = json_array(), *in;
-    size_t i;
-    json_array_foreach(json_object_get(d->contract, "inputs"), i, in)
-        json_array_append(list, json_object_get(in, "data_sha256"));
-    return list;
-}
-
 static void describe(operation *op) {
     ap_deploy_target *t = op->t;
     ap_deployment *d = t->d;
     op->params = json_pack("{sO}", "fixed", d->fixed);
-    op->inputs = input_hashes(d);
+    op->inputs = ap_json_pluck(json_object_get(d->contract, "inputs"), "data_sha256");
     op->host = (ap_whole_host){.ctx = d->ctx,
                                .target = &t->id,
                                .precision = t->precision,

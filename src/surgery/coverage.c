@@ -247,14 +247,6 @@ static const char *worst_class(const json_t *chain, const ap_search_options *o) 
     return worst;
 }
 
-static json_t *names_of(const json_t *chain) {
-    json_t *list = json_array(), *step;
-    size_t i;
-    json_array_foreach((json_t *)(uintptr_t)chain, i, step)
-        json_array_append(list, json_object_get(step, "rule"));
-    return list;
-}
-
 static json_t *inputs_of(const ap_probe *p) {
     json_t *list = json_array();
     for (size_t i = 0; i < p->input_count; i++)
@@ -304,11 +296,11 @@ static json_t *tell(job *j, const ap_search_options *o) {
     free(rules);
     ap_buf_free(&by);
     return json_pack("{sb,so,so,so,ss,so,sI,sI,sb,so,so}", "found", 1, "passes",
-                     j->passes ? json_incref(j->passes) : json_array(), "chain", names_of(r->chain), "by",
-                     text, "class", worst_class(r->chain, o), "error", ap_json_real(r->error), "nodes_before",
-                     (json_int_t)r->nodes_before, "nodes_after", (json_int_t)r->nodes_after, "frozen",
-                     j->frozen, "given", j->given ? inputs_of(j->probe) : json_array(), "reason",
-                     json_null());
+                     j->passes ? json_incref(j->passes) : json_array(), "chain",
+                     ap_json_pluck(r->chain, "rule"), "by", text, "class", worst_class(r->chain, o), "error",
+                     ap_json_real(r->error), "nodes_before", (json_int_t)r->nodes_before, "nodes_after",
+                     (json_int_t)r->nodes_after, "frozen", j->frozen, "given",
+                     j->given ? inputs_of(j->probe) : json_array(), "reason", json_null());
 }
 
 // ---- the whole

@@ -147,19 +147,11 @@ done:
 
 // ---- telling
 
-static json_t *names_of_chain(const json_t *chain) {
-    json_t *list = json_array(), *step;
-    size_t i;
-    json_array_foreach((json_t *)(uintptr_t)chain, i, step)
-        json_array_append(list, json_object_get(step, "rule"));
-    return list;
-}
-
 static void tell_search(json_t *j, const ap_search_result *r) {
     char *by = r->found ? ap_recipe_text(&r->recipe) : NULL;
     json_object_set_new(j, "found", json_boolean(r->found));
     json_object_set_new(j, "by", ap_json_string(by));
-    json_object_set_new(j, "chain", r->found ? names_of_chain(r->recipe.chain) : json_array());
+    json_object_set_new(j, "chain", r->found ? ap_json_pluck(r->recipe.chain, "rule") : json_array());
     json_object_set_new(j, "exact", json_boolean(r->found && r->recipe.exact));
     json_object_set_new(j, "error", r->found ? ap_json_real(r->recipe.error) : json_null());
     json_object_set_new(j, "nodes_after",

@@ -187,6 +187,23 @@ static void hostile_strings_become_valid(void **state) {
     }
 }
 
+static void one_key_of_many(void **state) {
+    (void)state;
+    json_t *list = parse("[{\"k\": \"a\"}, {\"other\": 1}, 7, {\"k\": null}, {\"k\": [2]}]");
+    json_t *values = ap_json_pluck(list, "k");
+    char *text = ap_json_text(values, false);
+    assert_string_equal(text, "[\"a\",null,[2]]");
+    assert_ptr_equal(json_array_get(values, 2), json_object_get(json_array_get(list, 4), "k")); // not a copy
+    free(text);
+    json_decref(list);
+    assert_string_equal(json_string_value(json_array_get(values, 0)), "a"); // outlives the list
+    json_decref(values);
+    values = ap_json_pluck(NULL, "k");
+    assert_int_equal(json_array_size(values), 0);
+    assert_true(json_is_array(values));
+    json_decref(values);
+}
+
 static void dims_and_errors(void **state) {
     (void)state;
     json_t *d = ap_json_dims((const int64_t[]){1, -1, INT64_MAX}, 3);
@@ -344,6 +361,7 @@ int main(void) {
         cmocka_unit_test(getters_name_what_is_wrong),
         cmocka_unit_test(numbers_without_a_json_form),
         cmocka_unit_test(hostile_strings_become_valid),
+        cmocka_unit_test(one_key_of_many),
         cmocka_unit_test(dims_and_errors),
         WITH_DIR(known_digests),
         cmocka_unit_test(levels_and_hostile_lines),
