@@ -8,12 +8,7 @@
 
 static bool look_up(void *user, const char *value, ap_value_type *out) {
     const ap_measured_shapes *s = user;
-    const json_t *t = ap_map_get(&s->by_name, value), *dims = json_object_get(t, "dims");
-    if (!t || json_array_size(dims) > AP_MAX_RANK) return false;
-    *out = (ap_value_type){.dtype = ap_dtype_from_name(ap_json_str(t, "dtype", "")),
-                           .rank = json_array_size(dims)};
-    for (size_t i = 0; i < out->rank; i++) out->dims[i] = json_integer_value(json_array_get(dims, i));
-    return out->dtype != AP_DTYPE_NONE;
+    return ap_value_type_read(ap_map_get(&s->by_name, value), out);
 }
 
 ap_shape_source ap_measured_shape_source(const ap_measured_shapes *s) {
@@ -24,15 +19,6 @@ void ap_measured_shapes_release(ap_measured_shapes *s) {
     json_decref(s->tensors);
     ap_map_free(&s->by_name);
     memset(s, 0, sizeof *s);
-}
-
-static json_t *all_values(const ap_model *m) {
-    json_t *names = json_array();
-    for (size_t i = 0; i < m->graph->node_count; i++)
-        for (size_t k = 0; k < m->graph->nodes[i]->output_count; k++)
-            if (m->graph->nodes[i]->outputs[k])
-                json_array_append_new(names, ap_json_string(m->graph->nodes[i]->outputs[k]->name));
-    return names;
 }
 
 ap_err ap_measure_shapes(aipc_context *c, ap_model *m, const char *path, const json_t *shapes,
@@ -50,11 +36,11 @@ ap_err ap_measure_shapes(aipc_context *c, ap_model *m, const char *path, const j
     setup.log_path = ap_path_join(&a, dir, "worker.log");
     AP_TRY(ap_contract_inputs(m, &nothing_given, dir, &inputs, &tensors, warnings));
     AP_TRY(ap_open_worker(c, &cpu, &setup, &w));
-    AP_TRY(
-        ap_worker_call(w, "oracle",
-                       json_pack("{s{ss,sO},sO,so,ss,sb}", "model", "file", path, "shapes", shapes, "inputs",
-                                 tensors, "tensors", all_values(m), "dir", dir, "shapes_only", 1),
-                       &result));
+    AP_TRY(ap_worker_call(w, "oracle",
+                          json_pack("{s{ss,sO},sO,so,ss,sb}", "model", "file", path, "shapes", shapes,
+                                    "inputs", tensors, "tensors", ap_graph_made_names(m->graph), "dir", dir,
+                                    "shapes_only", 1),
+                          &result));
     memset(out, 0, sizeof *out);
     out->tensors = json_incref(json_object_get(result, "outputs"));
     json_array_foreach(out->tensors, i, t) ap_map_set(&out->by_name, ap_json_str(t, "name", ""), t);

@@ -24,12 +24,8 @@ void ap_picks_find(const ap_model *m, const char ***names, size_t *count) {
 }
 
 static ap_err tensor_type(const json_t *tensor, const char *name, ap_value_type *out) {
-    const json_t *dims = json_object_get(tensor, "dims");
-    *out = (ap_value_type){.dtype = ap_dtype_from_name(ap_json_str(tensor, "dtype", "")),
-                           .rank = json_array_size(dims)};
-    if (out->rank > AP_MAX_RANK || (out->dtype != AP_I64 && out->dtype != AP_I32))
+    if (!ap_value_type_read(tensor, out) || (out->dtype != AP_I64 && out->dtype != AP_I32))
         return ap_err_subject(ap_err_new(AP_ERR_MODEL_INVALID, "\"%s\" does not hold indices", name), name);
-    for (size_t i = 0; i < out->rank; i++) out->dims[i] = json_integer_value(json_array_get(dims, i));
     out->dtype = AP_I64;
     return NULL;
 }

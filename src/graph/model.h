@@ -144,6 +144,16 @@ void ap_node_reads(const ap_node *n, void (*each)(ap_value *v, void *user), void
 // to symbols[i] when `symbols` is given. False when there is no tensor type with a shape.
 bool ap_value_shape(const ap_value *v, ap_dtype *dtype, int64_t dims[AP_MAX_RANK], size_t *rank,
                     const char *symbols[AP_MAX_RANK]);
+typedef struct ap_value_type {
+    ap_dtype dtype;
+    size_t rank;
+    int64_t dims[AP_MAX_RANK]; // -1: open
+} ap_value_type;
+// The type an entry {dtype, dims} of a TENSOR list states; false when it states none (*out is not to be
+// used).
+bool ap_value_type_read(const json_t *tensor, ap_value_type *out);
+// Names of all values the graph's nodes make, in order: what an oracle is asked for to know every type.
+json_t *ap_graph_made_names(const ap_graph *g);
 // Borrowed view of an initializer's (or Constant attribute's) data: raw bytes in place or external mapping;
 // what is not aligned or not stored as it is in memory (float16 in int32_data …) is copied into the model's
 // arena on first use. Strings: error INPUT_DTYPE.
@@ -166,11 +176,6 @@ AP_MUST ap_err ap_model_set_input_shape(ap_model *m, const char *input, const in
 // left open where unknown; ORT infers them. Nodes that are no longer needed stay. Error MODEL_MISSING with
 // the nearest name.
 AP_MUST ap_err ap_model_set_outputs(ap_model *m, const char *const *names, size_t count);
-typedef struct ap_value_type {
-    ap_dtype dtype;
-    size_t rank;
-    int64_t dims[AP_MAX_RANK]; // -1: open
-} ap_value_type;
 // New model holding only what `outputs` need, cut at `inputs` (any values, weights too), which become its
 // first graph inputs in this order. Their types come from `types` (same order); NULL: the declared type, or
 // error MODEL_INVALID. Inputs of the whole model that are reached past the cuts stay inputs, behind the

@@ -141,3 +141,21 @@ bool ap_value_shape(const ap_value *v, ap_dtype *dtype, int64_t dims[AP_MAX_RANK
     }
     return true;
 }
+
+bool ap_value_type_read(const json_t *tensor, ap_value_type *out) {
+    const json_t *dims = json_object_get(tensor, "dims");
+    *out = (ap_value_type){.dtype = ap_dtype_from_name(ap_json_str(tensor, "dtype", "")),
+                           .rank = json_array_size(dims)};
+    if (out->dtype == AP_DTYPE_NONE || out->rank > AP_MAX_RANK) return false;
+    for (size_t i = 0; i < out->rank; i++) out->dims[i] = json_integer_value(json_array_get(dims, i));
+    return true;
+}
+
+json_t *ap_graph_made_names(const ap_graph *g) {
+    json_t *names = json_array();
+    for (size_t i = 0; i < g->node_count; i++)
+        for (size_t k = 0; k < g->nodes[i]->output_count; k++)
+            if (g->nodes[i]->outputs[k])
+                json_array_append_new(names, ap_json_string(g->nodes[i]->outputs[k]->name));
+    return names;
+}

@@ -71,23 +71,9 @@ static ap_err put_model(ap_whole_host *h, const ap_model *m, ap_arena *a, char *
 
 // ---- types
 
-static json_t *all_values(const ap_model *m) {
-    json_t *names = json_array();
-    for (size_t i = 0; i < m->graph->node_count; i++)
-        for (size_t k = 0; k < m->graph->nodes[i]->output_count; k++)
-            if (m->graph->nodes[i]->outputs[k])
-                json_array_append_new(names, ap_json_string(m->graph->nodes[i]->outputs[k]->name));
-    return names;
-}
-
 static bool measured(void *user, const ap_value *v, ap_value_type *out) {
     const ap_whole_host *h = user;
-    const json_t *t = ap_map_get(&h->by_name, v->name), *dims = json_object_get(t, "dims");
-    if (!t || json_array_size(dims) > AP_MAX_RANK) return false;
-    *out = (ap_value_type){.dtype = ap_dtype_from_name(ap_json_str(t, "dtype", "")),
-                           .rank = json_array_size(dims)};
-    for (size_t i = 0; i < out->rank; i++) out->dims[i] = json_integer_value(json_array_get(dims, i));
-    return out->dtype != AP_DTYPE_NONE;
+    return ap_value_type_read(ap_map_get(&h->by_name, v->name), out);
 }
 
 ap_err ap_whole_types(void *host, ap_model *m, ap_type_source *out) {
@@ -100,7 +86,7 @@ ap_err ap_whole_types(void *host, ap_model *m, ap_type_source *out) {
     AP_TRY(put_model(h, m, &a, &dir, &file));
     AP_TRY(whole_call(h, true, "oracle",
                       json_pack("{s{ss},sO,so,ss,sb}", "model", "file", file, "inputs", h->inputs, "tensors",
-                                all_values(m), "dir", dir, "shapes_only", 1),
+                                ap_graph_made_names(m->graph), "dir", dir, "shapes_only", 1),
                       &result));
     json_decref(h->types);
     ap_map_free(&h->by_name);

@@ -141,13 +141,8 @@ ap_err ap_probe_make_attribute(ap_arena *a, const char *name, const json_t *valu
 }
 
 ap_err ap_probe_make_type(const json_t *j, ap_value_type *out) {
-    const json_t *dims = json_object_get(j, "dims");
-    ap_value_type t = {.dtype = ap_dtype_from_name(ap_json_str(j, "dtype", "")),
-                       .rank = json_array_size(dims)};
-    if (t.dtype == AP_DTYPE_NONE || !json_is_array(dims) || t.rank > AP_MAX_RANK)
+    if (!json_is_array(json_object_get(j, "dims")) || !ap_value_type_read(j, out))
         return bad("a tensor without dtype and dims");
-    for (size_t i = 0; i < t.rank; i++) t.dims[i] = json_integer_value(json_array_get(dims, i));
-    *out = t;
     return NULL;
 }
 

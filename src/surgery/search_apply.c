@@ -160,12 +160,11 @@ static ap_err no_fit(const char *rule, const char *fmt, const char *what) {
 static void declare_made(ap_model *m, const ap_applied *a, const json_t *types) {
     for (size_t i = 0; i < a->added_count; i++)
         for (size_t k = 0; k < a->added[i]->output_count; k++) {
-            const json_t *t = json_array_get(json_array_get(types, i), k), *dims = json_object_get(t, "dims");
-            ap_value_type type = {.dtype = ap_dtype_from_name(ap_json_str(t, "dtype", "")),
-                                  .rank = json_array_size(dims)};
-            if (!a->added[i]->outputs[k] || !type.dtype || type.rank > AP_MAX_RANK) continue;
-            for (size_t d = 0; d < type.rank; d++) type.dims[d] = json_integer_value(json_array_get(dims, d));
-            if (!a->added[i]->outputs[k]->is_output) search_declare(m, a->added[i]->outputs[k], &type);
+            ap_value *v = a->added[i]->outputs[k];
+            ap_value_type type;
+            if (!v || v->is_output || !ap_value_type_read(json_array_get(json_array_get(types, i), k), &type))
+                continue;
+            search_declare(m, v, &type);
         }
 }
 
