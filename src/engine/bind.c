@@ -65,6 +65,7 @@ static ap_err bind_output(ap_session *s, ap_bound *b, size_t i, const ap_named_t
 
 ap_err ap_session_bind(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
                        const ap_named_tensor *outputs, size_t output_count) {
+    if (!s) return ap_err_new(AP_ERR_INTERNAL, "share without a loaded model");
     ap_bound *b = ap_calloc(1, sizeof *b);
     ap_err err = NULL;
     b->input_count = input_count;
@@ -98,6 +99,7 @@ static ap_err take_result(ap_engine *e, const char *name, OrtValue *v, ap_tensor
 }
 
 ap_err ap_session_call(ap_session *s, uint64_t *vendor_us) {
+    if (!s) return ap_err_new(AP_ERR_INTERNAL, "call without a loaded model");
     ap_engine *e = s->engine;
     ap_bound *b = s->bound;
     if (!b) return ap_err_new(AP_ERR_INTERNAL, "call without shared tensors");

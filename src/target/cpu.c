@@ -105,22 +105,16 @@ done:
 }
 
 static ap_err cpu_run(void *state, const json_t *args, json_t **result) {
-    cpu_state *s = state;
-    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "run without a loaded model");
-    return ap_session_serve_run(s->session, args, result);
+    return ap_session_serve_run(((cpu_state *)state)->session, args, result);
 }
 
 static ap_err cpu_share(void *state, const ap_named_tensor *inputs, size_t input_count,
                         const ap_named_tensor *outputs, size_t output_count) {
-    cpu_state *s = state;
-    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "share without a loaded model");
-    return ap_session_bind(s->session, inputs, input_count, outputs, output_count);
+    return ap_session_bind(((cpu_state *)state)->session, inputs, input_count, outputs, output_count);
 }
 
 static ap_err cpu_call(void *state, uint64_t *vendor_us) {
-    cpu_state *s = state;
-    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "call without a loaded model");
-    return ap_session_call(s->session, vendor_us);
+    return ap_session_call(((cpu_state *)state)->session, vendor_us);
 }
 
 // ONNX Runtime does not look whether its profile could be written: one cut short is a full disk more often

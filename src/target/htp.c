@@ -329,22 +329,16 @@ done:
 }
 
 static ap_err htp_run(void *state, const json_t *args, json_t **result) {
-    htp_state *s = state;
-    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "run without a loaded model");
-    return ap_session_serve_run(s->session, args, result);
+    return ap_session_serve_run(((htp_state *)state)->session, args, result);
 }
 
 static ap_err htp_share(void *state, const ap_named_tensor *inputs, size_t input_count,
                         const ap_named_tensor *outputs, size_t output_count) {
-    htp_state *s = state;
-    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "share without a loaded model");
-    return ap_session_bind(s->session, inputs, input_count, outputs, output_count);
+    return ap_session_bind(((htp_state *)state)->session, inputs, input_count, outputs, output_count);
 }
 
 static ap_err htp_call(void *state, uint64_t *vendor_us) {
-    htp_state *s = state;
-    if (!s->session) return ap_err_new(AP_ERR_INTERNAL, "call without a loaded model");
-    return ap_session_call(s->session, vendor_us);
+    return ap_session_call(((htp_state *)state)->session, vendor_us);
 }
 
 static ap_err htp_probe(void *state, const json_t *args, json_t **result) {

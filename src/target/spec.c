@@ -158,6 +158,7 @@ done:
 }
 
 ap_err ap_session_serve_run(ap_session *s, const json_t *args, json_t **result) {
+    if (!s) return ap_err_new(AP_ERR_INTERNAL, "run without a loaded model");
     ap_named_tensor *inputs = NULL;
     size_t count = 0;
     ap_run_result r = {0};

@@ -66,7 +66,8 @@ void ap_named_tensors_free(ap_named_tensor *list, size_t count);
 // Writes a tensor as DIR/INDEX.npy (names are hostile, so they never become file names) and appends its
 // TENSOR to `list`. A value that is no tensor is listed with dtype "unknown" and no file.
 AP_MUST ap_err ap_tensor_store(const char *dir, const char *name, const ap_tensor *t, json_t *list);
-// Runs the session on a request {inputs, dir}: the common body of every `run`.
+// Runs the session on a request {inputs, dir}: the common body of every `run`. Error INTERNAL when it is
+// NULL.
 AP_MUST ap_err ap_session_serve_run(ap_session *s, const json_t *args, json_t **result);
 // The oracle request on any engine.
 AP_MUST ap_err ap_engine_serve_oracle(ap_engine *e, const json_t *args, json_t **result);
