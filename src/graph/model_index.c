@@ -11,7 +11,7 @@ static const char *text(const char *s) {
     return s ? s : "";
 }
 
-static ap_value *declare(ap_graph *g, const char *name, ap_value_kind kind) {
+ap_value *ap_graph_declare(ap_graph *g, const char *name, ap_value_kind kind) {
     ap_value *v = ap_arena_calloc(&g->model->arena, 1, sizeof *v);
     v->name = name;
     v->kind = kind;
@@ -34,7 +34,7 @@ static ap_err declare_inputs(ap_graph *g) {
         const char *name = text(p->input[i]->name);
         if (!*name) return unnamed("graph input", i);
         if (ap_map_has(&g->values, name)) return twice(name, "both graph inputs");
-        declare(g, name, AP_VALUE_INPUT)->info = p->input[i];
+        ap_graph_declare(g, name, AP_VALUE_INPUT)->info = p->input[i];
     }
     return NULL;
 }
@@ -43,7 +43,7 @@ static ap_err declare_constant(ap_graph *g, const char *name, size_t i, ap_value
     if (!*name) return unnamed("initializer", i);
     ap_value *v = ap_map_get(&g->values, name);
     if (v && (v->kind != AP_VALUE_INPUT || v->init || v->sparse)) return twice(name, "both initializers");
-    *out = v ? v : declare(g, name, AP_VALUE_INITIALIZER);
+    *out = v ? v : ap_graph_declare(g, name, AP_VALUE_INITIALIZER);
     return NULL;
 }
 
@@ -84,7 +84,7 @@ static ap_err declare_outputs(ap_graph *g, ap_node *n) {
             return ap_err_subject(err, name);
         }
         if (other) return twice(name, "a graph input or initializer, and an output of a node");
-        ap_value *v = declare(g, name, AP_VALUE_NODE);
+        ap_value *v = ap_graph_declare(g, name, AP_VALUE_NODE);
         v->producer = n;
         v->producer_output = i;
         n->outputs[i] = v;
@@ -143,14 +143,14 @@ static ap_value *resolve(ap_graph *g, const char *name) {
     ap_value *outer = resolve(g->parent, name);
     if (!outer) return NULL;
     outer->used_by_subgraph = true;
-    v = declare(g, name, AP_VALUE_OUTER);
+    v = ap_graph_declare(g, name, AP_VALUE_OUTER);
     v->init = outer->init;
     v->sparse = outer->sparse;
     v->info = outer->info;
     return v;
 }
 
-static void add_use(ap_graph *g, ap_value *v, ap_node *n, size_t input) {
+void ap_value_add_use(ap_graph *g, ap_value *v, ap_node *n, size_t input) {
     if (v->use_count == v->use_cap) {
         size_t cap = v->use_cap ? 2 * v->use_cap : 2;
         ap_use *uses = ap_arena_calloc(&g->model->arena, cap, sizeof *uses);
@@ -175,7 +175,7 @@ static ap_err resolve_inputs(ap_graph *g, ap_node *n) {
             return ap_err_subject(err, n->name);
         }
         n->inputs[i] = v;
-        add_use(g, v, n, i);
+        ap_value_add_use(g, v, n, i);
     }
     return NULL;
 }

@@ -21,6 +21,10 @@ static inline bool ap_dim_is_named(const char *param) {
 AP_MUST ap_err ap_index_build(ap_model *m);
 void ap_index_free(ap_graph *g); // maps only, the rest lives in the model's arena; NULL is fine
 
+// A new value of the graph, without a maker and uses; `name` is kept, not copied.
+ap_value *ap_graph_declare(ap_graph *g, const char *name, ap_value_kind kind);
+void ap_value_add_use(ap_graph *g, ap_value *v, ap_node *n, size_t input);
+
 // An empty model whose messages the caller fills in; ap_model_free releases it.
 ap_model *ap_model_new(void);
 

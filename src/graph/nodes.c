@@ -8,17 +8,6 @@
 
 // ---- uses
 
-static void add_use(ap_graph *g, ap_value *v, ap_node *n, size_t input) {
-    if (v->use_count == v->use_cap) {
-        size_t cap = v->use_cap ? 2 * v->use_cap : 2;
-        ap_use *uses = ap_arena_calloc(&g->model->arena, cap, sizeof *uses);
-        if (v->use_count) memcpy(uses, v->uses, v->use_count * sizeof *uses);
-        v->uses = uses;
-        v->use_cap = cap;
-    }
-    v->uses[v->use_count++] = (ap_use){n, input};
-}
-
 // Searched from the end: whoever takes a graph apart starts there.
 static void drop_use(ap_value *v, const ap_node *n, size_t input) {
     for (size_t i = v->use_count; i-- > 0;) {
@@ -34,7 +23,7 @@ static char empty_name[] = "";
 static void connect(ap_graph *g, ap_node *n, size_t i, ap_value *v) {
     n->inputs[i] = v;
     n->proto->input[i] = v ? (char *)(uintptr_t)v->name : empty_name;
-    if (v) add_use(g, v, n, i);
+    if (v) ap_value_add_use(g, v, n, i);
 }
 
 static ap_err invalid(const char *subject, ap_err err) {

@@ -184,14 +184,6 @@ const char *ap_graph_free_node_name(ap_graph *g, const char *base) {
 
 // ---- inputs, outputs, constants
 
-static ap_value *declare(ap_graph *g, const char *name, ap_value_kind kind) {
-    ap_value *v = ap_arena_calloc(&g->model->arena, 1, sizeof *v);
-    v->name = name;
-    v->kind = kind;
-    ap_map_set(&g->values, name, v);
-    return v;
-}
-
 // A longer copy of a list of pointers, with `item` behind.
 static void *appended(ap_arena *a, const void *list, size_t count, void *item) {
     void **longer = ap_arena_calloc(a, count + 1, sizeof(void *));
@@ -207,7 +199,7 @@ ap_err ap_graph_add_input(ap_graph *g, const char *name, const ap_value_type *ty
                                          "a value \"%s\" cannot be added as an input: %s", name,
                                          *name ? "the name is taken" : "it needs a name"),
                               name);
-    ap_value *v = declare(g, ap_arena_strdup(a, name), AP_VALUE_INPUT);
+    ap_value *v = ap_graph_declare(g, ap_arena_strdup(a, name), AP_VALUE_INPUT);
     v->info = ap_make_info(a, v, type);
     g->inputs = appended(a, g->inputs, g->input_count++, v);
     g->proto->input = appended(a, g->proto->input, g->proto->n_input++, v->info);
@@ -246,7 +238,7 @@ ap_err ap_graph_add_initializer(ap_graph *g, const char *name, const ap_tensor *
                           ap_dtype_name(t->dtype));
     ap_arena *a = &g->model->arena;
     Onnx__GraphProto *p = g->proto;
-    ap_value *v = declare(g, ap_graph_free_name(g, name ? name : "const"), AP_VALUE_INITIALIZER);
+    ap_value *v = ap_graph_declare(g, ap_graph_free_name(g, name ? name : "const"), AP_VALUE_INITIALIZER);
     v->init = new_tensor(a, v->name, t);
     p->initializer = roomy(a, &g->init_room, p->initializer, p->n_initializer);
     p->initializer[p->n_initializer++] = v->init;
