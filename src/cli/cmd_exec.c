@@ -7,7 +7,8 @@
 #include <string.h>
 
 typedef struct values {
-    cli_list command, artifacts;
+    cli_list command; /* first: cli_program_arguments */
+    cli_list artifacts;
     const char *target;
     bool strict;
 } values;
@@ -74,30 +75,8 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     return e;
 }
 
-static const cli_argument arguments[] = {
-    {.name = "COMMAND",
-     .required = true,
-     .list = true,
-     .offset = offsetof(values, command),
-     .complete = CLI_FILE,
-     .help = "the program and its arguments, behind --"},
-    {0},
-};
-
 static const cli_option options[] = {
-    {.name = "target",
-     .letter = 't',
-     .kind = CLI_TEXT,
-     .offset = offsetof(values, target),
-     .arg = "TARGET",
-     .complete = CLI_TARGET,
-     .help = "which target of the artifacts (default the first)"},
-    {.name = "artifacts",
-     .kind = CLI_LIST,
-     .offset = offsetof(values, artifacts),
-     .arg = "DIR",
-     .complete = CLI_DIR,
-     .help = "a folder written by deploy (default $AIPC_ARTIFACTS, else out)"},
+    CLI_SERVED_BY(values, target, artifacts),
     {.name = "strict",
      .kind = CLI_FLAG,
      .offset = offsetof(values, strict),
@@ -128,7 +107,7 @@ const cli_command cli_exec = {
         "a "
         "warning. What was served goes to stderr.\nEnds with the program's exit code. docs/recordings.md "
         "describes how calls are matched.",
-    .arguments = arguments,
+    .arguments = cli_program_arguments,
     .options = options,
     .examples = examples,
     .exits = exits,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/program.h"
 #include "cli/show_recording.h"
 #include "cli/term.h"
 
@@ -6,7 +7,8 @@
 #include <string.h>
 
 typedef struct values {
-    cli_list command, modules;
+    cli_list command; /* first: cli_program_arguments */
+    cli_list modules;
     const char *out;
     unsigned samples;
     cli_u64 budget;
@@ -50,16 +52,6 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     aipc_context_close(context);
     return e;
 }
-
-static const cli_argument arguments[] = {
-    {.name = "COMMAND",
-     .required = true,
-     .list = true,
-     .offset = offsetof(values, command),
-     .complete = CLI_FILE,
-     .help = "the program and its arguments, behind --"},
-    {0},
-};
 
 static const cli_option options[] = {
     {.name = "output",
@@ -113,7 +105,7 @@ const cli_command cli_record = {
                "real inputs and outputs of each. The table of what was found goes to stderr.\nEnds with the "
                "program's exit "
                "code. docs/recordings.md describes what is written and how the program is reached.",
-    .arguments = arguments,
+    .arguments = cli_program_arguments,
     .options = options,
     .examples = examples,
     .exits = exits,

@@ -7,7 +7,8 @@
 #include <string.h>
 
 typedef struct values {
-    cli_list command, artifacts, tasks;
+    cli_list command; /* first: cli_program_arguments */
+    cli_list artifacts, tasks;
     const char *target, *keep;
 } values;
 
@@ -94,30 +95,8 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     return e;
 }
 
-static const cli_argument arguments[] = {
-    {.name = "COMMAND",
-     .required = true,
-     .list = true,
-     .offset = offsetof(values, command),
-     .complete = CLI_FILE,
-     .help = "the program and its arguments, behind --"},
-    {0},
-};
-
 static const cli_option options[] = {
-    {.name = "target",
-     .letter = 't',
-     .kind = CLI_TEXT,
-     .offset = offsetof(values, target),
-     .arg = "TARGET",
-     .complete = CLI_TARGET,
-     .help = "which target of the artifacts (default the first)"},
-    {.name = "artifacts",
-     .kind = CLI_LIST,
-     .offset = offsetof(values, artifacts),
-     .arg = "DIR",
-     .complete = CLI_DIR,
-     .help = "a folder written by deploy (default $AIPC_ARTIFACTS, else out)"},
+    CLI_SERVED_BY(values, target, artifacts),
     {.name = "task",
      .kind = CLI_LIST,
      .offset = offsetof(values, tasks),
@@ -158,7 +137,7 @@ const cli_command cli_verify = {
                "once unchanged, once with its models served by artifacts. Compares what the models answered "
                "to the same "
                "inputs, the exit code, stdout, and every file the program wrote below the working folder.",
-    .arguments = arguments,
+    .arguments = cli_program_arguments,
     .options = options,
     .examples = examples,
     .exits = exits,

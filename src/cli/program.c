@@ -4,6 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+const cli_argument cli_program_arguments[] = {
+    {.name = "COMMAND",
+     .required = true,
+     .list = true,
+     .complete = CLI_FILE,
+     .help = "the program and its arguments, behind --"},
+    {0},
+};
+
 size_t cli_behind_dashes(const cli_env *env) {
     for (int i = 1; i < env->argc; i++)
         if (!strcmp(env->argv[i], "--")) return (size_t)(env->argc - i - 1);
