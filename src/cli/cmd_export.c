@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
@@ -30,8 +31,7 @@ static void put_signature(term_table *t, const json_t *model, const json_t *sig)
     table_cell(t, CLI_PLAIN, "%s", made ? doc_text(sig, "file", "-") : doc_text(sig, "refused", "-"));
 }
 
-static void show(const char *document) {
-    json_t *doc = doc_parse(document);
+static void show(const json_t *doc) {
     const json_t *models = json_object_get(doc, "models");
     term_table *t = table_new("MODEL|SIGNATURE|EXPORTER|LEVEL 1|VERDICT|>WORST DB|FILE");
     for (size_t i = 0; i < json_array_size(models); i++) {
@@ -39,7 +39,6 @@ static void show(const char *document) {
         for (size_t k = 0; k < json_array_size(sigs); k++) put_signature(t, model, json_array_get(sigs, k));
     }
     table_print(t, stdout);
-    json_decref(doc);
 }
 
 static aipc_error *run(cli_env *env, void *p, int *status) {
@@ -59,12 +58,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     };
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_export(context, &o, &document);
-    term_progress_end();
-    if (document && env->common.json)
-        term_document(env, document);
-    else if (document)
-        show(document);
-    aipc_free(document);
+    show_document(env, document, show);
     aipc_context_close(context);
     return e;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
@@ -86,13 +87,11 @@ static void put_summary(const json_t *doc) {
     free(time);
 }
 
-static void show(const char *document) {
-    json_t *doc = doc_parse(document);
+static void show(const json_t *doc) {
     put_probes(json_object_get(doc, "probes"));
     (void)fputc('\n', stdout);
     put_repairs(doc);
     put_summary(doc);
-    json_decref(doc);
 }
 
 /* A model is told from an operator by its name. */
@@ -142,12 +141,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     aipc_error *e = choose(v, &o);
     if (!e) e = cli_context_open(env, &context);
     if (!e) e = aipc_probe(context, &o, &document);
-    term_progress_end();
-    if (!e && env->common.json)
-        term_document(env, document);
-    else if (!e)
-        show(document);
-    aipc_free(document);
+    show_document(env, document, show);
     aipc_context_close(context);
     return e;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
@@ -9,8 +10,7 @@ typedef struct values {
     cli_list names;
 } values;
 
-static void show_list(const char *document) {
-    json_t *doc = doc_parse(document);
+static void show_list(const json_t *doc) {
     const json_t *runtimes = json_object_get(doc, "runtimes");
     term_table *t = table_new("NAME|KIND|VERSION|INSTALLED|>SIZE|>DOWNLOAD|LICENCE|WHAT");
     for (size_t i = 0; i < json_array_size(runtimes); i++) {
@@ -28,18 +28,12 @@ static void show_list(const char *document) {
     }
     table_print(t, stdout);
     term_line(CLI_PLAIN, "folder: %s", doc_text(doc, "data_dir", "-"));
-    json_decref(doc);
 }
 
 static aipc_error *list(cli_env *env, aipc_context *context) {
     char *document = NULL;
     aipc_error *e = aipc_runtime_list(context, &document);
-    term_progress_end();
-    if (!e && env->common.json)
-        term_document(env, document);
-    else if (!e)
-        show_list(document);
-    aipc_free(document);
+    show_document(env, document, show_list);
     return e;
 }
 
