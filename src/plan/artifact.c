@@ -2,7 +2,7 @@
 #include "plan/artifact_priv.h"
 
 #include "base/hash.h"
-#include "plan/pick.h"
+#include "plan/index.h"
 #include "plan/workers.h"
 #include "target/target.h"
 

@@ -7,13 +7,11 @@
 #include "base/hash.h"
 #include "plan/artifact.h"
 #include "plan/deploy.h"
-#include "plan/pick.h"
+#include "plan/index.h"
 #include "report/report.h"
 #include "surgery/record.h"
 
 #include <string.h>
-
-#define MAX_INDEX ((size_t)64 << 20)
 
 // OUT/name.new is complete: it takes the place of OUT/name.
 static ap_err swap_in(ap_arena *a, const char *out, const char *name) {
@@ -102,24 +100,14 @@ done:
     return err;
 }
 
-// The index of an earlier deployment of several models or shapes would hide this one.
-static ap_err drop_index(ap_arena *a, const char *out) {
-    const char *path = ap_path_join(a, out, AP_INDEX);
-    json_t *index = NULL;
-    if (!ap_file_exists(path)) return NULL;
-    ap_err_free(ap_json_load(path, MAX_INDEX, AP_ERR_CORRUPT, &index));
-    bool ours = strcmp(ap_json_str(index, "kind", ""), "aipc index") == 0;
-    json_decref(index);
-    return ours ? ap_file_remove(path) : NULL;
-}
-
 ap_err ap_deploy_write(ap_deployment *d, json_t *document) {
     ap_arena a = {0};
     json_t *targets = json_array(), *golden = NULL, *manifest = NULL;
     char *path = ap_path_join(&a, d->out_dir, AP_MANIFEST);
     ap_err err = NULL;
     AP_TRY(ap_file_remove(path));
-    AP_TRY(drop_index(&a, d->out_dir));
+    // The index of an earlier deployment of several models or shapes would hide this one.
+    if (ap_index_is_ours(d->out_dir)) AP_TRY(ap_file_remove(ap_path_join(&a, d->out_dir, AP_INDEX)));
     for (size_t i = 0; i < d->target_count; i++)
         if (d->targets[i].build_dir && d->targets[i].gate_list && !d->baseline_err)
             AP_TRY(write_target(&d->targets[i], targets));

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "plan/artifact.h"
+#include "plan/index.h"
 #include "plan/served.h"
 
 #include <glob.h>
@@ -113,9 +114,9 @@ ap_err ap_exec_artifacts(const char *const *folders, size_t count, ap_arena *a, 
     for (size_t i = 0; i < count; i++) {
         char *real = NULL;
         AP_TRY(ap_path_real(folders[i], a, &real));
-        if (!ap_file_exists(ap_path_join(a, real, "index.json")) &&
+        if (!ap_file_exists(ap_path_join(a, real, AP_INDEX)) &&
             !ap_file_exists(ap_path_join(a, real, AP_MANIFEST)))
-            AP_FAIL(AP_ERR_NOT_FOUND, "%s holds neither index.json nor " AP_MANIFEST, folders[i]);
+            AP_FAIL(AP_ERR_NOT_FOUND, "%s holds neither " AP_INDEX " nor " AP_MANIFEST, folders[i]);
         json_array_append_new(list, ap_json_string(real));
     }
     if (!count) AP_FAIL(AP_ERR_NOT_FOUND, "no folder of artifacts to serve from");

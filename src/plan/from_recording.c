@@ -5,6 +5,7 @@
 #include "base/proc.h"
 #include "plan/deploy.h"
 #include "plan/export.h"
+#include "plan/index.h"
 #include "plan/recording.h"
 #include "tensor/npy.h"
 
@@ -266,16 +267,6 @@ static void deploy_model(batch *b, const json_t *exported) {
     json_decref(list);
 }
 
-static json_t *index_of(const batch *b) {
-    char now[21];
-    json_t *targets = json_array();
-    ap_time_utc(now);
-    for (size_t i = 0; i < b->o->target_count; i++)
-        json_array_append_new(targets, ap_json_string(b->o->targets[i]));
-    return json_pack("{si,ss,ss,ss,ss,so,sO}", "format", 1, "kind", "aipc index", "aipc", AP_VERSION,
-                     "created", now, "recording", b->recording, "targets", targets, "models", b->models);
-}
-
 static ap_err check_options(const aipc_deploy_options *o) {
     if (!o->input_count && !o->shape_count && !o->recipe_count) return NULL;
     return ap_err_hint(ap_err_new(AP_ERR_USAGE, "a recording brings its own inputs and shapes"),
@@ -284,7 +275,7 @@ static ap_err check_options(const aipc_deploy_options *o) {
 
 ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
     batch b = {.ctx = c, .o = o, .out = o->out_dir ? o->out_dir : "out", .models = json_array()};
-    json_t *index = NULL, *exported;
+    json_t *exported;
     char *real = NULL;
     size_t i;
     ap_err err = NULL;
@@ -295,14 +286,11 @@ ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t
     AP_TRY(get_export(&b));
     AP_TRY(ap_mkdirs(b.out));
     json_array_foreach(json_object_get(b.exported, "models"), i, exported) deploy_model(&b, exported);
-    index = index_of(&b);
-    AP_TRY(ap_json_save(ap_path_join(&b.arena, b.out, "index.json"), index));
-    *document = json_incref(index);
+    AP_TRY(ap_index_write(b.out, o, b.recording, b.models, document));
     err = b.first;
     b.first = NULL;
 done:
     ap_err_free(b.first);
-    json_decref(index);
     json_decref(b.models);
     json_decref(b.exported);
     json_decref(b.doc);

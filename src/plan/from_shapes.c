@@ -8,6 +8,7 @@
 #include "golden/request.h"
 #include "plan/artifact.h"
 #include "plan/deploy.h"
+#include "plan/index.h"
 #include "plan/pick.h"
 
 #include <stdlib.h>
@@ -150,17 +151,10 @@ done:
 
 // ---- all
 
-static json_t *index_of(const batch *b) {
-    char now[21];
-    json_t *targets = json_array();
-    ap_time_utc(now);
-    for (size_t i = 0; i < b->o->target_count; i++)
-        json_array_append_new(targets, ap_json_string(b->o->targets[i]));
-    if (!b->o->target_count) json_array_append_new(targets, json_string("cpu"));
-    return json_pack("{si,ss,ss,ss,sn,so,s[{so,ss,s{ss},sn,sO}]}", "format", 1, "kind", "aipc index", "aipc",
-                     AP_VERSION, "created", now, "recording", "targets", targets, "models", "name",
-                     ap_json_string(ap_path_base(b->o->model)), "kind", "session", "identity", "sha256",
-                     b->digest, "path", "artifacts", b->artifacts);
+// The one model of the index.
+static json_t *models_of(const batch *b) {
+    return json_pack("[{so,ss,s{ss},sn,sO}]", "name", ap_json_string(ap_path_base(b->o->model)), "kind",
+                     "session", "identity", "sha256", b->digest, "path", "artifacts", b->artifacts);
 }
 
 static ap_err find_buckets(batch *b) {
@@ -181,7 +175,7 @@ static ap_err take_out_dir(batch *b) {
 
 ap_err ap_deploy_shapes(aipc_context *c, const aipc_deploy_options *o, bool *varies, json_t **document) {
     batch b = {.ctx = c, .o = o, .out = o->out_dir ? o->out_dir : "out"};
-    json_t *index = NULL;
+    json_t *models = NULL;
     bool go_on = true;
     ap_err err = NULL;
     *varies = false;
@@ -202,15 +196,14 @@ ap_err ap_deploy_shapes(aipc_context *c, const aipc_deploy_options *o, bool *var
         err = NULL;
     }
     if (json_array_size(b.artifacts) > 0) {
-        index = index_of(&b);
-        AP_TRY(ap_json_save(ap_path_join(&b.arena, b.out, AP_INDEX), index));
-        *document = json_incref(index);
+        models = models_of(&b);
+        AP_TRY(ap_index_write(b.out, o, NULL, models, document));
     }
     err = b.first;
     b.first = NULL;
 done:
     ap_err_free(b.first);
-    json_decref(index);
+    json_decref(models);
     json_decref(b.artifacts);
     ap_arena_release(&b.arena);
     return err;

@@ -4,19 +4,12 @@
 #include "base/file.h"
 #include "golden/request.h"
 #include "plan/artifact_priv.h"
+#include "plan/index.h"
 #include "tensor/npy.h"
 
 #include <string.h>
 
-#define MAX_INDEX ((size_t)64 << 20)
 enum { SHOWN = 12 }; // deployments an error lists
-
-bool ap_pick_inside(const char *dir) {
-    if (!*dir || *dir == '/') return false;
-    for (const char *p = dir; (p = strstr(p, "..")) != NULL; p += 2)
-        if ((p == dir || p[-1] == '/') && (p[2] == '/' || p[2] == '\0')) return false;
-    return true;
-}
 
 static bool same_dims(const ap_tensor *t, const int64_t *dims, size_t rank) {
     if (t->rank != rank) return false;
@@ -97,7 +90,7 @@ static ap_err look_at(choosing *c, const char *below) {
     char *dir = ap_path_join(c->a, c->dir, below);
     aipc_artifact *a = NULL;
     bool fits = false;
-    if (!ap_pick_inside(below))
+    if (!ap_index_inside(below))
         return ap_err_new(AP_ERR_CORRUPT, "the index names a folder outside: '%s'", below);
     if (!ap_file_exists(ap_path_join(c->a, dir, AP_MANIFEST))) return NULL;
     ap_err err = ap_artifact_open_manifest(c->ctx, dir, c->target, &a);
@@ -132,15 +125,12 @@ static ap_err none_fits(const choosing *c) {
 ap_err ap_pick(aipc_context *ctx, const char *dir, const char *target, const char *const *inputs,
                size_t count, ap_arena *a, const char **out) {
     choosing c = {.ctx = ctx, .dir = dir, .target = target, .inputs = inputs, .count = count, .a = a};
-    const char *path = ap_path_join(a, dir, AP_INDEX);
     json_t *index = NULL, *m, *one;
     size_t i, k;
     ap_err err = NULL;
     *out = dir;
-    if (!ap_file_exists(path)) return NULL;
-    AP_TRY(ap_json_load(path, MAX_INDEX, AP_ERR_CORRUPT, &index));
-    if (strcmp(ap_json_str(index, "kind", ""), "aipc index") != 0 || ap_json_int(index, "format", 0) != 1)
-        AP_FAIL(AP_ERR_CORRUPT, "%s is no index this aipc reads", path);
+    AP_TRY(ap_index_load(dir, &index));
+    if (!index) goto done;
     json_array_foreach(json_object_get(index, "models"), i, m)
         json_array_foreach(json_object_get(m, "artifacts"), k, one) if (!c.chosen)
             AP_TRY(look_at(&c, ap_json_str(one, "dir", "")));

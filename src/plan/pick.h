@@ -6,8 +6,6 @@
 #include "plan/context.h"
 #include "tensor/tensor.h"
 
-#define AP_INDEX "index.json"
-
 // May this file be a tensor of that type? Open dims (-1) fit any size; a picture fits, it is resized. Error:
 // it cannot be read.
 AP_MUST ap_err ap_pick_file_fits(const char *file, ap_dtype dtype, const int64_t *dims, size_t rank,
@@ -18,7 +16,5 @@ AP_MUST ap_err ap_pick_file_fits(const char *file, ap_dtype dtype, const int64_t
 // INPUT_SHAPE lists what there is.
 AP_MUST ap_err ap_pick(aipc_context *c, const char *dir, const char *target, const char *const *inputs,
                        size_t count, ap_arena *a, const char **out);
-// Stays a folder named in an index inside the index's own?
-bool ap_pick_inside(const char *dir);
 
 #endif

@@ -4,12 +4,11 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "plan/index.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_INDEX ((size_t)64 << 20)
 
 // ---- identities
 
@@ -145,7 +144,8 @@ static ap_err add_model(aipc_server *s, const char *folder, const json_t *model)
     aipc_served *m = model_for(s, key_of(&s->arena, model), ap_json_str(model, "name", "model"), model);
     for (size_t i = 0; (call = json_array_get(list, i)) != NULL; i++) {
         const char *dir = ap_json_str(call, "dir", "");
-        if (!inside(dir)) return ap_err_new(AP_ERR_CORRUPT, "the index names a folder outside: '%s'", dir);
+        if (!ap_index_inside(dir))
+            return ap_err_new(AP_ERR_CORRUPT, "the index names a folder outside: '%s'", dir);
         char *full = ap_path_join(&s->arena, folder, dir);
         aipc_artifact *a = NULL;
         if (!ap_file_exists(ap_path_join(&s->arena, full, AP_MANIFEST))) continue;
@@ -157,21 +157,19 @@ static ap_err add_model(aipc_server *s, const char *folder, const json_t *model)
 }
 
 static ap_err look_in(aipc_server *s, const char *folder) {
-    char *path = ap_path_join(&s->arena, folder, "index.json");
     json_t *index = NULL;
     const json_t *m;
     aipc_artifact *a = NULL;
     ap_err err = NULL;
-    if (!ap_file_exists(path)) {
-        if (!ap_file_exists(ap_path_join(&s->arena, folder, AP_MANIFEST)))
-            return NULL; // nothing deployed yet
+    AP_TRY(ap_index_load(folder, &index));
+    if (!index) {
+        if (!ap_file_exists(ap_path_join(&s->arena, folder, AP_MANIFEST))) goto done; // nothing deployed yet
         AP_TRY(ap_artifact_open_manifest(s->ctx, folder, NULL, &a));
         const char *sha = ap_json_str(json_object_get(a->manifest, "model"), "sha256", "");
         AP_TRY(add(s, folder, model_for(s, ap_arena_strdup(&s->arena, sha), ap_path_base(folder), NULL), NULL,
                    a));
         goto done;
     }
-    AP_TRY(ap_json_load(path, MAX_INDEX, AP_ERR_CORRUPT, &index));
     json_array_append(s->indexes, index);
     if (strcmp(ap_json_str(index, "kind", ""), "aipc index") != 0 || ap_json_int(index, "format", 0) != 1)
         AP_FAIL(AP_ERR_CORRUPT, "%s is no index this aipc reads", path);

@@ -2,6 +2,8 @@
 // The working folder of a run: a copy, and what the run changed in it.
 #include "base/file.h"
 #include "base/proc.h"
+#include "plan/artifact.h"
+#include "plan/index.h"
 #include "plan/recording.h"
 #include "plan/verify.h"
 
@@ -44,13 +46,8 @@ static bool has(ap_arena *a, const char *dir, const char *name) {
 
 // What aipc made: a recording, a deployment, an index of deployments.
 static bool is_ours(ap_arena *a, const char *dir) {
-    json_t *index = NULL;
-    if (ap_recording_is(dir) || (has(a, dir, "manifest.json") && has(a, dir, "report.json"))) return true;
-    if (!has(a, dir, "index.json")) return false;
-    ap_err_free(ap_json_load(ap_path_join(a, dir, "index.json"), BIG, AP_ERR_CORRUPT, &index));
-    bool ours = strcmp(ap_json_str(index, "kind", ""), "aipc index") == 0;
-    json_decref(index);
-    return ours;
+    return ap_recording_is(dir) || (has(a, dir, AP_MANIFEST) && has(a, dir, "report.json")) ||
+           ap_index_is_ours(dir);
 }
 
 // Read by a program, never written: environments, histories, what aipc made; and big files.
