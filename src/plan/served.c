@@ -131,14 +131,6 @@ done:
 
 // ---- folders
 
-// Stays inside the folder of the index.
-static bool inside(const char *dir) {
-    if (!*dir || *dir == '/') return false;
-    for (const char *p = dir; (p = strstr(p, "..")) != NULL; p += 2)
-        if ((p == dir || p[-1] == '/') && (p[2] == '/' || p[2] == '\0')) return false;
-    return true;
-}
-
 static ap_err add_model(aipc_server *s, const char *folder, const json_t *model) {
     const json_t *list = json_object_get(model, "artifacts"), *call;
     aipc_served *m = model_for(s, key_of(&s->arena, model), ap_json_str(model, "name", "model"), model);
@@ -171,8 +163,6 @@ static ap_err look_in(aipc_server *s, const char *folder) {
         goto done;
     }
     json_array_append(s->indexes, index);
-    if (strcmp(ap_json_str(index, "kind", ""), "aipc index") != 0 || ap_json_int(index, "format", 0) != 1)
-        AP_FAIL(AP_ERR_CORRUPT, "%s is no index this aipc reads", path);
     for (size_t i = 0; (m = json_array_get(json_object_get(index, "models"), i)) != NULL; i++)
         AP_TRY(add_model(s, folder, m));
 done:
