@@ -56,16 +56,13 @@ _aipc() {
         --gate) _aipc_nothing "$cur"; return ;;
         --precision) _aipc_words "$cur" fp16 fp32; return ;;
         --seed) _aipc_nothing "$cur"; return ;;
-        --repair-builds) _aipc_nothing "$cur"; return ;;
-        --repair-time) _aipc_nothing "$cur"; return ;;
-        --piece-time) _aipc_nothing "$cur"; return ;;
         --timeout) _aipc_nothing "$cur"; return ;;
         --memory) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_folders "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --repair-builds --repair-time --piece-time --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
@@ -221,9 +218,6 @@ _aipc() {
         case $prev in
         --target|-t) _aipc_targets "$cur"; return ;;
         --gate) _aipc_nothing "$cur"; return ;;
-        --repair-builds) _aipc_nothing "$cur"; return ;;
-        --repair-time) _aipc_nothing "$cur"; return ;;
-        --piece-time) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_files "$cur"; return ;;
         --save) _aipc_files "$cur"; return ;;
         --shape) _aipc_nothing "$cur"; return ;;
@@ -235,7 +229,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --gate --tune --allow-cpu --repair-builds --repair-time --piece-time --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --gate --tune --allow-cpu --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

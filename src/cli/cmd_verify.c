@@ -31,6 +31,27 @@ static void put_notes(const json_t *end) {
             term_line(CLI_PLAIN, "%s: %s", doc_text(g, "what", "-"), doc_text(g, "note", ""));
 }
 
+/* How the calls of a model were compared, where that is not call by call. */
+static void put_how(const json_t *calls) {
+    const json_t *c;
+    for (size_t i = 0; (c = json_array_get(calls, i)) != NULL; i++) {
+        const char *name = doc_text(c, "name", "-"), *signature = doc_text(c, "signature", ""),
+                   *note = doc_text(c, "note", NULL);
+        double again = 0;
+        if (doc_number(c, "replayed", &again) && again > 0)
+            term_line(CLI_PLAIN,
+                      "%s %s: %.0f calls had other inputs when served: compared on those of the run "
+                      "as it is",
+                      name, signature, again);
+        if (json_is_array(json_object_get(c, "picked")))
+            term_line(CLI_PLAIN,
+                      "%s %s: picks rows: compared with what the original computes given the "
+                      "artifact's picks",
+                      name, signature);
+        if (note) term_line(CLI_PLAIN, "%s %s: %s", name, signature, note);
+    }
+}
+
 /* What failed; of an output that passed the two metrics everybody knows. */
 static bool is_shown(const json_t *gate) {
     const char *metric = doc_text(gate, "metric", "");
@@ -62,6 +83,7 @@ static void show(const json_t *doc) {
     for (size_t i = 0; (o = json_array_get(calls, i)) != NULL; i++) put_call(t, o);
     for (size_t i = 0; (o = json_array_get(end, i)) != NULL; i++) put_gate(t, doc_text(o, "what", "-"), o);
     table_print(t, stdout);
+    put_how(calls);
     put_notes(end);
     (void)doc_number(served, "calls", &all);
     (void)doc_number(served, "served", &some);
@@ -103,7 +125,7 @@ static const cli_option options[] = {
      .arg = "TASK",
      .help =
          "how stdout and files are compared, TASK[=NUMBER][:FILE]: text (the default: words equal, numbers "
-         "near, times left out), numbers, percent, words, exact, boxes, psnr, none"},
+         "near, times left out), numbers, percent, words, exact, boxes, topboxes, psnr, none"},
     {.name = "keep",
      .kind = CLI_TEXT,
      .offset = offsetof(values, keep),

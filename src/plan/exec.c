@@ -124,7 +124,7 @@ done:
     return ap_err_hint(err, "run aipc deploy first and name its folder with --artifacts");
 }
 
-static char *joined(ap_arena *a, const json_t *list) {
+char *ap_exec_joined(ap_arena *a, const json_t *list) {
     char *all = ap_arena_strdup(a, "");
     for (size_t i = 0; i < json_array_size(list); i++)
         all = ap_arena_printf(a, "%s%s%s", all, i ? ":" : "", json_string_value(json_array_get(list, i)));
@@ -141,7 +141,7 @@ ap_err ap_exec_env(ap_arena *a, const ap_hook *hook, const json_t *artifacts, co
     while (env[n]) n++;
     const char **all = ap_arena_calloc(a, n + 5, sizeof *all);
     memcpy(all, env, n * sizeof *all);
-    all[n++] = ap_arena_printf(a, "AIPC_ARTIFACTS=%s", joined(a, artifacts));
+    all[n++] = ap_arena_printf(a, "AIPC_ARTIFACTS=%s", ap_exec_joined(a, artifacts));
     all[n++] = ap_arena_printf(a, "AIPC_TARGET=%s", target ? target : "");
     all[n++] = ap_arena_printf(a, "AIPC_STRICT=%s", strict ? "1" : "");
     if (ap_dropin_find(a, &dropin))
@@ -155,7 +155,7 @@ done:
 // That they can be read is seen before the program starts.
 static ap_err check(aipc_context *c, ap_arena *a, const json_t *artifacts, const char *target) {
     aipc_server *s = NULL;
-    ap_err err = ap_server_open(c, joined(a, artifacts), target, &s);
+    ap_err err = ap_server_open(c, ap_exec_joined(a, artifacts), target, &s);
     ap_server_close(s);
     return err;
 }

@@ -12,6 +12,8 @@ AP_MUST ap_err ap_exec(aipc_context *c, const aipc_exec_options *o, int *status,
 
 // Appends the absolute paths of folders that hold a deployment. Error NOT_FOUND for one that does not.
 AP_MUST ap_err ap_exec_artifacts(const char *const *folders, size_t count, ap_arena *a, json_t *list);
+// Such paths as one text, as ap_server_open and AIPC_ARTIFACTS take them; in the arena.
+char *ap_exec_joined(ap_arena *a, const json_t *list);
 
 // The environment of a program that is to be served: the hook's, the artifacts, and for programs that use the
 // C library the drop-in first on the library path. In the arena, NULL-ended.

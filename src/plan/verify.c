@@ -8,6 +8,7 @@
 #include "plan/python.h"
 #include "plan/record.h"
 #include "plan/recording.h"
+#include "plan/served.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,10 +97,14 @@ static ap_err choose_gates(verify *v, const json_t *served) {
 
 static ap_err judge(verify *v) {
     json_t *served = ap_exec_counts(ap_sides_in(&v->sides, SERVED, "calls")), *calls = NULL;
+    ap_boundary boundary = {.ctx = v->ctx,
+                            .plain = ap_sides_in(&v->sides, PLAIN, "calls"),
+                            .served = ap_sides_in(&v->sides, SERVED, "calls"),
+                            .gates = &v->gates};
     ap_err err = NULL;
     AP_TRY(choose_gates(v, served));
-    AP_TRY(ap_verify_calls(ap_sides_in(&v->sides, PLAIN, "calls"), ap_sides_in(&v->sides, SERVED, "calls"),
-                           &v->gates, &calls));
+    AP_TRY(ap_server_open(v->ctx, ap_exec_joined(&v->arena, v->artifacts), v->o->target, &boundary.server));
+    AP_TRY(ap_verify_calls(&boundary, &calls));
     AP_TRY(ap_sides_compare(&v->sides, v->end, v->files));
     bool nothing = ap_json_int(served, "served", 0) == 0,
          good = !nothing && ap_verify_passed(calls) && ap_verify_passed(v->end);
@@ -115,6 +120,7 @@ static ap_err judge(verify *v) {
         err = ap_err_hint(ap_err_new(AP_ERR_GATE, "the program does not do the same when it is served"),
                           "--keep DIR keeps what both runs printed and wrote");
 done:
+    ap_server_close(boundary.server);
     json_decref(served);
     json_decref(calls);
     return err;

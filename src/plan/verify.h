@@ -20,9 +20,16 @@ AP_MUST ap_err ap_verify_copy(const char *from, const char *to);
 AP_MUST ap_err ap_verify_changed(const char *from, const char *copy, json_t *names);
 
 // ---- verify_calls.c
-// Two recordings of one program: [{name, signature, calls, compared, apart, outputs: [{name, metrics,
-// gates}], verdict}].
-AP_MUST ap_err ap_verify_calls(const char *plain, const char *served, const ap_gates *gates, json_t **out);
+// Two recordings of one program, and what served the second: NULL: nothing can be asked again.
+typedef struct ap_boundary {
+    aipc_context *ctx;
+    aipc_server *server;
+    const char *plain, *served; // folders
+    const ap_gates *gates;      // of calls that no artifact answers
+} ap_boundary;
+// [{name, signature, calls, compared, apart, replayed, picked, note, outputs: [{name, metrics, gates}],
+// verdict}], docs/documents.md.
+AP_MUST ap_err ap_verify_calls(const ap_boundary *b, json_t **out);
 
 // ---- verify_task.c: how texts are compared
 typedef struct ap_task {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { MAX_NUMBERS = 64, MAX_BOXES = 4096, NOTE = 120 };
+#define TIE 0.02 // of scores
 
 json_t *ap_verify_gate(const char *what, const char *metric, double value, const char *op, double threshold) {
     bool good = strcmp(op, ">=") == 0 ? value >= threshold : value <= threshold; // NaN fails
@@ -109,16 +110,20 @@ static gap numbers_apart(const char *a, const char *b, measure how) {
     return worst;
 }
 
-static gap compare_text(const char *a, const char *b) {
+static gap compare_text(const char *a, const char *b, double most) {
+    (void)most;
     return numbers_apart(a, b, relative);
 }
-static gap compare_numbers(const char *a, const char *b) {
+static gap compare_numbers(const char *a, const char *b, double most) {
+    (void)most;
     return numbers_apart(a, b, absolute);
 }
-static gap compare_percent(const char *a, const char *b) {
+static gap compare_percent(const char *a, const char *b, double most) {
+    (void)most;
     return numbers_apart(a, b, points);
 }
-static gap compare_exact(const char *a, const char *b) {
+static gap compare_exact(const char *a, const char *b, double most) {
+    (void)most;
     while (*a && *a == *b) a++, b++;
     return *a || *b ? (gap){1, a, b} : (gap){0};
 }
@@ -150,7 +155,8 @@ static char *words_of(const char *line, size_t n) {
     return out.data ? ap_buf_detach(&out) : ap_strdup("");
 }
 
-static gap compare_words(const char *a, const char *b) {
+static gap compare_words(const char *a, const char *b, double most) {
+    (void)most;
     gap g = {0};
     while (*a || *b) {
         size_t n = line_length(a), m = line_length(b);
@@ -169,8 +175,9 @@ static gap compare_words(const char *a, const char *b) {
 typedef struct box {
     double n[4];
     char words[256];
+    double score; // the number before the four; NaN: none
     const char *line;
-    bool used;
+    bool used, last; // last: of the boxes printed together none has a smaller score, but for TIE
 } box;
 
 static bool box_of(const char *line, box *out) {
@@ -193,18 +200,31 @@ static bool box_of(const char *line, box *out) {
     out->line = line;
     if (count < 4) return false;
     memcpy(out->n, numbers + count - 4, sizeof out->n);
+    out->score = count > 4 ? numbers[count - 5] : NAN;
+    out->last = false;
     return out->n[2] >= out->n[0] && out->n[3] >= out->n[1];
 }
 
+// Boxes of lines that follow each other: where the list was cut.
+static void mark_last(box *group, size_t count) {
+    double least = INFINITY;
+    for (size_t i = 0; i < count; i++) least = fmin(least, group[i].score);
+    for (size_t i = 0; i < count; i++) group[i].last = group[i].score <= least + TIE;
+}
+
 static size_t boxes_of(const char *text, box **out) {
-    size_t n = 0, lines = 1;
+    size_t n = 0, lines = 1, first = 0;
     for (const char *p = text; *p && lines < MAX_BOXES; p++) lines += *p == '\n';
     *out = ap_calloc(lines, sizeof **out);
     for (const char *line = text; *line && n < lines;) {
-        n += box_of(line, &(*out)[n]);
+        bool is_box = box_of(line, &(*out)[n]);
+        if (!is_box) mark_last(*out + first, n - first);
+        n += is_box;
+        if (!is_box) first = n;
         line += line_length(line);
         line += *line == '\n';
     }
+    mark_last(*out + first, n - first);
     return n;
 }
 
@@ -216,25 +236,57 @@ static double iou(const box *a, const box *b) {
     return all > 0 ? both / all : 1;
 }
 
-// The worst of the best matches; 0 when a box has none of its class, or there are none at all.
-static gap compare_boxes(const char *a, const char *b) {
+// The partner of `x`: of those of its class that nobody has the one with the largest IoU; m: none.
+static size_t partner_of(const box *x, const box *y, size_t m, double *best) {
+    size_t at = m;
+    *best = 0;
+    for (size_t k = 0; k < m; k++)
+        if (!y[k].used && strcmp(x->words, y[k].words) == 0 && (at == m || iou(x, &y[k]) > *best)) {
+            *best = iou(x, &y[k]);
+            at = k;
+        }
+    return at;
+}
+
+// One of the last places may have gone to another box with as good a score: it has no partner, and needs
+// none while there is such a box on the other side.
+static bool is_tied(const box *x, box *y, size_t m) {
+    for (size_t k = 0; x->last && k < m; k++)
+        if (!y[k].used && y[k].last && fabs(x->score - y[k].score) <= TIE) return y[k].used = true;
+    return false;
+}
+
+// The worst of the best matches; 0 when a box has none of its class, or there are none at all. Matches below
+// `least` are none: such boxes must be tied, and at least half of all have a partner.
+static gap match_boxes(const char *a, const char *b, double least) {
     box *x, *y;
-    size_t n = boxes_of(a, &x), m = boxes_of(b, &y);
+    size_t n = boxes_of(a, &x), m = boxes_of(b, &y), paired = 0;
+    bool *alone = ap_calloc(n + 1, sizeof *alone);
     gap g = {n && n == m ? 1 : 0, NULL, NULL};
     for (size_t i = 0; i < n && g.value > 0; i++) {
-        double best = 0;
-        size_t at = m;
-        for (size_t k = 0; k < m; k++)
-            if (!y[k].used && strcmp(x[i].words, y[k].words) == 0 && (at == m || iou(&x[i], &y[k]) > best)) {
-                best = iou(&x[i], &y[k]);
-                at = k;
-            }
+        double best;
+        size_t at = partner_of(&x[i], y, m, &best);
+        alone[i] = best < least;
+        if (alone[i]) continue;
+        paired++;
         if (at < m) y[at].used = true;
         if (best < g.value) g = (gap){best, x[i].line, at < m ? y[at].line : ""};
     }
+    for (size_t i = 0; i < n && g.value > 0; i++)
+        if (alone[i] && !is_tied(&x[i], y, m)) g = (gap){0, x[i].line, ""};
+    if (g.value > 0 && 2 * paired < n) g = (gap){0, a, b};
+    free(alone);
     free(x);
     free(y);
     return g;
+}
+
+static gap compare_boxes(const char *a, const char *b, double least) {
+    (void)least;
+    return match_boxes(a, b, 0);
+}
+static gap compare_top_boxes(const char *a, const char *b, double least) {
+    return match_boxes(a, b, least);
 }
 
 // ---- the tasks
@@ -242,16 +294,17 @@ static gap compare_boxes(const char *a, const char *b) {
 static const struct task_kind {
     const char *name, *metric, *op;
     double value; // the threshold when none is given
-    gap (*texts)(const char *a, const char *b);
+    gap (*texts)(const char *a, const char *b, double threshold);
 } kinds[] = {
     {"text", "difference", "<=", 1e-3, compare_text},       // words equal, numbers near, times left out
     {"numbers", "difference", "<=", 0.02, compare_numbers}, // the same, absolute
     {"percent", "points", "<=", 0.3, compare_percent},      // words equal, numbers before a % near
     {"words", "lines", "<=", 0, compare_words},             // the same words on a line, in any order
     {"exact", "differs", "<=", 0, compare_exact},
-    {"boxes", "worst_iou", ">=", 0.95, compare_boxes}, // the same boxes, in any order
-    {"psnr", "difference", "<=", 45, compare_text},    // of pictures; texts as "text"
-    {"none", NULL, NULL, 0, NULL},                     // not compared
+    {"boxes", "worst_iou", ">=", 0.95, compare_boxes},        // the same boxes, in any order
+    {"topboxes", "worst_iou", ">=", 0.95, compare_top_boxes}, // the same, but for ties at the end of a list
+    {"psnr", "difference", "<=", 45, compare_text},           // of pictures; texts as "text"
+    {"none", NULL, NULL, 0, NULL},                            // not compared
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -278,8 +331,9 @@ ap_err ap_task_parse(const char *text, ap_arena *a, ap_task *out) {
     if (*p == ':' && !p[1]) AP_FAIL(AP_ERR_USAGE, "--task: '%s' names nothing behind ':'", text);
     if (*p == ':') out->what = ap_arena_strdup(a, p + 1);
 done:
-    return ap_err_hint(err, "text, numbers, percent, words, exact, boxes, psnr or none, then =NUMBER, then "
-                            ":FILE or :stdout");
+    return ap_err_hint(
+        err, "text, numbers, percent, words, exact, boxes, topboxes, psnr or none, then =NUMBER, then "
+             ":FILE or :stdout");
 }
 
 ap_task ap_task_for(const ap_task *tasks, size_t count, const char *what) {
@@ -305,7 +359,7 @@ static json_t *note_of(const char *a0, const char *b0, const gap *g) {
 json_t *ap_task_compare(const ap_task *task, const char *what, const char *plain, const char *served) {
     const struct task_kind *k = kind_of(task->name, strlen(task->name));
     if (!k || !k->texts) return NULL;
-    gap g = k->texts(plain, served);
+    gap g = k->texts(plain, served, task->value);
     double threshold =
         k->texts == compare_text && strcmp(k->name, "text") != 0 ? kinds[0].value : task->value;
     json_t *gate = ap_verify_gate(what, k->metric, g.value, k->op, threshold);

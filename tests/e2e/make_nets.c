@@ -328,6 +328,33 @@ static void picks_nets(bench *b) {
     picks_net(b, 24000, true, "picks-mod.onnx");
 }
 
+// One step of a network that keeps its state outside; `scale` is of the state that comes in.
+static void state_net(bench *b, const float *scale, const char *name) {
+    random_state = 7; // the same weights each time
+    start(b, 17);
+    input(b, "x", "1,8");
+    input(b, "h", "1,8");
+    set_raw(tensor_of(b, "scale", AP_F32, ""), (void *)(uintptr_t)scale, sizeof *scale);
+    floats(b, "w", "8,8");
+    floats(b, "u", "8,8");
+    node(b, "new", "MatMul", "x,w", "a");
+    node(b, "weigh", "Mul", "h,scale", "hs");
+    node(b, "old", "MatMul", "hs,u", "o");
+    node(b, "both", "Add", "a,o", "s");
+    node(b, "squash", "Tanh", "s", "hn");
+    node(b, "out", "Softplus", "hn", "y");
+    output(b, "y", "1,8");
+    output(b, "hn", "1,8");
+    write_model(b, name);
+}
+
+static void state_nets(bench *b) {
+    static const float scales[] = {1, 1.000001F, 0.5F};
+    state_net(b, &scales[0], "state.onnx");
+    state_net(b, &scales[1], "state-near.onnx");
+    state_net(b, &scales[2], "state-wrong.onnx"); // but for small states
+}
+
 // Runs right and has something to gain: attention that scales queries and keys.
 static void tune_net(bench *b) {
     static float scale = 0.5F;
@@ -445,6 +472,7 @@ int main(int argc, char **argv) {
     interfaces(&b);
     static const int64_t opsets[] = {7, 9, 10, 11, 13, 15, 17, 18, 20, 22};
     for (size_t i = 0; i < sizeof opsets / sizeof *opsets; i++) opset_net(&b, opsets[i]);
+    state_nets(&b);
     tensor_file(&b, "x9.npy", AP_F32, (const int64_t[]){1, 3, 9, 9}, 4, -1, 1);
     tensor_file(&b, "x16.npy", AP_F32, (const int64_t[]){1, 16}, 2, -1, 1);
     tensor_file(&b, "batch5.npy", AP_F32, (const int64_t[]){5, 16}, 2, -1, 1);

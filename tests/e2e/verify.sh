@@ -87,12 +87,16 @@ struct.pack_into("<16f", data, at, *[v + 0.5 for v in struct.unpack_from("<16f",
 open(sys.argv[2], "wb").write(data)
 PY
 "$aipc" deploy other.onnx -o wrong --target cpu -q >"$tmp/log" 2>&1 </dev/null || not_ok "other weights are deployed" <"$tmp/log"
-"$python" - "$nets/mlp.onnx" <<'PY'
+# pretend FOLDER MODEL: the deployment says it is MODEL's.
+pretend() {
+    "$python" - "$1/manifest.json" "$2" <<'PY'
 import hashlib, json, sys
-m = json.load(open("wrong/manifest.json"))
-m["model"]["sha256"] = hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()
-json.dump(m, open("wrong/manifest.json", "w"))
+m = json.load(open(sys.argv[1]))
+m["model"]["sha256"] = hashlib.sha256(open(sys.argv[2], "rb").read()).hexdigest()
+json.dump(m, open(sys.argv[1], "w"))
 PY
+}
+pretend wrong "$nets/mlp.onnx"
 verify 10 "other weights" --artifacts wrong --json --keep "$tmp/kept" -- "$python" app.py mlp.onnx plain
 asks "$tmp/out" "both ends see it" <<'Q'
 verdict := d["verdict"] == "fail"
@@ -101,4 +105,33 @@ end := {g["what"] for g in d["end"] if g["verdict"] == "fail"} >= {"stdout", "be
 note := any(" | " in (g.get("note") or "") for g in d["end"])
 Q
 same "--keep" "2" "$(cat "$tmp/kept/plain/stdout" "$tmp/kept/served/work/beside.txt" | grep -c 'call 0\|score')"
+
+# A program that feeds answers back: what is served gets other inputs from the third call on. Each call is compared on the
+# inputs of the run as it is; state-near.onnx errs by a millionth, state-wrong.onnx is right while the state is small.
+cat >state.py <<'PY'
+import numpy as np
+import onnxruntime as ort
+s, h = ort.InferenceSession("state.onnx"), np.zeros((1, 8), "f4")
+for i in range(6):
+    y, h = s.run(None, {"x": np.full((1, 8), i % 3 - 0.5 if i else 1e-6, "f4"), "h": h})
+    print("%.3f" % y.sum())
+PY
+cp "$nets/state.onnx" .
+for kind in near wrong; do
+    "$aipc" deploy "$nets/state-$kind.onnx" -o "state-$kind" --target cpu -q >"$tmp/log" 2>&1 </dev/null ||
+        not_ok "state-$kind is deployed" <"$tmp/log"
+    pretend "state-$kind" state.onnx
+done
+verify 0 "state that drifts" --artifacts state-near --json -- "$python" state.py
+asks "$tmp/out" "state that drifts" <<'Q'
+every call is compared := [(c["calls"], c["compared"], c["apart"] - c["replayed"], c["replayed"] > 1, c["verdict"]) for c in d["calls"]] == [(6, 6, 0, True, "pass")]
+nothing was picked := [(c["picked"], c["note"]) for c in d["calls"]] == [(None, None)]
+what came of it is judged, too := {g["what"] for g in d["end"]} == {"exit code", "stdout"}
+Q
+verify 0 "state that drifts, in words" --artifacts state-near -- "$python" state.py
+has "how it was compared" "$out" "calls had other inputs when served"
+verify 10 "wrong where inputs differ" --artifacts state-wrong --task none --json -- "$python" state.py
+asks "$tmp/out" "wrong where inputs differ" <<'Q'
+the calls say so, not what came of it := [(c["replayed"] > 1, c["verdict"]) for c in d["calls"]] == [(True, "fail")] and all(g["verdict"] == "pass" for g in d["end"])
+Q
 finish

@@ -45,6 +45,27 @@ static const struct {
     {"boxes=0.9", "cat 0.9 [0, 0, 100, 100]", "cat 0.9 [0, 0, 100, 110]", true},
     {"boxes", "cat 0.9 [0, 0, 9, 9]", "cat 0.9 [0, 0, 9, 9]\ncat 0.9 [0, 0, 9, 9]", false},
     {"boxes", "two cats", "two cats", false}, // none at all proves nothing
+    {"topboxes", "cat 0.9 [0, 0, 9, 9]\ndog 0.5 [5, 5, 9, 9]", "dog 0.4 [5, 5, 9, 9]\ncat 0.9 [0, 0, 9, 9]",
+     true},
+    // the last place went to another box with as good a score
+    {"topboxes", "p\ncat 0.98 [0, 0, 9, 9]\ncow 0.39 [5, 5, 9, 9]",
+     "p\ncat 0.98 [0, 0, 9, 9]\ndog 0.38 [1, 1, 7, 7]", true},
+    {"boxes", "p\ncat 0.98 [0, 0, 9, 9]\ncow 0.39 [5, 5, 9, 9]",
+     "p\ncat 0.98 [0, 0, 9, 9]\ndog 0.38 [1, 1, 7, 7]", false},
+    {"topboxes", "cat 0.98 [0, 0, 9, 9]\ncow 0.39 [5, 5, 9, 9]",
+     "cat 0.98 [0, 0, 9, 9]\ndog 0.30 [1, 1, 7, 7]", false},
+    // not the last: of its picture others are worse
+    {"topboxes", "cat 0.98 [0, 0, 9, 9]\ncow 0.39 [5, 5, 9, 9]",
+     "dog 0.98 [0, 0, 5, 9]\ncow 0.39 [5, 5, 9, 9]", false},
+    {"topboxes", "p\ncat 0.9 [0, 0, 9, 9]\ncow 0.4 [5, 5, 9, 9]\nq\ncat 0.2 [0, 0, 9, 9]",
+     "p\ndog 0.9 [0, 0, 9, 9]\ncow 0.4 [5, 5, 9, 9]\nq\ncat 0.2 [0, 0, 9, 9]", false},
+    {"topboxes", "cat 0.9 [0, 0, 9, 9]", "dog 0.9 [0, 0, 9, 9]", false}, // none has a partner
+    {"topboxes", "cat 0.9 [0, 0, 9, 9]\ncow 0.4 [5, 5, 9, 9]", "cat 0.9 [0, 0, 9, 9]", false},
+    {"topboxes", "cat 0.9 [0, 0, 90, 90]\ncow 0.4 [5, 5, 9, 9]",
+     "cat 0.9 [0, 0, 90, 80]\ncow 0.4 [5, 5, 9, 9]", false},
+    {"topboxes", "cat [0, 0, 9, 9]\ncow [5, 5, 9, 9]", "cat [0, 0, 9, 9]\ndog [1, 1, 7, 7]",
+     false}, // no scores
+    {"topboxes", "none", "none", false},
     {"psnr=45", "out.png 256x256", "out.png 256x256", true},
     {"psnr=45", "out.png", "other.png", false},
 };
