@@ -32,7 +32,7 @@ ABOUT = """`bench/apps.sh`: for every program of `aipc new`: itself, `aipc recor
 wall time on two processor cores shared with other work; CPU is what record and deploy used of them, which others cannot change.
 ours, vendor, golden: seconds inside deploy, workers side by side counted each. emulator: the runs of the artifacts on the vendor's
 emulator that follow the build, which a device does in milliseconds; to artifact: record and deploy without them.
-served: calls answered by the artifact. task: what the program printed and wrote, plain against served (`aipc verify --task`), and its
+served: calls answered by the artifact. task: what the program printed and wrote, plain against served (by the task named when it was recorded), and its
 value. paper: the best wall clock the paper gives for that model, with the device at hand (arXiv 2604.14661).
 Weights: real, or seeded random where none can be had. No intervention, no question, no cost of an API.""".replace("\n", " ")
 
@@ -107,10 +107,10 @@ def one(example, top):
         given = ["--weights", f"{mine}/lprnet.pth", "--classes", f"{mine}/classes.txt", "--plates", f"{mine}/plates"]
     program = [PYTHON, "-W", "ignore", "app.py", *example["args"], *EXTRA.get(example["name"], []), *given]
     steps = [("new", [AIPC, "new", example["name"], "-o", folder]), ("plain", program),
-             ("record", [AIPC, "record", "-o", "rec", "--", *program]),
+             ("record", [AIPC, "record", "--task", example["task"], "-o", "rec", "--", *program]),
              ("deploy", [AIPC, "deploy", "rec", "--target", TARGET, "-o", "out", "--no-trace", "--fresh", "-q"]),
              ("exec", [AIPC, "exec", "--target", TARGET, "--artifacts", "out", "--", *program]),
-             ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--task", example["task"], "--json", "--", *program])]
+             ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--json", "--", *program])]
     os.makedirs(top, exist_ok=True)
     cells["verdict"] = "pass"
     spent = dict.fromkeys(("record", "deploy"), (0.0, 0.0))

@@ -56,13 +56,14 @@ _aipc() {
         --gate) _aipc_nothing "$cur"; return ;;
         --precision) _aipc_words "$cur" fp16 fp32; return ;;
         --seed) _aipc_nothing "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
         --timeout) _aipc_nothing "$cur"; return ;;
         --memory) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_folders "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --task --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
@@ -73,10 +74,11 @@ _aipc() {
         --module) _aipc_nothing "$cur"; return ;;
         --samples) _aipc_nothing "$cur"; return ;;
         --budget) _aipc_nothing "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --output -o --module --samples --budget --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --output -o --module --samples --budget --task --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

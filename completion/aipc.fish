@@ -31,6 +31,7 @@ complete -c aipc -n '__fish_seen_subcommand_from deploy' -l dlc -d 'also write a
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l no-surgery -d 'leave a model that is refused or computed wrong as it is'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l allow-cpu -d 'let nodes that cannot be repaired run on the CPU; the report counts and names them'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l tune -d 'rewrite what runs right for speed: kept where the gates hold and the cost falls (htp: the estimate, cpu: the measured time)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l task -r -f -d 'how aipc verify shall compare the program, kept in the index (default: as recorded)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l no-trace -d 'skip the comparison of every tensor along the graph'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l intermediates -d 'keep the golden value of every tensor in OUT/golden, not only inputs and outputs'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l fresh -d 'do all work again, use no stored result'
@@ -43,6 +44,7 @@ complete -c aipc -n '__fish_seen_subcommand_from record' -l output -s o -r -f -a
 complete -c aipc -n '__fish_seen_subcommand_from record' -l module -r -f -d 'record this torch module instead of the outermost ones: a class, a dotted path or Class.method'
 complete -c aipc -n '__fish_seen_subcommand_from record' -l samples -r -f -d 'calls to keep of every signature and process (default: 8): the first half and a choice of the rest'
 complete -c aipc -n '__fish_seen_subcommand_from record' -l budget -r -f -d 'most bytes of samples a process (default: 536870912)'
+complete -c aipc -n '__fish_seen_subcommand_from record' -l task -r -f -d 'how aipc verify and split shall compare this program, kept for them: boxes=0.95, psnr:out.png'
 complete -c aipc -n '__fish_seen_subcommand_from record' -F
 complete -c aipc -f -n __fish_use_subcommand -a export -d 'make ONNX models of a recording, each checked on the recorded calls'
 complete -c aipc -n '__fish_seen_subcommand_from export' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'write the models here (default: RECORDING/export)'
@@ -59,13 +61,13 @@ complete -c aipc -n '__fish_seen_subcommand_from exec' -F
 complete -c aipc -f -n __fish_use_subcommand -a verify -d 'run a program as it is and served, and compare'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'which target of the artifacts (default the first)'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l artifacts -r -f -a '(__fish_complete_directories)' -d 'a folder written by deploy (default $AIPC_ARTIFACTS, else out)'
-complete -c aipc -n '__fish_seen_subcommand_from verify' -l task -r -f -d 'how stdout and files are compared, TASK[=NUMBER][:FILE]: text (the default: words equal, numbers near, times left out), numbers, percent, words, exact, boxes, topboxes, psnr, none'
+complete -c aipc -n '__fish_seen_subcommand_from verify' -l task -r -f -d 'how stdout and files are compared, TASK[=NUMBER][:FILE] (default: as recorded or deployed): text (words equal, numbers near, times left out), numbers, percent, words, exact, boxes, topboxes, psnr, none'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -l keep -r -f -a '(__fish_complete_directories)' -d 'keep what both runs printed, recorded and wrote'
 complete -c aipc -n '__fish_seen_subcommand_from verify' -F
 complete -c aipc -f -n __fish_use_subcommand -a split -d 'write a program as three parts: before its model, the model, behind it'
 complete -c aipc -n '__fish_seen_subcommand_from split' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'write the files here (default: split)'
 complete -c aipc -n '__fish_seen_subcommand_from split' -l module -r -f -d 'which model of the program (default: the one it spends most time in)'
-complete -c aipc -n '__fish_seen_subcommand_from split' -l task -r -f -d 'how the two programs are compared, as for aipc verify'
+complete -c aipc -n '__fish_seen_subcommand_from split' -l task -r -f -d 'how the two programs are compared, as for aipc verify (default: as recorded)'
 complete -c aipc -n '__fish_seen_subcommand_from split' -l unchecked -d 'do not run the program and its parts to compare them'
 complete -c aipc -n '__fish_seen_subcommand_from split' -F
 complete -c aipc -f -n __fish_use_subcommand -a inspect -d 'show a model'\''s inputs, outputs, operators and size'

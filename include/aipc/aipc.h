@@ -95,6 +95,8 @@ typedef struct aipc_deploy_options {
     const char *const *fixed; /* "INPUT=16000": the input is a switch that will always have this value */
     size_t fixed_count;
     bool tune; /* rewrite for speed what runs right, as far as gates and the cost estimate agree (htp) */
+    const char *const *tasks; /* of a recording: how verify compares the program; none: as recorded */
+    size_t task_count;
 } aipc_deploy_options;
 /* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json)
  * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
@@ -266,6 +268,9 @@ typedef struct aipc_record_options {
     size_t module_count;
     unsigned samples; /* kept calls a signature and process; 0: 8 */
     uint64_t budget;  /* bytes of samples a process; 0: 512 MiB */
+    const char *const
+        *tasks; /* how verify and split compare the program: kept, they hold when none is given */
+    size_t task_count;
 } aipc_record_options;
 /* Runs the program in the foreground, with our stdin, stdout and stderr, and records its models. *status: its
  * exit code, 128 and the signal when one killed it. `document` is recording.json, also set with the error
@@ -348,7 +353,7 @@ typedef struct aipc_verify_options {
     const char *const *artifacts; /* as for exec; the next too */
     size_t artifact_count;
     const char *target;
-    const char *const *tasks; /* "TASK[=NUMBER][:FILE]", docs/recordings.md; what none is for: text */
+    const char *const *tasks; /* "TASK[=NUMBER][:FILE]", docs/recordings.md; none: as recorded, else text */
     size_t task_count;
     const char *keep_dir; /* copy what both runs left here; NULL: no */
 } aipc_verify_options;

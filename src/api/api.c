@@ -74,6 +74,13 @@ void aipc_context_close(aipc_context *c) {
     ap_context_close(c);
 }
 
+static ap_err no_program(const aipc_deploy_options *o) {
+    ap_err err =
+        ap_err_new(AP_ERR_USAGE, "--task says how a program is compared, and %s is no recording of one",
+                   o->model ? o->model : "nothing");
+    return ap_err_hint(err, "give it to aipc verify");
+}
+
 aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *given, char **document) {
     // An older caller's struct is shorter: from here on every field is there.
     aipc_deploy_options o = {0};
@@ -82,7 +89,9 @@ aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *given, char 
     json_t *doc = NULL;
     bool recording = ap_recording_is(o.model), varies = false;
     if (document) *document = NULL;
-    ap_err err = recording ? ap_deploy_recording(c, &o, &doc) : ap_deploy_shapes(c, &o, &varies, &doc);
+    ap_err err = recording      ? ap_deploy_recording(c, &o, &doc)
+                 : o.task_count ? no_program(&o)
+                                : ap_deploy_shapes(c, &o, &varies, &doc);
     if (!err && !recording && !varies) err = ap_deploy(c, &o, &doc);
     give(doc, document);
     return err;

@@ -72,19 +72,20 @@ static ap_err put_texts(const json_t *e, const char *dir, char *pip, const char 
     lines = ap_arena_printf(a, "%s\n", lines);
     ap_err err = put(dir, "requirements.txt", lines, strlen(lines), a, files);
     if (err) return err;
-    char *readme = ap_arena_printf(a,
-                                   "# %s\n\n%s.\n\n"
-                                   "    pip install -r requirements.txt\n"
-                                   "    %s\n\n"
-                                   "From the program to the device:\n\n"
-                                   "    aipc record -o rec -- %s\n"
-                                   "    aipc deploy rec --target htp:sm8650 -o out\n"
-                                   "    aipc exec --artifacts out -- %s\n"
-                                   "    aipc verify --artifacts out --task %s -- %s\n\n"
-                                   "Weights: %s. What is fetched at run time (pinned in models.json) comes "
-                                   "under licences of its own.\n",
-                                   ap_json_str(e, "name", ""), ap_json_str(e, "what", ""), run, run, run,
-                                   ap_json_str(e, "task", "text"), run, ap_json_str(e, "weights", ""));
+    char *readme =
+        ap_arena_printf(a,
+                        "# %s\n\n%s.\n\n"
+                        "    pip install -r requirements.txt\n"
+                        "    %s\n\n"
+                        "From the program to the device:\n\n"
+                        "    aipc record --task %s -o rec -- %s\n"
+                        "    aipc deploy rec --target htp:sm8650 -o out\n"
+                        "    aipc exec --artifacts out -- %s\n"
+                        "    aipc verify --artifacts out -- %s\n\n"
+                        "Weights: %s. What is fetched at run time (pinned in models.json) comes "
+                        "under licences of its own.\n",
+                        ap_json_str(e, "name", ""), ap_json_str(e, "what", ""), run,
+                        ap_json_str(e, "task", "text"), run, run, run, ap_json_str(e, "weights", ""));
     return put(dir, "README.md", readme, strlen(readme), a, files);
 }
 

@@ -177,6 +177,22 @@ json_t *ap_json_pluck(const json_t *list, const char *key) {
     return values;
 }
 
+json_t *ap_json_texts(const char *const *texts, size_t count) {
+    json_t *list = made(json_array());
+    for (size_t i = 0; i < count; i++) json_array_append_new(list, ap_json_string(texts[i]));
+    return list;
+}
+
+const char **ap_json_texts_of(const json_t *list, ap_arena *a, size_t *count) {
+    const char **texts = ap_arena_calloc(a, json_array_size(list) + 1, sizeof *texts);
+    *count = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (text) texts[(*count)++] = text;
+    }
+    return texts;
+}
+
 // ---- makers ----
 
 json_t *ap_json_real(double v) {

@@ -36,6 +36,10 @@ bool ap_json_bool(const json_t *o, const char *key, bool fallback);
 // values.
 json_t *ap_json_pluck(const json_t *list, const char *key);
 
+// Texts as a list, and back: what is no text is left out, the texts belong to the list.
+json_t *ap_json_texts(const char *const *texts, size_t count);
+const char **ap_json_texts_of(const json_t *list, ap_arena *a, size_t *count);
+
 // Numbers that JSON cannot hold: NaN and infinities become the strings "nan", "inf", "-inf".
 json_t *ap_json_real(double v);
 double ap_json_to_real(const json_t *v); // reads both forms; NaN when neither

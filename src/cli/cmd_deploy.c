@@ -10,7 +10,7 @@
 
 typedef struct values {
     const char *precision, *out_dir;
-    cli_list what, targets, inputs, recipes, shapes, gates, fixed;
+    cli_list what, targets, inputs, recipes, shapes, gates, fixed, tasks;
     cli_u64 seed;
     bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu, tune;
     unsigned timeout_s, memory_mib;
@@ -46,10 +46,14 @@ static char *command_line(const cli_env *env) {
 }
 
 /* Runs the program and records it. `dir` is deployed then. */
-static aipc_error *record(const cli_env *env, aipc_context *c, const cli_list *command, const char *dir,
+static aipc_error *record(const cli_env *env, aipc_context *c, const values *v, const char *dir,
                           int *status) {
-    aipc_record_options o = {
-        .size = sizeof o, .command = command->items, .command_count = command->count, .out_dir = dir};
+    aipc_record_options o = {.size = sizeof o,
+                             .command = v->what.items,
+                             .command_count = v->what.count,
+                             .out_dir = dir,
+                             .tasks = v->tasks.items,
+                             .task_count = v->tasks.count};
     char *document = NULL;
     int code = 0;
     aipc_error *e = aipc_record(c, &o, &code, &document);
@@ -106,10 +110,12 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .fixed_count = v->fixed.count,
                              .timeout_s = v->timeout_s,
                              .memory_mib = v->memory_mib,
+                             .tasks = v->tasks.items,
+                             .task_count = v->tasks.count,
                              .command = command};
     aipc_context *context = NULL;
     e = cli_context_open(env, &context);
-    if (!e && recording) e = record(env, context, &v->what, recording, status);
+    if (!e && recording) e = record(env, context, v, recording, status);
     if (!e && !*status) e = aipc_deploy(context, &o, &document);
     term_progress_end();
     if (document && env->common.json)
@@ -199,6 +205,11 @@ static const cli_option options[] = {
      .help = "rewrite what runs right for speed: kept where the gates hold and the cost falls (htp: the "
              "estimate, "
              "cpu: the measured time)"},
+    {.name = "task",
+     .kind = CLI_LIST,
+     .offset = FIELD(tasks),
+     .arg = "TASK",
+     .help = "how aipc verify shall compare the program, kept in the index (default: as recorded)"},
     {.name = "no-trace",
      .kind = CLI_FLAG,
      .offset = FIELD(no_trace),

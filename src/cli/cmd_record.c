@@ -8,7 +8,7 @@
 
 typedef struct values {
     cli_list command; /* first: cli_program_arguments */
-    cli_list modules;
+    cli_list modules, tasks;
     const char *out;
     unsigned samples;
     cli_u64 budget;
@@ -27,6 +27,8 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
         .module_count = v->modules.count,
         .samples = v->samples,
         .budget = v->budget.given ? v->budget.value : 0,
+        .tasks = v->tasks.items,
+        .task_count = v->tasks.count,
     };
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_record(context, &o, status, &document);
@@ -80,6 +82,11 @@ static const cli_option options[] = {
      .offset = offsetof(values, budget),
      .arg = "BYTES",
      .help = "most bytes of samples a process (default: 536870912)"},
+    {.name = "task",
+     .kind = CLI_LIST,
+     .offset = offsetof(values, tasks),
+     .arg = "TASK",
+     .help = "how aipc verify and split shall compare this program, kept for them: boxes=0.95, psnr:out.png"},
     {0},
 };
 

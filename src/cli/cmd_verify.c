@@ -123,9 +123,9 @@ static const cli_option options[] = {
      .kind = CLI_LIST,
      .offset = offsetof(values, tasks),
      .arg = "TASK",
-     .help =
-         "how stdout and files are compared, TASK[=NUMBER][:FILE]: text (the default: words equal, numbers "
-         "near, times left out), numbers, percent, words, exact, boxes, topboxes, psnr, none"},
+     .help = "how stdout and files are compared, TASK[=NUMBER][:FILE] (default: as recorded or deployed): "
+             "text (words equal, numbers "
+             "near, times left out), numbers, percent, words, exact, boxes, topboxes, psnr, none"},
     {.name = "keep",
      .kind = CLI_TEXT,
      .offset = offsetof(values, keep),

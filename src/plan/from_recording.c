@@ -7,6 +7,7 @@
 #include "plan/export.h"
 #include "plan/index.h"
 #include "plan/recording.h"
+#include "plan/verify.h"
 #include "tensor/npy.h"
 
 #include <stdlib.h>
@@ -277,16 +278,20 @@ ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t
     batch b = {.ctx = c, .o = o, .out = o->out_dir ? o->out_dir : "out", .models = json_array()};
     json_t *exported;
     char *real = NULL;
+    aipc_deploy_options named = *o; // with the tasks of the recording, when there are no others
     size_t i;
     ap_err err = NULL;
     AP_TRY(check_options(o));
+    AP_TRY(ap_tasks_check(o->tasks, o->task_count));
     AP_TRY(ap_path_real(o->model, &b.arena, &real));
     b.recording = real;
     AP_TRY(ap_recording_read(b.recording, &b.doc));
     AP_TRY(get_export(&b));
     AP_TRY(ap_mkdirs(b.out));
     json_array_foreach(json_object_get(b.exported, "models"), i, exported) deploy_model(&b, exported);
-    AP_TRY(ap_index_write(b.out, o, b.recording, b.models, document));
+    if (!o->task_count)
+        named.tasks = ap_json_texts_of(json_object_get(b.doc, "tasks"), &b.arena, &named.task_count);
+    AP_TRY(ap_index_write(b.out, &named, b.recording, b.models, document));
     err = b.first;
     b.first = NULL;
 done:

@@ -62,8 +62,9 @@ ap_err ap_index_write(const char *dir, const aipc_deploy_options *o, const char 
     char now[21];
     ap_time_utc(now);
     json_t *index =
-        json_pack("{si,ss,ss,ss,so,so,sO}", "format", FORMAT, "kind", KIND, "aipc", AP_VERSION, "created",
-                  now, "recording", ap_json_string(recording), "targets", targets_of(o), "models", models);
+        json_pack("{si,ss,ss,ss,so,so,so,sO}", "format", FORMAT, "kind", KIND, "aipc", AP_VERSION, "created",
+                  now, "recording", ap_json_string(recording), "targets", targets_of(o), "tasks",
+                  ap_json_texts(o->tasks, o->task_count), "models", models);
     ap_err err = ap_json_save(ap_path_join(&a, dir, AP_INDEX), index);
     if (err)
         json_decref(index);

@@ -5,6 +5,7 @@
 #include "base/proc.h"
 #include "plan/python.h"
 #include "plan/recording.h"
+#include "plan/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,16 +13,10 @@
 
 enum { SAMPLES = 8, BUDGET = 512 << 20 };
 
-static json_t *list_of(const char *const *items, size_t count) {
-    json_t *all = json_array();
-    for (size_t i = 0; i < count; i++) json_array_append_new(all, ap_json_string(items[i]));
-    return all;
-}
-
 static json_t *options_of(const aipc_record_options *o) {
     return json_pack("{sI,sI,so}", "samples", (json_int_t)(o->samples ? o->samples : SAMPLES), "budget",
                      (json_int_t)(o->budget ? o->budget : (uint64_t)BUDGET), "modules",
-                     list_of(o->modules, o->module_count));
+                     ap_json_texts(o->modules, o->module_count));
 }
 
 static json_t *run_of(const aipc_record_options *o, const json_t *options, ap_arena *a) {
@@ -32,9 +27,10 @@ static json_t *run_of(const aipc_record_options *o, const json_t *options, ap_ar
     ap_err_free(ap_path_real(".", a, &here));
     json_t *command = ap_command_json(o->command, o->command_count, &redacted);
     return json_pack(
-        "{si,ss,ss,ss,so,sb,so,sn,sn,sO,so}", "format", AP_RECORDING_FORMAT, "kind", "aipc recording", "aipc",
-        AP_VERSION, "created", now, "command", command, "redacted", redacted, "cwd", ap_json_string(here),
-        "status", "wall_s", "options", options, "sampling",
+        "{si,ss,ss,ss,so,sb,so,sn,sn,so,sO,so}", "format", AP_RECORDING_FORMAT, "kind", "aipc recording",
+        "aipc", AP_VERSION, "created", now, "command", command, "redacted", redacted, "cwd",
+        ap_json_string(here), "status", "wall_s", "tasks", ap_json_texts(o->tasks, o->task_count), "options",
+        options, "sampling",
         json_sprintf("of every signature in every process the first %lld calls, then %lld more, each at "
                      "twice the distance of the one before",
                      (samples + 1) / 2, samples - (samples + 1) / 2));
@@ -125,6 +121,7 @@ ap_err ap_record(aipc_context *c, const aipc_record_options *o, int *status, jso
     ap_err err = NULL;
     (void)c;
     if (!o->command_count) AP_FAIL(AP_ERR_USAGE, "no command to record");
+    AP_TRY(ap_tasks_check(o->tasks, o->task_count));
     AP_TRY(make_folder(o->out_dir ? o->out_dir : "recording"));
     AP_TRY(ap_path_real(o->out_dir ? o->out_dir : "recording", &a, &dir));
     doc = run_of(o, options, &a);

@@ -251,10 +251,13 @@ static ap_err check(split *s) {
     ap_gates gates = {0};
     ap_sides sides = {.arena = &s->arena, .gates = &gates};
     json_t *end = json_array(), *files = json_array();
+    const char *const *tasks = s->o->tasks;
+    size_t count = s->o->task_count;
     char *here = NULL;
     ap_err err = NULL;
     AP_TRY(ap_gates_init("fp32", NULL, 0, &gates));
-    AP_TRY(ap_sides_tasks(&sides, s->o->tasks, s->o->task_count));
+    if (!count) tasks = ap_json_texts_of(json_object_get(s->doc, "tasks"), &s->arena, &count);
+    AP_TRY(ap_sides_tasks(&sides, tasks, count));
     AP_TRY(ap_path_real(ap_json_str(s->doc, "cwd", "."), &s->arena, &here));
     sides.here = here;
     AP_TRY(ap_sides_open(&sides, "plain", "split"));

@@ -5,6 +5,7 @@
 #include "base/proc.h"
 #include "plan/artifact_priv.h"
 #include "plan/exec.h"
+#include "plan/index.h"
 #include "plan/python.h"
 #include "plan/record.h"
 #include "plan/recording.h"
@@ -126,14 +127,33 @@ done:
     return err;
 }
 
+// Those given, else those the program was recorded or deployed with.
+static ap_err choose_tasks(verify *v) {
+    json_t *texts = ap_json_texts(v->o->tasks, v->o->task_count), *index = NULL;
+    size_t count = 0;
+    ap_err err = NULL;
+    json_object_set_new(v->document, "tasks", texts);
+    for (size_t i = 0; !v->o->task_count && i < json_array_size(v->artifacts); i++) {
+        AP_TRY(ap_index_load(json_string_value(json_array_get(v->artifacts, i)), &index));
+        json_t *named = json_object_get(index, "tasks");
+        if (json_is_array(named)) json_array_extend(texts, named);
+        json_decref(index);
+        index = NULL;
+    }
+    const char **list = ap_json_texts_of(texts, &v->arena, &count);
+    AP_TRY(ap_sides_tasks(&v->sides, list, count));
+done:
+    return err;
+}
+
 static ap_err prepare(verify *v) {
     char *here = NULL;
     ap_err err = NULL;
     if (!v->o->command_count) AP_FAIL(AP_ERR_USAGE, "no command to run");
     v->sides.arena = &v->arena;
     v->sides.gates = &v->gates;
-    AP_TRY(ap_sides_tasks(&v->sides, v->o->tasks, v->o->task_count));
     AP_TRY(ap_exec_artifacts(v->o->artifacts, v->o->artifact_count, &v->arena, v->artifacts));
+    AP_TRY(choose_tasks(v));
     AP_TRY(ap_path_real(".", &v->arena, &here));
     v->sides.here = here;
     AP_TRY(ap_sides_open(&v->sides, "plain", "served"));

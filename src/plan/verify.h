@@ -39,6 +39,8 @@ typedef struct ap_task {
 } ap_task;
 // "boxes", "psnr=45:out.png". Error USAGE naming what there is.
 AP_MUST ap_err ap_task_parse(const char *text, ap_arena *a, ap_task *out);
+// Are all of them tasks? The error of the first that is none.
+AP_MUST ap_err ap_tasks_check(const char *const *texts, size_t count);
 // The first of them that is for `what`; "text" when none is.
 ap_task ap_task_for(const ap_task *tasks, size_t count, const char *what);
 // One gate {what, metric, value, op, threshold, verdict, note} for two texts; NULL: the task wants none.

@@ -336,6 +336,15 @@ done:
              ":FILE or :stdout");
 }
 
+ap_err ap_tasks_check(const char *const *texts, size_t count) {
+    ap_arena a = {0};
+    ap_task unused;
+    ap_err err = NULL;
+    for (size_t i = 0; i < count && !err; i++) err = ap_task_parse(texts[i], &a, &unused);
+    ap_arena_release(&a);
+    return err;
+}
+
 ap_task ap_task_for(const ap_task *tasks, size_t count, const char *what) {
     for (size_t i = 0; i < count; i++)
         if (!tasks[i].what || fnmatch(tasks[i].what, what, 0) == 0) return tasks[i];

@@ -78,6 +78,29 @@ verify 4 "a program that calls nothing" -- "$python" -c 'print(1)'
 verify 7 "nothing deployed" --artifacts nowhere -- "$python" app.py mlp.onnx plain
 verify 7 "no such program" -- no-such-program
 
+# A task that is named once: where the program is recorded, or where the recording is deployed.
+record() { "$aipc" record "$@" -- "$python" app.py mlp.onnx log >"$tmp/log" 2>&1 </dev/null || not_ok "recorded" <"$tmp/log"; }
+record --task none:run.log --task numbers=0.1 -o rec
+run deploy rec --target cpu -o named -q
+verify 0 "a task of the recording" --artifacts named --json -- "$python" app.py mlp.onnx log
+asks "$tmp/out" "a task of the recording" <<'Q'
+it is said := d["tasks"] == ["none:run.log", "numbers=0.1"]
+it holds := {g["what"]: g["threshold"] for g in d["end"]}["stdout"] == 0.1 and "run.log" not in {g["what"] for g in d["end"]}
+Q
+verify 10 "another one" --artifacts named --task text -- "$python" app.py mlp.onnx log
+run deploy rec --target cpu -o named --task none:run.log --task exact:beside.txt -q
+same "a task of the deployment" 'none:run.log exact:beside.txt' "$(python3 -c 'import json; print(*json.load(open("named/index.json"))["tasks"])')"
+verify 0 "a task of the deployment" --artifacts named -- "$python" app.py mlp.onnx log
+run deploy --target cpu -o both --task none:run.log -q -- "$python" app.py mlp.onnx log
+verify 0 "a task of the program" --artifacts both -- "$python" app.py mlp.onnx log
+run record --task nonsense -o bad -- "$python" app.py mlp.onnx log
+has "what is no task is not kept" "$code $err" "2 aipc: error: --task: 'nonsense' is no task"
+run deploy rec --task boxes= -o bad
+same "nor deployed with" 2 "$code"
+run deploy mlp.onnx --task boxes -o bad
+has "a model has no task" "$code $err" "mlp.onnx is no recording"
+rm -rf rec named both bad
+
 # An artifact of other weights under the model's name: what verify is for.
 "$python" - "$nets/mlp.onnx" other.onnx <<'PY'
 import struct, sys

@@ -204,6 +204,22 @@ static void one_key_of_many(void **state) {
     json_decref(values);
 }
 
+static void texts_there_and_back(void **state) {
+    ap_arena a = {0};
+    size_t count = 9;
+    (void)state;
+    json_t *list = ap_json_texts((const char *const[]){"boxes=0.95", ""}, 2);
+    json_array_insert_new(list, 1, json_integer(7)); // a stranger's list
+    const char **texts = ap_json_texts_of(list, &a, &count);
+    assert_int_equal(count, 2);
+    assert_string_equal(texts[0], "boxes=0.95");
+    assert_string_equal(texts[1], "");
+    (void)ap_json_texts_of(NULL, &a, &count);
+    assert_int_equal(count, 0);
+    json_decref(list);
+    ap_arena_release(&a);
+}
+
 static void dims_and_errors(void **state) {
     (void)state;
     json_t *d = ap_json_dims((const int64_t[]){1, -1, INT64_MAX}, 3);
@@ -362,6 +378,7 @@ int main(void) {
         cmocka_unit_test(numbers_without_a_json_form),
         cmocka_unit_test(hostile_strings_become_valid),
         cmocka_unit_test(one_key_of_many),
+        cmocka_unit_test(texts_there_and_back),
         cmocka_unit_test(dims_and_errors),
         WITH_DIR(known_digests),
         cmocka_unit_test(levels_and_hostile_lines),
