@@ -12,6 +12,7 @@
 #ifndef DROPIN_H
 #define DROPIN_H
 
+#include "aipc/aipc.h"
 #include "engine/ort_api.h"
 
 // Functions of the real library's table that we call ourselves, all of them in its oldest version.
@@ -56,5 +57,15 @@ OrtStatus *dropin_run(OrtSession *session, const OrtRunOptions *options, const c
 void dropin_release(OrtSession *session);
 // A way of running that is not served: NULL, or with AIPC_STRICT the status that says so.
 OrtStatus *dropin_not_served(OrtSession *session, const char *how);
+
+// value.c: values over memory that is lent for one answer. NULL: no memory, or the real library refuses.
+typedef struct dropin_answer dropin_answer;
+dropin_answer *dropin_answer_of(aipc_loan *loan, void (*release)(aipc_loan *loan));
+// A value of the type and shape of `t` over its memory `data`.
+OrtValue *dropin_answer_value(const ap_ort_fns *f, dropin_answer *a, const aipc_tensor *t, void *data,
+                              ONNXTensorElementDataType type);
+// The run is done with it; the loan goes back with the last value.
+void dropin_answer_leave(dropin_answer *a);
+void dropin_answers_forked(void); // in the child
 
 #endif

@@ -2,8 +2,6 @@
 // Sessions of deployed models, and their runs.
 #include "dropin.h"
 
-#include "aipc/aipc.h"
-
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,6 +16,7 @@ enum { MAX_RANK = 16, MAX_TENSORS = 256 };
     X(aipc_error_message)                                                                                    \
     X(aipc_error_free)                                                                                       \
     X(aipc_server_open)                                                                                      \
+    X(aipc_server_forking)                                                                                   \
     X(aipc_server_forked)                                                                                    \
     X(aipc_server_find_model)                                                                                \
     X(aipc_served_choose)                                                                                    \
@@ -25,6 +24,8 @@ enum { MAX_RANK = 16, MAX_TENSORS = 256 };
     X(aipc_served_refuse)                                                                                    \
     X(aipc_deployed_feed)                                                                                    \
     X(aipc_deployed_output)                                                                                  \
+    X(aipc_deployed_lend)                                                                                    \
+    X(aipc_loan_release)                                                                                     \
     X(aipc_deployed_run)
 
 typedef struct library {
@@ -75,7 +76,12 @@ static void complain(const char *what, aipc_error *e) {
     aipc.aipc_error_free(e);
 }
 
+static void forking(void) {
+    aipc.aipc_server_forking(aipc.server);
+}
+
 static void forked(void) {
+    dropin_answers_forked();
     aipc.aipc_server_forked(aipc.server);
 }
 
@@ -99,7 +105,7 @@ static void open_once(void) {
         e = aipc.aipc_server_open(aipc.context, getenv("AIPC_ARTIFACTS"), getenv("AIPC_TARGET"),
                                   &aipc.server);
     if (!e) {
-        (void)pthread_atfork(NULL, NULL, forked);
+        (void)pthread_atfork(forking, NULL, forked);
         return;
     }
     complain("nothing is served", e);
@@ -201,26 +207,6 @@ static bool describe(const ap_ort_fns *f, OrtValue *value, tensor *out) {
     return true;
 }
 
-// Room for an output: the caller's value, or a new one when it gave none (then *made is it).
-static void *room(const ap_ort_fns *f, const aipc_tensor *want, OrtValue *given, OrtValue **made) {
-    OrtAllocator *allocator = NULL;
-    tensor have;
-    void *data = NULL;
-    if (given) {
-        bool same = describe(f, given, &have) && have.t.bytes == want->bytes &&
-                    strcmp(have.t.dtype, want->dtype) == 0 && have.t.rank == want->rank &&
-                    memcmp(have.dims, want->dims, want->rank * sizeof *have.dims) == 0;
-        return same ? have.t.data : NULL;
-    }
-    size_t type = 1;
-    while (type < DTYPES && (!dtypes[type] || strcmp(dtypes[type], want->dtype) != 0)) type++;
-    bool ok = type < DTYPES && good(f, f->GetAllocatorWithDefaultOptions(&allocator)) &&
-              good(f, f->CreateTensorAsOrtValue(allocator, want->dims, want->rank,
-                                                (ONNXTensorElementDataType)type, made)) &&
-              good(f, f->GetTensorMutableData(*made, &data));
-    return ok ? data : NULL;
-}
-
 typedef struct run {
     served *s;
     const ap_ort_fns *f;
@@ -229,8 +215,37 @@ typedef struct run {
     const void *in[MAX_TENSORS]; // by feed
     void *out[MAX_TENSORS];      // by output of the artifact
     OrtValue *made[MAX_TENSORS]; // by output that was asked for
+    dropin_answer *answer;       // NULL: nothing is lent
     char why[512];               // "": it was served
 } run;
+
+// The memory of the caller's value, when that is one for this output.
+static void *given_room(const ap_ort_fns *f, const aipc_tensor *want, OrtValue *given) {
+    tensor have;
+    bool same = describe(f, given, &have) && have.t.bytes == want->bytes &&
+                strcmp(have.t.dtype, want->dtype) == 0 && have.t.rank == want->rank &&
+                memcmp(have.dims, want->dims, want->rank * sizeof *have.dims) == 0;
+    return same ? have.t.data : NULL;
+}
+
+// A new value for an output, and its memory: what is lent for the answer, else the library's own.
+static void *new_room(run *r, const aipc_tensor *want, void *lent, OrtValue **made) {
+    const ap_ort_fns *f = r->f;
+    OrtAllocator *allocator = NULL;
+    void *data = NULL;
+    size_t type = 1;
+    while (type < DTYPES && (!dtypes[type] || strcmp(dtypes[type], want->dtype) != 0)) type++;
+    if (type == DTYPES) return NULL;
+    if (r->answer) {
+        *made = dropin_answer_value(f, r->answer, want, lent, (ONNXTensorElementDataType)type);
+        return *made ? lent : NULL;
+    }
+    bool ok = good(f, f->GetAllocatorWithDefaultOptions(&allocator)) &&
+              good(f, f->CreateTensorAsOrtValue(allocator, want->dims, want->rank,
+                                                (ONNXTensorElementDataType)type, made)) &&
+              good(f, f->GetTensorMutableData(*made, &data));
+    return ok ? data : NULL;
+}
 
 static void because(run *r, aipc_error *e) {
     (void)snprintf(r->why, sizeof r->why, "%s", aipc.aipc_error_message(e));
@@ -256,14 +271,26 @@ static aipc_deployed *choose(run *r, const char *const *names, const OrtValue *c
     return d;
 }
 
+// Memory for all outputs at once, when new values are wanted.
+static void lend(run *r, aipc_deployed *d, OrtValue **outputs, size_t count, void **lent) {
+    size_t given = 0;
+    while (given < count && outputs[given]) given++;
+    aipc_loan *loan = given < count ? aipc.aipc_deployed_lend(d, lent) : NULL;
+    r->answer = loan ? dropin_answer_of(loan, aipc.aipc_loan_release) : NULL;
+    if (loan && !r->answer) aipc.aipc_loan_release(loan);
+}
+
 // Every output that is asked for gets room: the caller's or a new value's.
 static bool place(run *r, aipc_deployed *d, const char *const *names, OrtValue **outputs, size_t count) {
     const aipc_tensor *want;
+    void *lent[MAX_TENSORS] = {0};
     size_t placed = 0;
+    lend(r, d, outputs, count, lent);
     for (size_t k = 0; k < MAX_TENSORS && (want = aipc.aipc_deployed_output(d, k)) != NULL; k++)
         for (size_t i = 0; i < count; i++)
             if (!r->out[k] && strcmp(names[i], want->name) == 0) {
-                r->out[k] = room(r->f, want, outputs[i], &r->made[i]);
+                r->out[k] =
+                    outputs[i] ? given_room(r->f, want, outputs[i]) : new_room(r, want, lent[k], &r->made[i]);
                 placed += r->out[k] != NULL;
             }
     return placed == count;
@@ -281,6 +308,7 @@ static void serve(run *r, const char *const *input_names, const OrtValue *const 
                        "the artifact has not these outputs, or they are to go into memory of another shape");
     else if ((e = aipc.aipc_deployed_run(d, r->in, r->out)) != NULL)
         because(r, e);
+    if (r->answer) dropin_answer_leave(r->answer);
     for (size_t i = 0; i < num_outputs; i++) {
         if (!r->made[i]) continue;
         if (*r->why)

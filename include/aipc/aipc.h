@@ -319,6 +319,8 @@ typedef struct aipc_deployed aipc_deployed; /* one artifact of it; likewise */
 AIPC_API aipc_error *aipc_server_open(aipc_context *c, const char *folders, const char *target,
                                       aipc_server **out);
 AIPC_API void aipc_server_close(aipc_server *s);
+AIPC_API void
+aipc_server_forking(aipc_server *s); /* just before a fork: what is lent is each one's own then */
 AIPC_API void aipc_server_forked(aipc_server *s);        /* in the child of a fork, before anything else */
 AIPC_API char *aipc_server_models(const aipc_server *s); /* a document: [{name, kind, class, arch, path}] */
 /* By identity (docs/recordings.md): a session's sha256, "CLASS/ARCH/CONTENT" of a module, with ".METHOD"
@@ -336,12 +338,20 @@ AIPC_API aipc_error *aipc_served_choose_json(aipc_served *m, const char *call, a
 AIPC_API const char *aipc_served_name(const aipc_served *m);
 /* Counts a call that the original answers. True: say so, it is the first for this reason. */
 AIPC_API bool aipc_served_refuse(aipc_served *m, const char *why);
-/* {dir, feeds: [{name, leaf, dtype}], outputs: [{name, dtype, dims}], results: [{output, dtype}], out_spec}:
- * what run takes (dtype null: as it is) and gives; how a module's answer is made of it. */
+/* {dir, feeds: [{name, leaf, dtype}], outputs: [{name, dtype, dims}], results: [{output, dtype}], out_spec,
+ * lent}: what run takes (dtype null: as it is) and gives; how a module's answer is made of it; bytes of what
+ * is lent, 0: nothing. */
 AIPC_API char *aipc_deployed_document(const aipc_deployed *d);
 /* The same one by one: a feed's name, what is made; NULL behind the last. */
 AIPC_API const char *aipc_deployed_feed(const aipc_deployed *d, size_t i);
 AIPC_API const aipc_tensor *aipc_deployed_output(const aipc_deployed *d, size_t i);
+/* Memory for one answer that the child process sees, too, so that nothing is copied when a run puts it there:
+ * the address of every output, the first at its front. It is the caller's until he gives it back, which he
+ * may do from any thread, and after the server was closed. NULL: they are small, the artifact did not run
+ * yet, or all is lent; give other memory to run then. */
+typedef struct aipc_loan aipc_loan;
+AIPC_API aipc_loan *aipc_deployed_lend(aipc_deployed *d, void **outputs);
+AIPC_API void aipc_loan_release(aipc_loan *loan);
 /* Runs and counts. Addresses of row-major tensors: an input a feed, an output each; NULL: nobody wants it.
  * The artifact is started at the first run. */
 AIPC_API aipc_error *aipc_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs);

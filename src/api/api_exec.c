@@ -28,6 +28,9 @@ aipc_error *aipc_server_open(aipc_context *c, const char *folders, const char *t
 void aipc_server_close(aipc_server *s) {
     ap_server_close(s);
 }
+void aipc_server_forking(aipc_server *s) {
+    ap_server_forking(s);
+}
 void aipc_server_forked(aipc_server *s) {
     ap_server_forked(s);
 }
@@ -70,6 +73,12 @@ const char *aipc_deployed_feed(const aipc_deployed *d, size_t i) {
 }
 const aipc_tensor *aipc_deployed_output(const aipc_deployed *d, size_t i) {
     return i < d->contract->output_count ? &d->contract->outputs[i] : NULL;
+}
+aipc_loan *aipc_deployed_lend(aipc_deployed *d, void **outputs) {
+    return ap_deployed_lend(d, outputs);
+}
+void aipc_loan_release(aipc_loan *loan) {
+    ap_loan_release(loan);
 }
 aipc_error *aipc_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs) {
     return ap_deployed_run(d, inputs, outputs);

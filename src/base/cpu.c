@@ -11,6 +11,11 @@ size_t ap_cpu_count(void) {
     return n > 0 ? (size_t)n : 1;
 }
 
+size_t ap_cpu_now(void) {
+    int cpu = sched_getcpu();
+    return cpu > 0 ? (size_t)cpu : 0;
+}
+
 void ap_cpu_pin(size_t n) {
     cpu_set_t all, one;
     CPU_ZERO(&all);

@@ -63,6 +63,13 @@ done:
     return err;
 }
 
+ap_err ap_shared_part(const ap_shared *s, size_t offset, size_t bytes) {
+    void *p =
+        mmap(s->data + offset, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, s->fd, (off_t)offset);
+    if (p == MAP_FAILED) return ap_err_errno(errno, 0, "cannot map %zu bytes of shared memory again", bytes);
+    return NULL;
+}
+
 void ap_shared_close(ap_shared *s) {
     if (s->data) munmap(s->data, s->bytes);
     ap_fd_close(&s->fd);

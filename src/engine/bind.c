@@ -7,18 +7,19 @@
 #include <string.h>
 
 typedef struct ap_bound {
-    size_t input_count, output_count;
+    size_t input_count, output_count, rooms, stride;
     const char **input_names, **output_names; // of the session
     OrtValue **inputs;
-    OrtValue **outputs; // NULL where the library chooses the memory: a shape it learns only when it runs
+    OrtValue **outputs; // of room 0, then of room 1 ...; NULL where the library chooses the memory: a shape
+                        // it learns only when it runs
     OrtValue **results; // of one run
-    ap_tensor *room;    // where the outputs go
+    ap_tensor *room;    // where the outputs go, in room 0
 } ap_bound;
 
 static void bound_free(ap_engine *e, ap_bound *b) {
     if (!b) return;
     for (size_t i = 0; i < b->input_count; i++) e->lib.fns.ReleaseValue(b->inputs[i]);
-    for (size_t i = 0; i < b->output_count; i++) e->lib.fns.ReleaseValue(b->outputs[i]);
+    for (size_t i = 0; i < b->output_count * b->rooms; i++) e->lib.fns.ReleaseValue(b->outputs[i]);
     free(b->input_names);
     free(b->output_names);
     free(b->inputs);
@@ -52,6 +53,12 @@ static ap_err check_room(const ap_io *io, const char *name, const ap_tensor *t) 
     return err;
 }
 
+static ap_tensor in_room(const ap_bound *b, size_t i, size_t room) {
+    ap_tensor t = b->room[i];
+    if (t.data) t.data = (uint8_t *)t.data + room * b->stride;
+    return t;
+}
+
 static ap_err bind_output(ap_session *s, ap_bound *b, size_t i, const ap_named_tensor *o) {
     const ap_io *io = ap_io_find(s->outputs, s->output_count, o->name);
     ap_err err = check_room(io, o->name, &o->t);
@@ -60,24 +67,30 @@ static ap_err bind_output(ap_session *s, ap_bound *b, size_t i, const ap_named_t
     b->room[i] = o->t;
     for (size_t d = 0; d < io->rank; d++)
         if (io->dims[d] < 0) return NULL;
-    return ap_value_over(s->engine, &o->t, &b->outputs[i]);
+    for (size_t r = 0; r < b->rooms && !err; r++) {
+        ap_tensor t = in_room(b, i, r);
+        err = ap_value_over(s->engine, &t, &b->outputs[r * b->output_count + i]);
+    }
+    return err;
 }
 
-ap_err ap_session_bind(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
-                       const ap_named_tensor *outputs, size_t output_count) {
+ap_err ap_session_bind(ap_session *s, const ap_bound_tensors *t) {
     if (!s) return ap_err_new(AP_ERR_INTERNAL, "share without a loaded model");
+    size_t input_count = t->input_count, output_count = t->output_count;
     ap_bound *b = ap_calloc(1, sizeof *b);
     ap_err err = NULL;
     b->input_count = input_count;
     b->output_count = output_count;
+    b->rooms = t->rooms;
+    b->stride = t->stride;
     b->input_names = ap_calloc(input_count + 1, sizeof *b->input_names);
     b->output_names = ap_calloc(output_count + 1, sizeof *b->output_names);
     b->inputs = ap_calloc(input_count + 1, sizeof *b->inputs);
-    b->outputs = ap_calloc(output_count + 1, sizeof *b->outputs);
+    b->outputs = ap_calloc(output_count * t->rooms + 1, sizeof *b->outputs);
     b->results = ap_calloc(output_count + 1, sizeof *b->results);
     b->room = ap_calloc(output_count + 1, sizeof *b->room);
-    AP_TRY(ap_inputs_bind(s, inputs, input_count, b->input_names, b->inputs));
-    for (size_t i = 0; i < output_count; i++) AP_TRY(bind_output(s, b, i, &outputs[i]));
+    AP_TRY(ap_inputs_bind(s, t->inputs, input_count, b->input_names, b->inputs));
+    for (size_t i = 0; i < output_count; i++) AP_TRY(bind_output(s, b, i, &t->outputs[i]));
     ap_session_unbind(s);
     s->bound = b;
     b = NULL;
@@ -98,20 +111,22 @@ static ap_err take_result(ap_engine *e, const char *name, OrtValue *v, ap_tensor
     return err;
 }
 
-ap_err ap_session_call(ap_session *s, uint64_t *vendor_us) {
+ap_err ap_session_call(ap_session *s, size_t room, uint64_t *vendor_us) {
     if (!s) return ap_err_new(AP_ERR_INTERNAL, "call without a loaded model");
     ap_engine *e = s->engine;
     ap_bound *b = s->bound;
-    if (!b) return ap_err_new(AP_ERR_INTERNAL, "call without shared tensors");
-    memcpy(b->results, b->outputs, b->output_count * sizeof *b->results);
+    if (!b || room >= b->rooms) return ap_err_new(AP_ERR_INTERNAL, "call without shared tensors");
+    OrtValue **outputs = b->outputs + room * b->output_count;
+    memcpy(b->results, outputs, b->output_count * sizeof *b->results);
     uint64_t start = ap_now_us();
     OrtStatus *status = e->lib.fns.Run(s->handle, NULL, b->input_names, (const OrtValue *const *)b->inputs,
                                        b->input_count, b->output_names, b->output_count, b->results);
     *vendor_us = ap_now_us() - start;
     ap_err err = ap_engine_err(e, status, AP_ERR_VENDOR, "running the model");
     for (size_t i = 0; i < b->output_count; i++) {
-        if (b->outputs[i]) continue;
-        if (!err) err = take_result(e, b->output_names[i], b->results[i], &b->room[i]);
+        if (outputs[i]) continue;
+        ap_tensor to = in_room(b, i, room);
+        if (!err) err = take_result(e, b->output_names[i], b->results[i], &to);
         e->lib.fns.ReleaseValue(b->results[i]);
     }
     return err;

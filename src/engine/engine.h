@@ -111,15 +111,20 @@ AP_MUST ap_err ap_session_run(ap_session *s, const ap_named_tensor *inputs, size
                               const char *const *outputs, size_t output_count, ap_run_result *out);
 void ap_run_result_free(ap_run_result *r);
 
-// For a model that is run again and again: its inputs and outputs live in the caller's memory from now on.
-// Every input and output of the session, in any order; the memory must stay until the next bind or the
-// session's close. Errors: INPUT_* for what does not fit the session, CONTRACT for outputs that do not,
-// INTERNAL for a NULL session (no model is loaded).
-AP_MUST ap_err ap_session_bind(ap_session *s, const ap_named_tensor *inputs, size_t input_count,
-                               const ap_named_tensor *outputs, size_t output_count);
-// Runs on what stands there. Errors: INTERNAL without a session or when nothing is bound, VENDOR, CONTRACT
-// when an output came out in another shape than the one there is room for.
-AP_MUST ap_err ap_session_call(ap_session *s, uint64_t *vendor_us);
+// Memory for the tensors of a session, in any order. There is room for the outputs several times over: what
+// is listed is room 0, each other lies `stride` bytes behind the one before.
+typedef struct ap_bound_tensors {
+    const ap_named_tensor *inputs, *outputs;
+    size_t input_count, output_count, rooms, stride;
+} ap_bound_tensors;
+
+// For a model that is run again and again: its inputs and outputs live in the caller's memory from now on,
+// which must stay until the next bind or the session's close. Errors: INPUT_* for what does not fit the
+// session, CONTRACT for outputs that do not, INTERNAL for a NULL session (no model is loaded).
+AP_MUST ap_err ap_session_bind(ap_session *s, const ap_bound_tensors *t);
+// Runs on what stands there; the outputs go to this room. Errors: INTERNAL without a session or when nothing
+// is bound, VENDOR, CONTRACT when an output came out in another shape than the one there is room for.
+AP_MUST ap_err ap_session_call(ap_session *s, size_t room, uint64_t *vendor_us);
 void ap_session_unbind(ap_session *s);
 
 // Where each node went: [{"name","op","domain","ep"}]. Needs record_placement.

@@ -129,7 +129,6 @@ ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const char *t
     const char *folder = NULL;
     a->ctx = c;
     a->owner = getpid();
-    a->shared = AP_SHARED_NONE;
     pthread_mutex_init(&a->lock, NULL);
     ap_err err = NULL;
     AP_TRY(find_manifest(a, dir, &folder));
@@ -159,7 +158,7 @@ done:
 void ap_artifact_close(aipc_artifact *a) {
     if (!a) return;
     ap_worker_stop(a->worker, NULL);
-    ap_shared_close(&a->shared);
+    ap_pool_leave(a->pool);
     if (a->scratch && a->owner == getpid()) ap_err_free(ap_rmtree(a->scratch));
     json_decref(a->manifest);
     pthread_mutex_destroy(&a->lock);

@@ -4,6 +4,7 @@
 #define AP_PLAN_ARTIFACT_PRIV_H
 
 #include "plan/artifact.h"
+#include "plan/loan.h"
 #include "worker/worker.h"
 
 struct aipc_artifact {
@@ -17,8 +18,8 @@ struct aipc_artifact {
     pid_t owner;          // a fork's child must not use the worker of its parent
     aipc_tensor *inputs, *outputs;
     size_t input_count, output_count;
-    ap_shared shared;             // the tensors of a run, seen by the worker, too
-    void **input_at, **output_at; // where each lies in it
+    ap_pool *pool;                // the tensors of a run, seen by the worker, too
+    void **input_at, **output_at; // where each lies in it; the outputs in room 0
     uint64_t vendor_us;           // of the last run
 };
 
@@ -29,5 +30,10 @@ AP_MUST ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const
 AP_MUST ap_err ap_artifact_check_file(const char *path, const char *sha256);
 // Makes the memory of the runs and shows it to the worker (artifact_run.c).
 AP_MUST ap_err ap_artifact_share(aipc_artifact *a);
+// Bytes of the room an answer is lent in, the first output at its front; 0: answers are copied.
+size_t ap_artifact_lends(const aipc_artifact *a);
+// A run of tensors that are those of the contract: addresses, one an input and an output; NULL: nobody wants
+// it. Outputs that lie in a room that is lent are made there.
+AP_MUST ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *const *outputs);
 
 #endif

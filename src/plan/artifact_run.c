@@ -4,6 +4,7 @@
 #include "plan/artifact_priv.h"
 
 #include "tensor/tensor.h"
+#include "worker/bell.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,24 @@
 
 enum { ALIGN = 64 }; // of a tensor, for vector instructions
 
+// Room for a tensor behind *end; false: no such size.
+static bool reserve(size_t bytes, size_t *end) {
+    size_t room;
+    return ap_add_size(bytes, 2 * ALIGN - 1, &room) && ap_add_size(*end, room / ALIGN * ALIGN, end);
+}
+
+size_t ap_artifact_lends(const aipc_artifact *a) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < a->output_count; i++)
+        if (!reserve(a->outputs[i].bytes, &bytes)) return 0;
+    return ap_pool_lends(bytes) ? bytes : 0;
+}
+
 // Gives every tensor its offset and appends it to the request.
 static ap_err place(const aipc_tensor *list, size_t count, size_t *end, json_t *out) {
     for (size_t i = 0; i < count; i++) {
-        size_t at = *end, room;
-        if (!ap_add_size(list[i].bytes, 2 * ALIGN - 1, &room) || !ap_add_size(at, room / ALIGN * ALIGN, end))
+        size_t at = *end;
+        if (!reserve(list[i].bytes, end))
             return ap_err_new(AP_ERR_CORRUPT, "the tensors of the contract have no size that could be");
         json_array_append_new(out, json_pack("{so,ss,so,sI}", "name", ap_json_string(list[i].name), "dtype",
                                              list[i].dtype, "dims", ap_json_dims(list[i].dims, list[i].rank),
@@ -27,21 +41,26 @@ static ap_err place(const aipc_tensor *list, size_t count, size_t *end, json_t *
 static void **addresses(aipc_artifact *a, const json_t *list) {
     void **out = ap_arena_calloc(&a->arena, json_array_size(list) + 1, sizeof *out);
     for (size_t i = 0; i < json_array_size(list); i++)
-        out[i] = a->shared.data + ap_json_int(json_array_get(list, i), "offset", 0);
+        out[i] = ap_pool_memory(a->pool)->data + ap_json_int(json_array_get(list, i), "offset", 0);
     return out;
 }
 
 ap_err ap_artifact_share(aipc_artifact *a) {
     json_t *inputs = json_array(), *outputs = json_array();
-    size_t end = 0;
+    size_t end = sizeof(ap_bell), first;
     ap_err err = NULL;
     AP_TRY(place(a->inputs, a->input_count, &end, inputs));
+    if (!ap_pool_align(&end))
+        AP_FAIL(AP_ERR_CORRUPT, "the inputs of the contract have no size that could be");
+    first = end;
     AP_TRY(place(a->outputs, a->output_count, &end, outputs));
-    AP_TRY(ap_shared_create(end ? end : ALIGN, &a->shared));
+    AP_TRY(ap_pool_make(first, end - first, &a->pool));
     a->input_at = addresses(a, inputs);
     a->output_at = addresses(a, outputs);
-    AP_TRY(
-        ap_worker_share(a->worker, &a->shared, json_pack("{sO,sO}", "inputs", inputs, "outputs", outputs)));
+    AP_TRY(ap_worker_share(a->worker, ap_pool_memory(a->pool),
+                           json_pack("{sO,sO,sI,sI}", "inputs", inputs, "outputs", outputs, "rooms",
+                                     (json_int_t)ap_pool_rooms(a->pool), "stride",
+                                     (json_int_t)ap_pool_stride(a->pool))));
 done:
     json_decref(inputs);
     json_decref(outputs);
@@ -84,11 +103,6 @@ static ap_err check_input(const aipc_tensor *want, const aipc_tensor *given) {
 static ap_err check_all(const aipc_artifact *a, const aipc_tensor *inputs, size_t count,
                         const aipc_tensor *outputs, size_t output_count) {
     ap_err err = NULL;
-    if (a->owner != getpid())
-        return ap_err_hint(ap_err_new(AP_ERR_BUSY,
-                                      "the artifact belongs to process %ld, which this one is a fork of",
-                                      (long)a->owner),
-                           "open it again in this process");
     for (size_t i = 0; i < count; i++)
         if (!inputs[i].name || !find_tensor(a->inputs, a->input_count, inputs[i].name))
             return ap_err_new(AP_ERR_INPUT_NAME, "the artifact has no input '%s'",
@@ -109,26 +123,43 @@ static void put(void *to, const void *from, size_t bytes) {
     if (bytes && to != from) memcpy(to, from, bytes);
 }
 
-static ap_err run_locked(aipc_artifact *a, const aipc_tensor *inputs, size_t count,
-                         const aipc_tensor *outputs) {
-    json_t *result = NULL;
-    for (size_t i = 0; i < a->input_count; i++)
-        put(a->input_at[i], find_tensor(inputs, count, a->inputs[i].name)->data, a->inputs[i].bytes);
-    ap_err err = ap_worker_call(a->worker, "call", NULL, &result);
-    if (err) return err;
-    a->vendor_us = (uint64_t)ap_json_int(result, "vendor_us", 0);
-    for (size_t i = 0; i < a->output_count; i++) put(outputs[i].data, a->output_at[i], outputs[i].bytes);
-    json_decref(result);
-    return NULL;
+// The room that is lent to who wants the outputs there; 0: nowhere, they are copied.
+static size_t room_of(const aipc_artifact *a, void *const *outputs) {
+    size_t room = 0;
+    for (size_t i = 0; i < a->output_count && room == 0; i++) room = ap_pool_room(a->pool, outputs[i]);
+    return room;
+}
+
+static ap_err run_locked(aipc_artifact *a, const void *const *inputs, void *const *outputs) {
+    size_t room = room_of(a, outputs), behind = room * ap_pool_stride(a->pool);
+    for (size_t i = 0; i < a->input_count; i++) put(a->input_at[i], inputs[i], a->inputs[i].bytes);
+    ap_err err = ap_worker_ring(a->worker, room, &a->vendor_us);
+    for (size_t i = 0; i < a->output_count && !err; i++)
+        if (outputs[i]) put(outputs[i], (uint8_t *)a->output_at[i] + behind, a->outputs[i].bytes);
+    return err;
+}
+
+ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *const *outputs) {
+    if (a->owner != getpid())
+        return ap_err_hint(ap_err_new(AP_ERR_BUSY,
+                                      "the artifact belongs to process %ld, which this one is a fork of",
+                                      (long)a->owner),
+                           "open it again in this process");
+    pthread_mutex_lock(&a->lock);
+    ap_err err = run_locked(a, inputs, outputs);
+    pthread_mutex_unlock(&a->lock);
+    return err;
 }
 
 ap_err ap_artifact_run_into(aipc_artifact *a, const aipc_tensor *inputs, size_t count,
                             const aipc_tensor *outputs, size_t output_count) {
     ap_err err = check_all(a, inputs, count, outputs, output_count);
     if (err) return err;
-    pthread_mutex_lock(&a->lock);
-    err = run_locked(a, inputs, count, outputs);
-    pthread_mutex_unlock(&a->lock);
+    void **at = ap_calloc(a->input_count + output_count + 1, sizeof *at), **to = at + a->input_count;
+    for (size_t i = 0; i < a->input_count; i++) at[i] = find_tensor(inputs, count, a->inputs[i].name)->data;
+    for (size_t i = 0; i < output_count; i++) to[i] = outputs[i].data;
+    err = ap_artifact_run_at(a, (const void *const *)at, to);
+    free(at);
     return err;
 }
 

@@ -202,6 +202,15 @@ void ap_server_close(aipc_server *s) {
     free(s);
 }
 
+// What is lent belongs to both from now on. No lock: the thread that forks may hold it, to start a worker.
+void ap_server_forking(aipc_server *s) {
+    for (aipc_served *m = s->models; m; m = m->next)
+        for (aipc_deployed *d = m->list; d; d = d->next) {
+            aipc_artifact *a = d->running;
+            if (a) ap_pool_forking(a->pool);
+        }
+}
+
 // Nobody else lives here: a lock that was held stays so, and the workers are the parent's.
 void ap_server_forked(aipc_server *s) {
     pthread_mutex_init(&s->lock, NULL);

@@ -20,11 +20,11 @@ typedef struct ap_feed {
 struct aipc_deployed {
     aipc_served *model;
     const char *dir;
-    aipc_artifact *contract; // read, not started
-    aipc_artifact *running;  // NULL until it is wanted
-    const json_t *call;      // its entry in an index; NULL: the model's own folder
-    const char *refusal;     // why it answers nothing; the server's lock
-    ap_feed *feeds;          // the contract's inputs, then what is fixed
+    aipc_artifact *contract;          // read, not started
+    _Atomic(aipc_artifact *) running; // NULL until it is wanted; set once, then it works
+    const json_t *call;               // its entry in an index; NULL: the model's own folder
+    const char *refusal;              // why it answers nothing; the server's lock
+    ap_feed *feeds;                   // the contract's inputs, then what is fixed
     size_t feed_count;
     size_t *results; // of a module: for every leaf of the answer, which output it is
     size_t slot;     // of its counter, when this process is
@@ -53,6 +53,7 @@ struct aipc_server {
 // As aipc_server_*, aipc_served_* and aipc_deployed_* (aipc.h).
 AP_MUST ap_err ap_server_open(aipc_context *c, const char *folders, const char *target, aipc_server **out);
 void ap_server_close(aipc_server *s);
+void ap_server_forking(aipc_server *s);
 void ap_server_forked(aipc_server *s);
 json_t *ap_server_models(const aipc_server *s);
 aipc_served *ap_server_find(const aipc_server *s, const char *identity);
@@ -64,6 +65,7 @@ AP_MUST ap_err ap_served_choose(aipc_served *m, const json_t *spec, const aipc_t
                                 aipc_deployed **out);
 AP_MUST ap_err ap_served_choose_json(aipc_served *m, const char *call, aipc_deployed **out);
 bool ap_served_refuse(aipc_served *m, const char *why);
+ap_loan *ap_deployed_lend(aipc_deployed *d, void **outputs);
 json_t *ap_deployed_document(const aipc_deployed *d);
 AP_MUST ap_err ap_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs);
 

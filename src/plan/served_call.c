@@ -165,25 +165,33 @@ json_t *ap_deployed_document(const aipc_deployed *d) {
         json_array_append_new(feeds, json_pack("{so,sI,so}", "name", ap_json_string(f->name), "leaf",
                                                (json_int_t)f->leaf, "dtype", ap_json_string(dtype)));
     }
-    return json_pack("{so,so,so,so,sO*}", "dir", ap_json_string(d->dir), "feeds", feeds, "outputs",
+    return json_pack("{so,so,so,so,sO*,sI}", "dir", ap_json_string(d->dir), "feeds", feeds, "outputs",
                      described(d->contract->outputs, d->contract->output_count), "results", results(d),
-                     "out_spec", json_object_get(d->call, "out_spec"));
+                     "out_spec", json_object_get(d->call, "out_spec"), "lent",
+                     (json_int_t)ap_artifact_lends(d->contract));
 }
 
 // ---- the call
 
+static ap_err start(aipc_deployed *d) {
+    const char *target = ap_json_str(d->contract->target, "target", NULL);
+    aipc_artifact *a = NULL;
+    ap_err err = ap_artifact_open(d->model->server->ctx, d->dir, target, &a);
+    if (err) return err;
+    if (!json_equal(json_object_get(a->manifest, "contract"),
+                    json_object_get(d->contract->manifest, "contract"))) {
+        ap_artifact_close(a);
+        return ap_err_new(AP_ERR_CORRUPT, "%s changed while the program ran", d->dir);
+    }
+    d->running = a;
+    return NULL;
+}
+
 static ap_err started(aipc_deployed *d, aipc_artifact **out) {
     aipc_server *s = d->model->server;
-    const char *target = ap_json_str(d->contract->target, "target", NULL);
     ap_err err = NULL;
     pthread_mutex_lock(&s->lock);
-    if (!d->running) {
-        err = ap_artifact_open(s->ctx, d->dir, target, &d->running);
-        const aipc_artifact *a = d->running, *c = d->contract;
-        if (!err &&
-            !json_equal(json_object_get(a->manifest, "contract"), json_object_get(c->manifest, "contract")))
-            err = ap_err_new(AP_ERR_CORRUPT, "%s changed while the program ran", d->dir);
-    }
+    if (!d->running) err = start(d);
     if (!err) *out = d->running;
     pthread_mutex_unlock(&s->lock);
     return err;
@@ -234,16 +242,20 @@ static ap_err check_fixed(const aipc_deployed *d, const void *const *inputs) {
     return NULL;
 }
 
-static ap_err run(aipc_artifact *a, const void *const *inputs, void *const *outputs) {
-    aipc_tensor *in = ap_calloc(a->input_count + a->output_count + 1, sizeof *in), *out = in + a->input_count;
-    memcpy(in, a->inputs, a->input_count * sizeof *in);
-    memcpy(out, a->outputs, a->output_count * sizeof *out);
-    for (size_t i = 0; i < a->input_count; i++) in[i].data = (void *)(uintptr_t)inputs[i];
-    for (size_t i = 0; i < a->output_count; i++) // what nobody wants stays where it is made
-        out[i].data = outputs[i] ? outputs[i] : a->output_at[i];
-    ap_err err = ap_artifact_run_into(a, in, a->input_count, out, a->output_count);
-    free(in);
-    return err;
+static ap_err check_inputs(const aipc_deployed *d, const void *const *inputs) {
+    const aipc_artifact *c = d->contract;
+    for (size_t i = 0; i < c->input_count; i++)
+        if (!inputs[i] && c->inputs[i].bytes)
+            return ap_err_new(AP_ERR_INPUT_SHAPE, "input '%s' has no data", c->inputs[i].name);
+    return check_fixed(d, inputs);
+}
+
+ap_loan *ap_deployed_lend(aipc_deployed *d, void **outputs) {
+    aipc_artifact *a = d->running; // the first run starts it
+    ap_loan *loan = a && a->owner == getpid() ? ap_pool_lend(a->pool) : NULL;
+    for (size_t i = 0; loan && i < a->output_count; i++)
+        outputs[i] = (uint8_t *)a->output_at[i] + ap_loan_behind(loan);
+    return loan;
 }
 
 static void count(aipc_deployed *d) {
@@ -261,10 +273,10 @@ static void count(aipc_deployed *d) {
 
 ap_err ap_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs) {
     aipc_artifact *a = NULL;
-    ap_err err = check_fixed(d, inputs);
+    ap_err err = check_inputs(d, inputs);
     if (err) return err;
     AP_TRY(started(d, &a));
-    AP_TRY(run(a, inputs, outputs));
+    AP_TRY(ap_artifact_run_at(a, inputs, outputs));
     count(d);
 done:
     if (err) { // it will not get better: the original answers from now on

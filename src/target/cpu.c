@@ -108,13 +108,12 @@ static ap_err cpu_run(void *state, const json_t *args, json_t **result) {
     return ap_session_serve_run(((cpu_state *)state)->session, args, result);
 }
 
-static ap_err cpu_share(void *state, const ap_named_tensor *inputs, size_t input_count,
-                        const ap_named_tensor *outputs, size_t output_count) {
-    return ap_session_bind(((cpu_state *)state)->session, inputs, input_count, outputs, output_count);
+static ap_err cpu_share(void *state, const ap_bound_tensors *tensors) {
+    return ap_session_bind(((cpu_state *)state)->session, tensors);
 }
 
-static ap_err cpu_call(void *state, uint64_t *vendor_us) {
-    return ap_session_call(((cpu_state *)state)->session, vendor_us);
+static ap_err cpu_call(void *state, size_t room, uint64_t *vendor_us) {
+    return ap_session_call(((cpu_state *)state)->session, room, vendor_us);
 }
 
 // ONNX Runtime does not look whether its profile could be written: one cut short is a full disk more often

@@ -332,13 +332,12 @@ static ap_err htp_run(void *state, const json_t *args, json_t **result) {
     return ap_session_serve_run(((htp_state *)state)->session, args, result);
 }
 
-static ap_err htp_share(void *state, const ap_named_tensor *inputs, size_t input_count,
-                        const ap_named_tensor *outputs, size_t output_count) {
-    return ap_session_bind(((htp_state *)state)->session, inputs, input_count, outputs, output_count);
+static ap_err htp_share(void *state, const ap_bound_tensors *tensors) {
+    return ap_session_bind(((htp_state *)state)->session, tensors);
 }
 
-static ap_err htp_call(void *state, uint64_t *vendor_us) {
-    return ap_session_call(((htp_state *)state)->session, vendor_us);
+static ap_err htp_call(void *state, size_t room, uint64_t *vendor_us) {
+    return ap_session_call(((htp_state *)state)->session, room, vendor_us);
 }
 
 static ap_err htp_probe(void *state, const json_t *args, json_t **result) {

@@ -4,12 +4,14 @@
 // A frame is "AIPC", a 4-byte little-endian length, and that many bytes of JSON. Requests {op, args}; replies
 // {ok: true, result} or {ok: false, error}. Tensors never travel here: they are named files that both map,
 // or, for a model that is run again and again, one piece of shared memory:
-//   share {bytes, inputs: [{name, dtype, dims, offset}], outputs: [...]}, its descriptor sent along → {}
-//   call  {}                                                                                        →
-//   {vendor_us}
-// `share` is asked once after a load; each `call` then runs on what stands in the memory. What was shared
-// ends with the next share, build, load or profile. The channel is a socket of its own, so nothing a vendor
-// library prints can be taken for a reply.
+//   share {bytes, inputs: [{name, dtype, dims, offset}], outputs: [...], rooms, stride}, its descriptor sent
+//   along → {}
+//   an empty frame: a call → an empty frame, when it went well
+// `share` is asked once after a load; each call then runs on what stands in the memory. There is room for
+// the outputs `rooms` times, each `stride` bytes behind the one before. At the front of the memory lies a
+// bell (worker/bell.h): it says what a call is about and how it went, and between two that are awake there
+// are no frames. What was shared ends with the next share, build, load or profile. The channel is a socket of
+// its own, so nothing a vendor library prints can be taken for a reply.
 #ifndef AP_WORKER_PROTOCOL_H
 #define AP_WORKER_PROTOCOL_H
 
@@ -19,6 +21,7 @@
 
 AP_MUST ap_err ap_frame_write(int fd, const json_t *message);
 AP_MUST ap_err ap_frame_pass(int fd, const json_t *message, int pass); // with a descriptor; -1: none
+AP_MUST ap_err ap_frame_wake(int fd); // an empty one: json_null() where it is taken
 // Parses one frame out of `buf` when it holds a whole one (then *out is set and the bytes are taken off its
 // front), else leaves *out NULL. Error WORKER_GARBAGE when the bytes cannot be a frame.
 AP_MUST ap_err ap_frame_take(ap_buf *buf, json_t **out);

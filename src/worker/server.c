@@ -6,17 +6,26 @@
 #include "base/proc.h"
 #include "base/shared.h"
 #include "target/target.h"
+#include "worker/bell.h"
 #include "worker/protocol.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { MAX_ROOMS = 1024 };
 
 typedef struct server {
     const ap_target_ops *ops;
     void *state;
     int passed; // a descriptor that came with the request; -1: none
     ap_shared shared;
+    uint32_t rooms; // for outputs
+    ap_patience patience;
 } server;
+
+static ap_bell *bell_of(const server *s) {
+    return (ap_bell *)(void *)s->shared.data;
+}
 
 static ap_err serve_open(server *s, const json_t *args, json_t **result) {
     const char *kind = NULL;
@@ -37,9 +46,10 @@ done:
     return err;
 }
 
-// Views of the tensors that a `share` request places in the memory.
-static ap_err place(const json_t *list, const ap_shared *memory, ap_named_tensor **out, size_t *count) {
-    size_t n = json_array_size(list);
+// Views of the tensors that a `share` request places in the memory, the first of `rooms` times.
+static ap_err place(const json_t *list, const ap_shared *memory, size_t rooms, size_t stride,
+                    ap_named_tensor **out, size_t *count) {
+    size_t n = json_array_size(list), behind, end;
     ap_named_tensor *all = ap_calloc(n + 1, sizeof *all);
     ap_err err = NULL;
     for (size_t i = 0; i < n; i++) {
@@ -49,7 +59,9 @@ static ap_err place(const json_t *list, const ap_shared *memory, ap_named_tensor
         AP_TRY(ap_json_get_str(o, "name", "share", AP_ERR_INTERNAL, &all[i].name));
         AP_TRY(ap_json_get_int(o, "offset", all[i].name, AP_ERR_INTERNAL, &offset));
         AP_TRY(ap_tensor_describe(o, t));
-        if (offset < 0 || (uint64_t)offset > memory->bytes || t->bytes > memory->bytes - (uint64_t)offset)
+        if (offset < 0 || !ap_mul_size(rooms - 1, stride, &behind) ||
+            !ap_add_size((size_t)offset, behind, &end) || !ap_add_size(end, t->bytes, &end) ||
+            end > memory->bytes)
             AP_FAIL(AP_ERR_INTERNAL, "'%s' lies outside the shared memory", all[i].name);
         t->data = memory->data + offset;
     }
@@ -64,8 +76,8 @@ done:
 static ap_err serve_share(server *s, const json_t *args) {
     ap_shared memory = AP_SHARED_NONE;
     ap_named_tensor *inputs = NULL, *outputs = NULL;
-    size_t in_count = 0, out_count = 0;
-    int64_t bytes = 0;
+    ap_bound_tensors t = {0};
+    int64_t bytes = 0, rooms = 0, stride = 0;
     int fd = s->passed;
     ap_err err = NULL;
     s->passed = -1;
@@ -76,11 +88,21 @@ static ap_err serve_share(server *s, const json_t *args) {
         goto done;
     }
     AP_TRY(ap_shared_open(fd, bytes < 0 ? 0 : (size_t)bytes, &memory));
-    AP_TRY(place(json_object_get(args, "inputs"), &memory, &inputs, &in_count));
-    AP_TRY(place(json_object_get(args, "outputs"), &memory, &outputs, &out_count));
-    AP_TRY(s->ops->share(s->state, inputs, in_count, outputs, out_count));
+    AP_TRY(ap_json_get_int(args, "rooms", "share", AP_ERR_INTERNAL, &rooms));
+    AP_TRY(ap_json_get_int(args, "stride", "share", AP_ERR_INTERNAL, &stride));
+    if (rooms < 1 || rooms > MAX_ROOMS || stride < 0 || memory.bytes < sizeof(ap_bell))
+        AP_FAIL(AP_ERR_INTERNAL, "share: %lld rooms, %lld bytes apart, cannot be", (long long)rooms,
+                (long long)stride);
+    t.rooms = (size_t)rooms;
+    t.stride = (size_t)stride;
+    AP_TRY(place(json_object_get(args, "inputs"), &memory, 1, 0, &inputs, &t.input_count));
+    AP_TRY(place(json_object_get(args, "outputs"), &memory, t.rooms, t.stride, &outputs, &t.output_count));
+    t.inputs = inputs;
+    t.outputs = outputs;
+    AP_TRY(s->ops->share(s->state, &t));
     ap_shared old = s->shared; // in use until now
     s->shared = memory;
+    s->rooms = (uint32_t)rooms;
     memory = old;
 done:
     free(inputs);
@@ -89,17 +111,9 @@ done:
     return err;
 }
 
-static ap_err serve_call(server *s, json_t **result) {
-    uint64_t vendor_us = 0;
-    ap_err err = s->ops->call(s->state, &vendor_us);
-    if (!err) *result = json_pack("{sI}", "vendor_us", (json_int_t)vendor_us);
-    return err;
-}
-
 static ap_err dispatch(server *s, const char *op, const json_t *args, json_t **result) {
     if (strcmp(op, "open") == 0) return serve_open(s, args, result);
     if (!s->ops) return ap_err_new(AP_ERR_INTERNAL, "request '%s' before open", op);
-    if (strcmp(op, "call") == 0) return serve_call(s, result);
     if (strcmp(op, "share") == 0) return serve_share(s, args);
     const struct {
         const char *op;
@@ -111,9 +125,8 @@ static ap_err dispatch(server *s, const char *op, const json_t *args, json_t **r
     return ap_err_new(AP_ERR_INTERNAL, "target %s has no request '%s'", s->ops->kind, op);
 }
 
-static ap_err answer(server *s, int fd, const json_t *request) {
-    json_t *result = NULL;
-    ap_err failed = dispatch(s, ap_json_str(request, "op", ""), json_object_get(request, "args"), &result);
+// Steals `failed` and `result`.
+static ap_err reply_with(int fd, ap_err failed, json_t *result) {
     json_t *reply = failed ? json_pack("{sb,so}", "ok", 0, "error", ap_json_from_err(failed))
                            : json_pack("{sb,so}", "ok", 1, "result", result ? result : json_null());
     ap_err_free(failed);
@@ -122,21 +135,55 @@ static ap_err answer(server *s, int fd, const json_t *request) {
     return err;
 }
 
+static ap_err serve_call(server *s, int fd, uint32_t room) {
+    uint64_t vendor_us = 0;
+    ap_err failed = NULL;
+    if (!s->shared.data || room >= s->rooms)
+        failed =
+            ap_err_new(AP_ERR_INTERNAL, "call without shared tensors, or for room %u of %u", room, s->rooms);
+    else
+        failed = s->ops->call(s->state, room, &vendor_us);
+    bool heard = s->shared.data && ap_bell_answer(bell_of(s), failed != NULL, vendor_us);
+    return failed ? reply_with(fd, failed, NULL) : heard ? NULL : ap_frame_wake(fd);
+}
+
+static ap_err answer(server *s, int fd, const json_t *request) {
+    const char *op = ap_json_str(request, "op", "");
+    json_t *result = NULL;
+    ap_patience_over(&s->patience);
+    if (json_is_null(request)) return serve_call(s, fd, s->shared.data ? bell_of(s)->room : 0);
+    ap_err failed = dispatch(s, op, json_object_get(request, "args"), &result);
+    return reply_with(fd, failed, result);
+}
+
+// Between requests: frames that are there already, then the bell for a moment.
+static ap_err serve_next(server *s, int fd, ap_buf *in, bool *served) {
+    json_t *request = NULL;
+    uint32_t room = 0;
+    ap_err err = ap_frame_take(in, &request);
+    *served = err == NULL;
+    if (err) return err;
+    if (request) {
+        err = answer(s, fd, request);
+        json_decref(request);
+        return err;
+    }
+    *served = s->shared.data && ap_bell_watch(bell_of(s), &s->patience, &room);
+    if (!*served) return NULL;
+    ap_patience_over(&s->patience);
+    return serve_call(s, fd, room);
+}
+
 int ap_worker_serve(int fd) {
     server s = {.passed = -1, .shared = AP_SHARED_NONE};
     ap_buf in = {0};
     ap_err err = NULL;
     AP_TRY(ap_channel_end_with_peer(fd));
     for (;;) {
-        json_t *request = NULL;
-        AP_TRY(ap_frame_take(&in, &request));
-        if (request) {
-            err = answer(&s, fd, request);
-            json_decref(request);
-            if (err) goto done;
-            continue;
-        }
         ap_channel_state state;
+        bool served = false;
+        AP_TRY(serve_next(&s, fd, &in, &served));
+        if (served) continue;
         AP_TRY(ap_channel_receive(fd, -1, &in, &s.passed, &state));
         if (state == AP_CHANNEL_CLOSED) break; // the parent closed the channel: our work is over
     }

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "base/file.h"
+#include "worker/bell.h"
 #include "worker/protocol.h"
 
 #include <stdlib.h>
@@ -21,7 +22,9 @@ struct ap_worker {
     unsigned timeout_s;
     uint64_t memory_limit_bytes, peak_rss_bytes;
     bool dead;
-    pid_t owner; // the process that started it
+    pid_t owner;   // the process that started it
+    ap_bell *bell; // in what was shared; NULL: nothing was
+    ap_patience patience;
 };
 
 // The last lines the child wrote, as notes: often the only trace of why it died.
@@ -116,27 +119,41 @@ static ap_err error_from_json(const json_t *j) {
     return e;
 }
 
-static ap_err ask(ap_worker *w, const char *op, json_t *args, int pass, json_t **result) {
-    json_t *request = json_pack("{ss,so}", "op", op, "args", args ? args : json_object());
+// A broken channel means the child died: says how, instead of "broken pipe".
+static ap_err said(ap_worker *w, const char *op, ap_err err) {
+    if (!err) return NULL;
+    ap_err_free(err);
+    return died(w, op);
+}
+
+static ap_err hear(ap_worker *w, const char *op, json_t **result) {
     json_t *reply = NULL;
     ap_err err = NULL;
-    if (w->dead) AP_FAIL(AP_ERR_INTERNAL, "the worker for %s is gone", w->name);
-    err = ap_frame_pass(w->fd, request, pass);
-    if (err) {
-        // A broken channel means the child died; say how instead of "broken pipe".
-        ap_err_free(err);
-        err = died(w, op);
-        goto done;
-    }
     AP_TRY(read_reply(w, op, &reply));
-    if (!ap_json_bool(reply, "ok", false)) {
+    if (json_is_null(reply) || ap_json_bool(reply, "ok", false))
+        *result = json_incref(json_object_get(reply, "result"));
+    else
         err = error_from_json(json_object_get(reply, "error"));
-        goto done;
-    }
-    *result = json_incref(json_object_get(reply, "result"));
+done:
+    json_decref(reply);
+    return err;
+}
+
+static ap_err alive(const ap_worker *w) {
+    return w->dead ? ap_err_new(AP_ERR_INTERNAL, "the worker for %s is gone", w->name) : NULL;
+}
+
+static ap_err ask(ap_worker *w, const char *op, json_t *args, int pass, json_t **result) {
+    json_t *request = json_pack("{ss,so}", "op", op, "args", args ? args : json_object());
+    ap_err err = NULL;
+    AP_TRY(alive(w));
+    AP_TRY(said(w, op, ap_frame_pass(w->fd, request, pass)));
+    AP_TRY(hear(w, op, result));
+    if (!*result)
+        err = stop_for(w,
+                       ap_err_new(AP_ERR_WORKER_GARBAGE, "the worker answered '%s' with an empty frame", op));
 done:
     json_decref(request);
-    json_decref(reply);
     return err;
 }
 
@@ -148,6 +165,21 @@ ap_err ap_worker_share(ap_worker *w, const ap_shared *memory, json_t *args) {
     json_t *result = NULL;
     json_object_set_new(args, "bytes", json_integer((json_int_t)memory->bytes));
     ap_err err = ask(w, "share", args, memory->fd, &result);
+    json_decref(result);
+    if (!err) w->bell = (ap_bell *)(void *)memory->data;
+    return err;
+}
+
+ap_err ap_worker_ring(ap_worker *w, size_t room, uint64_t *vendor_us) {
+    json_t *result = NULL;
+    ap_err err = NULL;
+    if (!w->bell) AP_FAIL(AP_ERR_INTERNAL, "call without shared tensors");
+    AP_TRY(alive(w));
+    if (!ap_bell_ring(w->bell, (uint32_t)room)) AP_TRY(said(w, "call", ap_frame_wake(w->fd)));
+    if (!ap_bell_wait(w->bell, &w->patience)) AP_TRY(hear(w, "call", &result));
+    *vendor_us = w->bell->vendor_us;
+    ap_patience_over(&w->patience);
+done:
     json_decref(result);
     return err;
 }

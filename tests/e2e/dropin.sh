@@ -14,6 +14,7 @@ dropin=$build/dropin
 unset LD_LIBRARY_PATH LD_PRELOAD AIPC_ORT AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT
 export AIPC_PROGRAM=$aipc
 deploy 0 two two-io.onnx --target cpu
+deploy 0 large large.onnx --target cpu
 deploy 0 dyn dynamic.onnx --target cpu --shape x=1,16
 
 # build_app NAME LIBRARY_FLAGS...
@@ -85,6 +86,14 @@ for way in bytes given subset fork; do
     *) want=$served ;;
     esac
     says "$way" "$want" app_exec "$tmp/linked" "$two" 16 $way
+done
+
+# ---- answers that are lent
+large=$nets/large.onnx
+for way in file given subset fork keep; do
+    LD_LIBRARY_PATH=$real "$tmp/linked" "$large" 16 $way >"$tmp/plain"
+    case $way in keep) n=73 ;; fork) n=3 ;; given) n=2 ;; *) n=1 ;; esac
+    says "large, $way" "aipc: served $n of $n calls; large $n by TMP/large (cpu)" "$aipc" exec --artifacts "$tmp/large" -- "$tmp/linked" "$large" 16 $way
 done
 
 # ---- what was not deployed

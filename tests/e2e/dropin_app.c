@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An ONNX Runtime program, as somebody writes it who never heard of aipc.
 //   dropin_app MODEL [INTERFACE VERSION [WAY]]
-// WAY: file, bytes (a session from memory), given (into memory of ours), subset (the last output alone), fork
-// Linked with libonnxruntime.so.1, or built with -DBY_NAME: opened with dlopen("libonnxruntime.so.1").
+// WAY: file, bytes (a session from memory), given (into memory of ours), subset (the last output alone),
+// fork, keep (answers of many runs kept, written to, handed to a fork) Linked with libonnxruntime.so.1, or
+// built with -DBY_NAME: opened with dlopen("libonnxruntime.so.1").
 #include "engine/ort_api.h"
 
 #include <dlfcn.h>
@@ -145,6 +146,47 @@ static void run(OrtSession *session, const char *way) {
     for (size_t i = 0; i < ins; i++) f.ReleaseValue(inputs[i]);
 }
 
+enum { KEPT = 24 };
+
+// Each run gets other numbers; what it answered must stay until it is released, whatever came after.
+static void keep(OrtSession *session) {
+    OrtAllocator *a = NULL;
+    char *in_name = NULL, *out_name = NULL;
+    OrtValue *kept[KEPT] = {0};
+    float *x = NULL, *y[KEPT] = {0};
+    size_t wrong = 0;
+    int status = 1;
+    check(f.GetAllocatorWithDefaultOptions(&a), "allocator");
+    OrtValue *input = input_of(session, 0, a, "keep", &in_name);
+    check(f.SessionGetOutputName(session, 0, a, &out_name), "name");
+    check(f.GetTensorMutableData(input, (void **)&x), "data");
+    for (int i = 0; i < 3 * KEPT; i++) {
+        int at = i % KEPT;
+        f.ReleaseValue(kept[at]);
+        kept[at] = NULL;
+        x[0] = (float)i + 1;
+        check(f.Run(session, NULL, (const char *const *)&in_name, (const OrtValue *const *)&input, 1,
+                    (const char *const *)&out_name, 1, &kept[at]),
+              "run");
+        check(f.GetTensorMutableData(kept[at], (void **)&y[at]), "data");
+        if (i % 2) y[at][0] = -y[at][0]; // the program's own
+    }
+    pid_t child = fork();
+    for (int at = 0; at < KEPT; at++) {
+        float want = (float)(2 * KEPT + at) + 1;
+        wrong += y[at][0] != (at % 2 ? -want : want);
+        y[at][0] = child ? 0 : 1; // seen by nobody but us
+    }
+    if (child == 0) _exit(wrong ? 6 : 0);
+    if (waitpid(child, &status, 0) != child || status) wrong++;
+    for (int at = 0; at < KEPT; at++) {
+        wrong += y[at][0] != 0;
+        f.ReleaseValue(kept[at]);
+    }
+    printf("%s of %d runs: %zu wrong\n", out_name, 3 * KEPT, wrong);
+    f.ReleaseValue(input);
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     const char *way = argc > 3 ? argv[3] : "file";
@@ -152,6 +194,7 @@ int main(int argc, char **argv) {
     take_functions(argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : AP_ORT_API_VERSION);
     OrtSession *session = open_session(argv[1], way);
     run(session, way);
+    if (strcmp(way, "keep") == 0) keep(session);
     if (strcmp(way, "fork") == 0) {
         int status = 1;
         pid_t child = fork();

@@ -388,6 +388,14 @@ static void interfaces(bench *b) {
     typed_output(b, "all", AP_F32, "6,4");
     write_model(b, "two-io.onnx");
 
+    start(b, 17); // answers large enough to be lent
+    input(b, "x", "1,3,96,96");
+    node(b, "relu", "Relu", "x", "y");
+    node(b, "twice", "Add", "x,x", "z");
+    output(b, "y", "1,3,96,96");
+    output(b, "z", "1,3,96,96");
+    write_model(b, "large.onnx");
+
     start(b, 17);
     input(b, "x", "4");
     input(b, "s", "");

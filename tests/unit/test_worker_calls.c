@@ -115,7 +115,6 @@ static void errors_arrive_whole(void **state) {
     must_fail(ap_worker_call(w, "dance", NULL, &r), AP_ERR_INTERNAL, "target cpu has no request 'dance'");
     must_fail(ap_worker_call(w, "open", config(), &r), AP_ERR_INTERNAL, "already holds target cpu");
     must_fail(ap_worker_call(w, "run", json_object(), &r), AP_ERR_INTERNAL, "run without a loaded model");
-    must_fail(ap_worker_call(w, "call", NULL, &r), AP_ERR_INTERNAL, "call without a loaded model");
     must_fail(ap_worker_call(w, "build", json_object(), &r), AP_ERR_INTERNAL, "dir");
     json_t *s = spec(b);
     json_object_set_new(s, "shapes", json_pack("{s[i]}", "x", 5));
