@@ -24,6 +24,14 @@ bool whole_is_worker_death(ap_code c);
 AP_MUST ap_err whole_wrong(ap_whole_host *h, const ap_model *m, const char *file, const char *base,
                            const json_t *answer, ap_whole *out);
 
+// ---- whole_cut.c
+bool whole_is_quantised(const ap_model *m);
+json_t *whole_cut_names(const ap_model *m); // tensors behind which the graph can be cut, in order
+// The first of `names` whose value on the target is wrong when the graph ends there. `want`: TENSOR list of
+// the oracle. *first: an entry of a trace; NULL: none is.
+AP_MUST ap_err whole_cut(ap_whole_host *h, const ap_model *m, const char *file, const char *base,
+                         const json_t *names, const json_t *want, double floor_db, json_t **first);
+
 // ---- whole_time.c: cost.measured_ms of the model the worker has loaded; the target runs on this machine.
 AP_MUST ap_err whole_measure(ap_whole_host *h, const char *dir, json_t *cost);
 

@@ -182,27 +182,57 @@ static ap_err values_of(const wrongness *w, const ap_node *n, json_t **out) {
     return err;
 }
 
+static bool is_op(const ap_node *n, const char *op) {
+    return strcmp(n->op, op) == 0 && !*n->domain;
+}
+
+// What made this tensor: the operator itself, not the QuantizeLinear and DequantizeLinear behind it.
+static const ap_node *operation_of(const ap_value *v) {
+    const ap_node *n = v ? v->producer : NULL;
+    while (n && (is_op(n, "DequantizeLinear") || is_op(n, "QuantizeLinear")) && n->inputs[0] &&
+           n->inputs[0]->producer)
+        n = n->inputs[0]->producer;
+    return n;
+}
+
 static ap_err blame(wrongness *w, const json_t *entry, ap_whole *out) {
-    const ap_value *v = entry ? ap_graph_value(w->m->graph, ap_json_str(entry, "tensor", "")) : NULL;
+    const ap_node *n =
+        operation_of(entry ? ap_graph_value(w->m->graph, ap_json_str(entry, "tensor", "")) : NULL);
     json_t *values = NULL;
-    if (!v || !v->producer) return NULL;
-    ap_err err = values_of(w, v->producer, &values);
+    if (!n) return NULL;
+    ap_err err = values_of(w, n, &values);
     if (err) return err;
     char *reason =
         ap_arena_printf(&w->arena, "its output is at %.1f dB of the oracle's, on the model's own tensors",
                         ap_json_to_real(json_object_get(entry, "sqnr_db")));
-    out->wrong = json_pack("[{ss,ss,ss,so}]", "node", v->producer->name, "op", v->producer->op, "reason",
-                           reason, "values", values);
+    out->wrong =
+        json_pack("[{ss,ss,ss,so}]", "node", n->name, "op", n->op, "reason", reason, "values", values);
     return NULL;
+}
+
+// Shown together, inner tensors are others than in the model, or are not to be had at all.
+static ap_err find_by_cuts(wrongness *w, const char *base, double floor_db, ap_whole *out) {
+    json_t *names = whole_cut_names(w->m), *first = NULL;
+    char *golden = ap_path_join(&w->arena, base, "golden-cuts");
+    ap_err err = NULL;
+    json_decref(w->want);
+    w->want = NULL;
+    AP_TRY(ap_mkdirs(golden));
+    AP_TRY(ask_oracle(w, w->file, w->h->inputs, names, golden, &w->want));
+    AP_TRY(whole_cut(w->h, w->m, w->file, base, names, w->want, floor_db, &first));
+    AP_TRY(blame(w, first, out));
+done:
+    json_decref(names);
+    json_decref(first);
+    return err;
 }
 
 // The first tensor that differs from what the oracle computes for the same model, read off a run with every
 // tensor exposed.
-static ap_err find_wrong(wrongness *w, const char *base, ap_whole *out) {
+static ap_err find_by_trace(wrongness *w, const char *base, double floor_db, ap_whole *out) {
     size_t compared = 0;
     json_t *names = wanted(w->m, &compared), *trace = NULL, *own = json_array();
     char *golden = ap_path_join(&w->arena, base, "golden"), *target = ap_path_join(&w->arena, base, "target");
-    double floor_db = fmin(ap_gates_threshold(w->h->gates, "sqnr_db"), BAD_TENSOR_DB);
     ap_err err = NULL;
     for (size_t i = 0; i < compared; i++) json_array_append(own, json_array_get(names, i));
     AP_TRY(ap_mkdirs(golden));
@@ -216,6 +246,12 @@ done:
     json_decref(own);
     json_decref(trace);
     return err;
+}
+
+static ap_err find_wrong(wrongness *w, const char *base, ap_whole *out) {
+    double floor_db = fmin(ap_gates_threshold(w->h->gates, "sqnr_db"), BAD_TENSOR_DB);
+    return whole_is_quantised(w->m) ? find_by_cuts(w, base, floor_db, out)
+                                    : find_by_trace(w, base, floor_db, out);
 }
 
 ap_err whole_wrong(ap_whole_host *h, const ap_model *m, const char *file, const char *base,

@@ -28,25 +28,69 @@ static bool add(region *r, ap_node *n) {
     return true;
 }
 
-static void add_maker(ap_value *v, void *user) {
-    if (v->producer && !is_constant(v)) add(user, v->producer);
+// What stands between DequantizeLinear and QuantizeLinear is one operation of whole numbers to a target; cut
+// off from them it would be another one.
+static bool is_op(const ap_node *n, const char *op) {
+    return n && !strcmp(n->op, op) && !*n->domain;
 }
 
-static void add_users(region *r, const ap_node *n) {
+bool ap_node_is_quantised(const ap_node *n) {
+    if (is_op(n, "QuantizeLinear") || is_op(n, "DequantizeLinear")) return false;
+    for (size_t i = 0; i < n->input_count; i++)
+        if (n->inputs[i] && is_op(n->inputs[i]->producer, "DequantizeLinear")) return true;
+    return false;
+}
+
+static void add_quantised_maker(ap_value *v, void *user) {
+    ap_node *dq = v->producer;
+    if (!is_op(dq, "DequantizeLinear")) return;
+    add(user, dq);
+    ap_node *q = dq->input_count && dq->inputs[0] ? dq->inputs[0]->producer : NULL;
+    if (is_op(q, "QuantizeLinear")) add(user, q);
+}
+
+static void add_users_of(region *r, const ap_node *n, const char *op) {
+    for (size_t k = 0; k < n->output_count; k++)
+        for (size_t u = 0; n->outputs[k] && u < n->outputs[k]->use_count; u++) {
+            ap_node *user = n->outputs[k]->uses[u].node;
+            if (op && !is_op(user, op)) continue;
+            bool fresh = add(r, user);
+            if (fresh && op && is_op(user, "QuantizeLinear")) add_users_of(r, user, "DequantizeLinear");
+        }
+}
+
+// The node as the target sees it.
+static void add_unit(region *r, ap_node *n) {
+    add(r, n);
+    if (is_op(n, "DequantizeLinear") && n->inputs[0] && is_op(n->inputs[0]->producer, "QuantizeLinear"))
+        add(r, n->inputs[0]->producer);
+    else if (is_op(n, "QuantizeLinear"))
+        add_users_of(r, n, "DequantizeLinear");
+    else if (!is_op(n, "DequantizeLinear")) {
+        ap_node_reads(n, add_quantised_maker, r);
+        add_users_of(r, n, "QuantizeLinear");
+    }
+}
+
+static void add_maker(ap_value *v, void *user) {
+    if (v->producer && !is_constant(v)) add_unit(user, v->producer);
+}
+
+static void add_units_behind(region *r, const ap_node *n) {
     for (size_t k = 0; k < n->output_count; k++)
         for (size_t u = 0; n->outputs[k] && u < n->outputs[k]->use_count; u++)
-            add(r, n->outputs[k]->uses[u].node);
+            add_unit(r, n->outputs[k]->uses[u].node);
 }
 
 static void grow(region *r, ap_node *n, size_t radius) {
-    add(r, n);
+    add_unit(r, n);
     for (size_t step = 1; step <= radius; step++) {
         size_t old = r->count;
         for (size_t i = 0; i < old; i++) {
             if (step % 2)
                 ap_node_reads(r->nodes[i], add_maker, r);
             else
-                add_users(r, r->nodes[i]);
+                add_units_behind(r, r->nodes[i]);
         }
     }
 }

@@ -97,13 +97,16 @@ static ap_err take(repair *r, const json_t *list, const char *fallback, bool alo
 }
 
 // Asking about every node takes longer than all the rest. It can wait while a failed gate points at a node
-// that was not looked at yet, and is not worth it once such nodes were all there was to repair.
+// that was not looked at yet, and is not worth it once such nodes were all there was to repair. In a
+// quantised graph no two nodes are equal (each has scales of its own), so where two are wrong many may be.
 static bool is_worth_asking(repair *r) {
     const ap_whole *w = &r->base.whole;
     const char *blamed = ap_json_str(json_array_get(w->wrong, 0), "node", NULL);
     if (r->wrong_alone) return false;
     if (r->blamed && w->passed) return false;
     if (!w->built || w->passed || !blamed || (r->blamed && !strcmp(r->blamed, blamed))) return true;
+    const ap_node *n = r->blamed ? ap_graph_node(r->base.model->graph, blamed) : NULL;
+    if (n && ap_node_is_quantised(n)) return true;
     r->blamed = ap_arena_strdup(&r->arena, blamed);
     return false;
 }

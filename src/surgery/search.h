@@ -52,7 +52,8 @@ void ap_recipe_release(ap_recipe *r);
 // "mod_by_floor > floor_by_cast": names of the rules in order; what `banned` calls a recipe. malloc'ed.
 char *ap_recipe_text(const ap_recipe *r);
 
-// A piece cut out of a model around one node: names, constants and facts kept. `radius` 0: the node alone;
+// A piece cut out of a model around one node: names, constants and facts kept. `radius` 0: the node alone (in
+// a quantised graph with the DequantizeLinear and QuantizeLinear around it, which make it another operation);
 // 1: with its makers; 2: with its users too, and so on; never across constants.
 typedef struct ap_piece {
     ap_model *model;    // inputs and outputs declared with the measured types
@@ -68,6 +69,9 @@ typedef struct ap_piece {
 // `env`'s model must outlive the piece: constants are shared. Error SHAPE_UNKNOWN (subject: the value) when
 // the types around it are not known in full.
 AP_MUST ap_err ap_piece_cut(const ap_match_env *env, ap_node *n, size_t radius, ap_piece *out);
+// Does it work on what DequantizeLinear gives? Such an operation is fused with the one before it: what is
+// right on its own may be wrong behind it, so it is asked about with its makers (radius 1).
+bool ap_node_is_quantised(const ap_node *n);
 void ap_piece_release(ap_piece *p);
 
 typedef struct ap_search_result {

@@ -61,6 +61,12 @@ static bool holds(const nodes *set, const ap_node *n) {
     return false;
 }
 
+// Of what is taken and wrong no node is to blame for being refused on its own: together they were not.
+static bool is_suspicious(const search_state *st, ap_probe_verdict alone) {
+    if (st->verdict != AP_PROBE_WRONG && st->verdict != AP_PROBE_UNSTABLE) return alone != AP_PROBE_ACCEPTED;
+    return alone != AP_PROBE_ACCEPTED && alone != AP_PROBE_REFUSED && alone != AP_PROBE_UNASKED;
+}
+
 // Asks about each node of the state on its own.
 static ap_err ask_each(search *s, search_state *st, const ap_match_env *env, nodes *out) {
     size_t n = st->model->graph->node_count;
@@ -79,7 +85,7 @@ static ap_err ask_each(search *s, search_state *st, const ap_match_env *env, nod
     AP_TRY(ap_probe_run(&set, s->o->cache, s->o->host, NULL));
     for (size_t i = 0, k = 0; i < n; i++) {
         if (!pieces[i].model) continue;
-        if (set.list[k++].verdict != AP_PROBE_ACCEPTED) out->list[out->count++] = st->model->graph->nodes[i];
+        if (is_suspicious(st, set.list[k++].verdict)) out->list[out->count++] = st->model->graph->nodes[i];
     }
 done:
     ap_probe_set_release(&set);

@@ -11,10 +11,10 @@ enum { RADII = sizeof radii / sizeof *radii };
 
 typedef struct subject {
     ap_node *node;
-    ap_piece piece; // the node alone
-    bool cut, taken;
+    ap_piece piece;            // the node alone
+    bool cut, taken, company;  // company: wrong together with its makers, which `piece` then holds
     size_t context;            // radius at which it is taken after all
-    ap_probe_verdict verdict;  // alone
+    ap_probe_verdict verdict;  // alone, or in company
     const char *reason, *skip; // skip: why it was not asked about
     size_t group;              // of equal pieces that are not taken; SIZE_MAX: none
 } subject;
@@ -67,6 +67,40 @@ done:
     return err;
 }
 
+static bool is_wrong(ap_probe_verdict v) {
+    return v == AP_PROBE_WRONG || v == AP_PROBE_UNSTABLE;
+}
+
+// Quantised ones that are right on their own, behind what they are fused with.
+static ap_err ask_in_company(survey *s) {
+    ap_probe_set set = {0};
+    ap_piece *pieces = ap_calloc(s->count + 1, sizeof *pieces);
+    ap_err err = NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        ap_piece *p = &pieces[i];
+        if (!s->list[i].taken || !ap_node_is_quantised(s->list[i].node)) continue;
+        ap_err_free(ap_piece_cut(s->env, s->list[i].node, 1, p)); // then it is asked about alone only
+        if (p->model) AP_TRY(ap_probe_add_piece(&set, p->model, p->model, p->facts, p->node));
+    }
+    AP_TRY(ap_probe_run(&set, s->o->cache, s->o->host, NULL));
+    for (size_t i = 0, k = 0; i < s->count; i++) {
+        subject *n = &s->list[i];
+        if (!pieces[i].model || !is_wrong(set.list[k++].verdict)) continue;
+        n->taken = false;
+        n->company = true;
+        n->verdict = set.list[k - 1].verdict;
+        n->reason = ap_arena_printf(&s->arena, "with what makes its operands: %s", set.list[k - 1].reason);
+        ap_piece_release(&n->piece);
+        n->piece = pieces[i];
+        pieces[i] = (ap_piece){0};
+    }
+done:
+    ap_probe_set_release(&set);
+    for (size_t i = 0; i < s->count; i++) ap_piece_release(&pieces[i]);
+    free(pieces);
+    return err;
+}
+
 // Those that are not taken alone, with their surroundings: is the refusal only one of isolation?
 static ap_err ask_in_context(survey *s) {
     ap_probe_set set = {0};
@@ -75,7 +109,7 @@ static ap_err ask_in_context(survey *s) {
     for (size_t i = 0; i < s->count; i++)
         for (size_t r = 0; r < RADII; r++) {
             ap_piece *p = &pieces[i * RADII + r];
-            if (!s->list[i].cut || s->list[i].taken || s->list[i].skip) continue;
+            if (!s->list[i].cut || s->list[i].taken || s->list[i].skip || s->list[i].company) continue;
             ap_err_free(ap_piece_cut(s->env, s->list[i].node, radii[r], p)); // then it has no such piece
             if (p->model) AP_TRY(ap_probe_add_piece(&set, p->model, p->model, p->facts, p->node));
         }
@@ -195,6 +229,7 @@ ap_err ap_search_model(const ap_match_env *env, const ap_search_options *o, json
             s.list[s.count++].node = g->nodes[i];
     AP_TRY(cut_all(&s));
     AP_TRY(ask_alone(&s));
+    AP_TRY(ask_in_company(&s));
     AP_TRY(ask_in_context(&s));
     AP_TRY(search_rest(&s));
     AP_TRY(search_wider(&s));

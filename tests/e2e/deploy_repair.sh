@@ -46,6 +46,22 @@ repaired mod refused-mod mod Mod refused --input "x=$nets/x9.npy"
 repaired cumsum refused-cumsum sum CumSum refused --input "x=$nets/x9.npy"
 repaired dynamic refused-dynamic sum CumSum refused --shape batch=2
 
+# ---- uint16 activations: SiLU behind a convolution is taken, and wrong on maps of 9 to 12 rows; each node is right on its own
+repaired silu wrong-silu silu0 Mul wrong --input "x=$nets/x9.npy"
+asks "$tmp/silu/report.json" "silu" <<'PY'
+as it is the numbers are far off := [g["value"] < 15 for g in t["repairs"]["before"]["gates"] if g["metric"] == "sqnr_db"] == [True]
+afterwards they are not := t["metrics"]["silu2.d"]["sqnr_db"] > 50
+each of the three := len(t["repairs"]["repairs"]) == 3
+no other rule was needed := {x for r in t["repairs"]["repairs"] for x in r["rules"]} == {"silu_flat_quantised"}
+PY
+run rules why "$nets/wrong-silu.onnx" --target htp:sm8650 --json
+asks "$tmp/out" "silu: why" <<'PY'
+wrong where it stands := all(n["verdict"] == "wrong" and "with what makes its operands" in n["reason"] for n in d["nodes"] if n["op"] == "Mul")
+and the chain that helps := {tuple(n["chain"]) for n in d["nodes"] if n["op"] == "Mul"} == {("silu_flat_quantised",)}
+PY
+deploy 0 silu-16 silu.onnx --target htp:sm8650
+asks "$tmp/silu-16/report.json" "silu, 16 rows" <<<'right as it is := t["repairs"] is None and t["metrics"]["silu2.d"]["sqnr_db"] > 50'
+
 # ---- the same through aipc surgery
 run surgery "$nets/refused-mod.onnx" --target htp:sm8650 -o "$tmp/mod.json" --save "$tmp/mod.onnx" --json
 same "surgery --target" 0 "$code"

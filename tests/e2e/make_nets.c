@@ -4,6 +4,8 @@
 
 #include "tensor/npy.h"
 
+#include <math.h>
+
 static uint64_t random_state = 42;
 
 // In (-0.5, 0.5), the same on every machine.
@@ -285,6 +287,77 @@ static void wrong_nets(bench *b) {
     write_model(b, "wrong-resize.onnx");
 }
 
+// ---- quantised: uint16 activations, int8 weights
+
+static void scalar(bench *b, const char *name, ap_dtype dtype, const void *value, size_t size) {
+    void *data = ap_arena_alloc(&b->arena, size);
+    memcpy(data, value, size);
+    set_raw(tensor_of(b, name, dtype, ""), data, size);
+}
+
+// Quantised to lo .. hi and back: VALUE.d.
+static void quantised(bench *b, const char *value, float lo, float hi) {
+    char names[5][64];
+    static const char *const ends[] = {"s", "z", "q", "quant", "d"};
+    for (size_t i = 0; i < 5; i++) snprintf(names[i], sizeof names[i], "%s.%s", value, ends[i]);
+    float scale = (hi - lo) / 65535;
+    uint16_t zero = (uint16_t)(-lo / scale + 0.5f);
+    char q[160], dq[200];
+    scalar(b, names[0], AP_F32, &scale, sizeof scale);
+    scalar(b, names[1], AP_U16, &zero, sizeof zero);
+    snprintf(q, sizeof q, "%s,%s,%s", value, names[0], names[1]);
+    snprintf(dq, sizeof dq, "%s,%s,%s", names[2], names[0], names[1]);
+    node(b, names[3], "QuantizeLinear", q, names[2]);
+    node(b, names[4], "DequantizeLinear", dq, names[4]);
+}
+
+static void quantised_conv(bench *b, const char *name, const char *in, int channels) {
+    char w[64], wd[64], s[64], ins[140], shape[32];
+    size_t n = (size_t)(8 * channels * 9);
+    int8_t *data = ap_arena_alloc(&b->arena, n);
+    float scale = 1.7f / 127 / sqrtf((float)(channels * 9));
+    snprintf(w, sizeof w, "%s.w", name);
+    snprintf(wd, sizeof wd, "%s.wd", name);
+    snprintf(s, sizeof s, "%s.ws", name);
+    snprintf(shape, sizeof shape, "8,%d,3,3", channels);
+    for (size_t i = 0; i < n; i++) data[i] = (int8_t)(254 * next_random());
+    set_raw(tensor_of(b, w, AP_I8, shape), data, n);
+    scalar(b, s, AP_F32, &scale, sizeof scale);
+    snprintf(ins, sizeof ins, "%s,%s", w, s);
+    node(b, wd, "DequantizeLinear", ins, wd);
+    snprintf(ins, sizeof ins, "%s,%s", in, wd);
+    Onnx__NodeProto *n0 = node(b, name, "Conv", ins, name);
+    attr_ints(b, n0, "kernel_shape", "3,3");
+    attr_ints(b, n0, "pads", "1,1,1,1");
+}
+
+// Behind each convolution x sigmoid(x), which HTP fuses, wrong where the map is 9 to 12 rows high.
+static void silu_net(bench *b, int rows, int columns, const char *file) {
+    char in[64] = "x.d", shape[32];
+    start(b, 21);
+    snprintf(shape, sizeof shape, "1,3,%d,%d", rows, columns);
+    input(b, "x", shape);
+    quantised(b, "x", -1, 1);
+    for (int i = 0; i < 3; i++) {
+        char c[16], s[16], m[16], from[40];
+        snprintf(c, sizeof c, "conv%d", i);
+        snprintf(s, sizeof s, "sig%d", i);
+        snprintf(m, sizeof m, "silu%d", i);
+        quantised_conv(b, c, in, i ? 8 : 3);
+        quantised(b, c, -4.0f - (float)i, 4.0f + (float)i); // no two have the same scales
+        snprintf(from, sizeof from, "%s.d", c);
+        node(b, s, "Sigmoid", from, s);
+        quantised(b, s, 0, 1);
+        snprintf(from, sizeof from, "%s.d,%s.d", c, s);
+        node(b, m, "Mul", from, m);
+        quantised(b, m, -0.3f, 4.0f + (float)i);
+        snprintf(in, sizeof in, "%s.d", m);
+    }
+    snprintf(shape, sizeof shape, "1,8,%d,%d", rows, columns);
+    output(b, "silu2.d", shape);
+    write_model(b, file);
+}
+
 // Right on small numbers, wrong on those that float16 cannot tell apart.
 static void large_mod(bench *b) {
     start(b, 17);
@@ -475,6 +548,8 @@ int main(int argc, char **argv) {
     cosh_net(&b);
     wrong_nets(&b);
     large_mod(&b);
+    silu_net(&b, 9, 9, "wrong-silu.onnx");
+    silu_net(&b, 16, 9, "silu.onnx");
     picks_nets(&b);
     tune_net(&b);
     interfaces(&b);

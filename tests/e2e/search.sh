@@ -40,6 +40,11 @@ print("" if a == b else "they differ")
 PY
     )"
 fi
+run probe htp:sm8650 PATTERN --repair --json
+asks "$tmp/out" "patterns" <<'PY'
+a quantised SiLU on 10 rows is wrong := [p["verdict"] for p in d["probes"] if p["variant"] == "QDQ u16 Conv SiLU 10 rows"] == ["wrong"]
+and right after surgery := [(p["repair"]["found"], p["repair"]["by"], p["repair"]["error"] < 0.001) for p in d["probes"] if p["variant"] == "QDQ u16 Conv SiLU 10 rows"] == [(True, "silu_flat_quantised", True)]
+PY
 run probe htp:sm8650 CumSum --repair
 has "the table" "$out" "cumsum_reverse"
 has "the sum" "$out" "right after surgery"

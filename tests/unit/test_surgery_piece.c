@@ -71,6 +71,34 @@ static void radius(void **state) {
     }
 }
 
+// An operation of whole numbers is cut with what makes it one; the next ones are as many steps away as
+// without.
+static void quantised_units(void **state) {
+    lab *l = *state;
+    maker *k = &l->k;
+    ap_value *s = CONST(k, AP_F32, "", 0.5), *x = input(k, "x", AP_F32, "4");
+#define QDQ(v) OP(k, "DequantizeLinear", AP_F32, "4", OP(k, "QuantizeLinear", AP_U8, "4", v, s), s)
+    ap_value *a = OP(k, "Abs", AP_F32, "4", QDQ(x)), *ad = QDQ(a), *b = OP(k, "Sigmoid", AP_F32, "4", ad),
+             *bd = QDQ(b), *c = OP(k, "Mul", AP_F32, "4", ad, bd), *cd = QDQ(c);
+#undef QDQ
+    output(k, cd, AP_F32, "4");
+    static const size_t counts[] = {7, 11, 11}; // Mul between three pairs; Abs, its pair, and Sigmoid
+    for (size_t i = 0; i < 3; i++) {
+        ap_piece p = {0};
+        cut_at(l, c, i, &p);
+        assert_int_equal(p.node_count, counts[i]);
+        for (size_t in = 0; in < p.model->graph->input_count; in++) {
+            ap_value_type t;
+            assert_true(ap_type_of(NULL, p.model->graph->inputs[in], &t));
+            assert_int_equal(t.dtype, AP_F32); // never cut between QuantizeLinear and DequantizeLinear
+        }
+        must(ap_model_verify(p.model));
+        ap_piece_release(&p);
+    }
+    assert_true(ap_node_is_quantised(c->producer));
+    assert_false(ap_node_is_quantised(cd->producer));
+}
+
 static void types_must_be_known(void **state) {
     lab *l = *state;
     maker *k = &l->k;
@@ -299,6 +327,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         T(keys),
         T(radius),
+        T(quantised_units),
         T(types_must_be_known),
         cmocka_unit_test(facts_travel),
         cmocka_unit_test(drawn_values_obey),
