@@ -97,6 +97,9 @@ typedef struct aipc_deploy_options {
     bool tune; /* rewrite for speed what runs right, as far as gates and the cost estimate agree (htp) */
     const char *const *tasks; /* of a recording: how verify compares the program; none: as recorded */
     size_t task_count;
+    unsigned repair_builds; /* most builds of the whole model repair, and tuning, may take; 0: 24 */
+    unsigned repair_time_s; /* longest time of each; 0: 600 */
+    unsigned piece_time_s;  /* of it, for the search of what repairs one piece; 0: 20 */
 } aipc_deploy_options;
 /* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json)
  * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
@@ -241,8 +244,9 @@ typedef struct aipc_surgery_options {
     const char *target; /* "htp:sm8650": repair what it refuses or computes wrong, too; NULL: passes only */
     const char *const *gates; /* as for deploy; with a target */
     size_t gate_count;
-    bool allow_cpu; /* as for deploy; with a target */
-    bool tune;      /* as for deploy; with a target */
+    bool allow_cpu;                                      /* as for deploy; with a target */
+    bool tune;                                           /* as for deploy; with a target */
+    unsigned repair_builds, repair_time_s, piece_time_s; /* as for deploy; with a target */
 } aipc_surgery_options;
 /* Freezes shapes, folds constants, takes away what does nothing; every pass judged by the numbers. `document`
  * is the plan. */

@@ -129,6 +129,9 @@ static ap_err operate(ap_table *t, const aipc_surgery_options *o, bench *b, json
                               .scratch = t->dir,
                               .host = o->target ? &b->host : NULL,
                               .tune = o->tune,
+                              .builds = o->repair_builds,
+                              .time_s = o->repair_time_s,
+                              .piece_time_s = o->piece_time_s,
                               .embed = t->outside};
     ap_store store = {0};
     json_t *record = NULL;
@@ -202,7 +205,7 @@ aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *given, cha
     json_object_set_new(plan, "nodes_before", json_integer((json_int_t)t.model->graph->node_count));
     json_object_set_new(plan, "stored", ap_json_string(model));
     json_object_set(plan, "warnings", t.warnings);
-    err = short_of(plan, o.target);
+    err = ap_surgery_note(json_object_get(plan, "repairs"), short_of(plan, o.target));
     give(json_incref(plan), document);
 done:
     json_decref(plan);

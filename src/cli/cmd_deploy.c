@@ -13,7 +13,7 @@ typedef struct values {
     cli_list what, targets, inputs, recipes, shapes, gates, fixed, tasks;
     cli_u64 seed;
     bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu, tune;
-    unsigned timeout_s, memory_mib;
+    unsigned timeout_s, memory_mib, repair_builds, repair_time_s, piece_time_s;
 } values;
 
 /* One word as a POSIX shell reads it. */
@@ -112,7 +112,10 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .memory_mib = v->memory_mib,
                              .tasks = v->tasks.items,
                              .task_count = v->tasks.count,
-                             .command = command};
+                             .command = command,
+                             .repair_builds = v->repair_builds,
+                             .repair_time_s = v->repair_time_s,
+                             .piece_time_s = v->piece_time_s};
     aipc_context *context = NULL;
     e = cli_context_open(env, &context);
     if (!e && recording) e = record(env, context, v, recording, status);
@@ -205,6 +208,24 @@ static const cli_option options[] = {
      .help = "rewrite what runs right for speed: kept where the gates hold and the cost falls (htp: the "
              "estimate, "
              "cpu: the measured time)"},
+    {.name = "repair-builds",
+     .kind = CLI_UINT,
+     .offset = FIELD(repair_builds),
+     .arg = "N",
+     .min = 1,
+     .help = "most builds of the whole model that repair may take, and tuning as many (default 24)"},
+    {.name = "repair-time",
+     .kind = CLI_UINT,
+     .offset = FIELD(repair_time_s),
+     .arg = "SECONDS",
+     .min = 1,
+     .help = "longest time repair may take, and tuning as long (default 600)"},
+    {.name = "piece-time",
+     .kind = CLI_UINT,
+     .offset = FIELD(piece_time_s),
+     .arg = "SECONDS",
+     .min = 1,
+     .help = "longest search for the rules that repair one piece (default 20)"},
     {.name = "task",
      .kind = CLI_LIST,
      .offset = FIELD(tasks),

@@ -10,6 +10,7 @@ typedef struct values {
     cli_list shapes, inputs, recipes, fixed, skip, gates;
     cli_u64 seed;
     bool allow_cpu, tune;
+    unsigned repair_builds, repair_time_s, piece_time_s;
 } values;
 
 /* "Constant 30, Shape 12" */
@@ -107,6 +108,9 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
         .gate_count = v->gates.count,
         .allow_cpu = v->allow_cpu,
         .tune = v->tune,
+        .repair_builds = v->repair_builds,
+        .repair_time_s = v->repair_time_s,
+        .piece_time_s = v->piece_time_s,
     };
     aipc_error *e = cli_context_open(env, &context);
     if (!e) e = aipc_surgery(context, &o, &document);
@@ -151,6 +155,24 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = offsetof(values, allow_cpu),
      .help = "let nodes that cannot be repaired run on the CPU"},
+    {.name = "repair-builds",
+     .kind = CLI_UINT,
+     .offset = offsetof(values, repair_builds),
+     .arg = "N",
+     .min = 1,
+     .help = "most builds of the whole model that repair may take, and tuning as many (default 24)"},
+    {.name = "repair-time",
+     .kind = CLI_UINT,
+     .offset = offsetof(values, repair_time_s),
+     .arg = "SECONDS",
+     .min = 1,
+     .help = "longest time repair may take, and tuning as long (default 600)"},
+    {.name = "piece-time",
+     .kind = CLI_UINT,
+     .offset = offsetof(values, piece_time_s),
+     .arg = "SECONDS",
+     .min = 1,
+     .help = "longest search for the rules that repair one piece (default 20)"},
     {.name = "output",
      .letter = 'o',
      .kind = CLI_TEXT,

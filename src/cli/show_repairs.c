@@ -84,6 +84,8 @@ static void put_tuning(const json_t *tuning, const char *target) {
               json_array_size(kept), json_array_size(kept) + json_array_size(rejected),
               json_number_value(json_array_get(cost, 1)), json_number_value(json_array_get(cost, 0)),
               strcmp(target, "cpu") == 0 ? "measured" : "estimated");
+    const char *ended = doc_text(json_object_get(tuning, "stats"), "ended", "");
+    if (strstr(ended, "budget")) term_line(CLI_PLAIN, "%s: tuning ended: %s", target, ended);
 }
 
 void show_repairs(const json_t *repairs, const char *target) {
@@ -98,6 +100,8 @@ void show_repairs(const json_t *repairs, const char *target) {
                   undone == 1 ? "" : "s", undone == 1 ? "was" : "were");
     put_list(json_object_get(repairs, "left"), target, put_left, "nodes");
     put_tuning(json_object_get(repairs, "tuning"), target);
+    const char *ended = doc_text(json_object_get(repairs, "stats"), "ended", NULL);
+    if (ended) term_line(CLI_RED, "%s: repair ended: %s", target, ended);
     if (json_array_size(cpu) == 0) return;
     char *names = joined(cpu, ", ");
     term_line(CLI_PLAIN, "%s: on the CPU: %zu node%s: %.300s", target, json_array_size(cpu),

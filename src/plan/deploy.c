@@ -2,6 +2,7 @@
 #include "plan/deploy.h"
 
 #include "base/cpu.h"
+#include "plan/surgery.h"
 
 #include <stdlib.h>
 
@@ -97,6 +98,7 @@ static void conclude(ap_deploy_target *t) {
         ap_err_free(err);
     }
     if (again) run_again(t);
+    t->err = ap_surgery_note(json_object_get(t->surgery, "repairs"), t->err);
     if (!d->baseline_err && t->err && t->gate_list) ap_target_diagnose(t);
     const char *note = ap_json_str(t->trace, "note", NULL);
     if (note) ap_context_log(d->ctx, AIPC_WARN, "%s: no per-tensor comparison: %s", t->id.text, note);

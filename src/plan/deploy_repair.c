@@ -52,7 +52,10 @@ static void describe(operation *op) {
                                    .qnn = t->id.soc ? &d->qnn : NULL,
                                    .scratch = d->scratch,
                                    .host = &op->host,
-                                   .tune = d->o->tune};
+                                   .tune = d->o->tune,
+                                   .builds = d->o->repair_builds,
+                                   .time_s = d->o->repair_time_s,
+                                   .piece_time_s = d->o->piece_time_s};
 }
 
 // The model as it lies on the table of `aipc surgery` and `aipc apply`: the steps hold hashes of it.

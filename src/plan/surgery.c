@@ -225,6 +225,11 @@ bool ap_surgery_cut_short(const json_t *record) {
     return ap_json_bool(stats, "cut_short", false);
 }
 
+ap_err ap_surgery_note(const json_t *repairs, ap_err err) {
+    const char *ended = ap_json_str(json_object_get(repairs, "stats"), "ended", NULL);
+    return err && ended ? ap_err_note(err, "%s", ended) : err;
+}
+
 ap_err ap_surgery_stored(const ap_surgery_stage *s, const ap_store *store, bool fresh, ap_arena *a,
                          char **dir, json_t **record) {
     char key[65], *work = NULL;

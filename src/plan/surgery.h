@@ -33,6 +33,7 @@ typedef struct ap_surgery_stage {
     const json_t *before; // what is known of the model as given, for the record; NULL: the target is asked
     const char *rules;    // folder of the user's rules; NULL: `rules` here, if there is one
     size_t threads;       // workers that probe; 0: one for each processor
+    unsigned builds, time_s, piece_time_s; // what repair and tuning may spend each; 0: surgery/repair.h
 } ap_surgery_stage;
 
 // The key of the result. Error: the user's rules cannot be read.
@@ -45,8 +46,10 @@ AP_MUST ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_
 AP_MUST ap_err ap_surgery_stored(const ap_surgery_stage *s, const ap_store *store, bool fresh, ap_arena *a,
                                  char **dir, json_t **record);
 
-// Did the budget end the work? The next time more is known, so such a result is not taken from the store.
+// Did a budget end the work? The next time more is known, so such a result is not taken from the store.
 bool ap_surgery_cut_short(const json_t *record);
+// Which one, as a note to the error that this led to (may be NULL).
+ap_err ap_surgery_note(const json_t *repairs, ap_err err);
 
 // {built, passed, refused, wrong, gates, cost, error}; null where there is nothing.
 json_t *ap_whole_json(const ap_whole *w);

@@ -51,8 +51,12 @@ static ap_err theatre_open(theatre *t, ap_repair_options *o) {
                              .progress = say,
                              .keep = keep_piece,
                              .user = t,
-                             .allow_cpu = s->host->allow_cpu};
-    return ap_asker_rules(&t->asker, s->rules, &o->search);
+                             .allow_cpu = s->host->allow_cpu,
+                             .tries = s->builds,
+                             .seconds = s->time_s};
+    err = ap_asker_rules(&t->asker, s->rules, &o->search);
+    o->search.seconds = s->piece_time_s;
+    return err;
 }
 
 static void theatre_close(theatre *t) {

@@ -72,7 +72,9 @@ ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, jso
                          .types = types_of,
                          .whole = judge,
                          .progress = say,
-                         .user = &k};
+                         .user = &k,
+                         .tries = s->builds,
+                         .seconds = s->time_s};
     AP_TRY(ap_tune(now->model, w, &o, &tuned));
     if (tuned.model) adopt(now, w, &tuned);
     *report = json_incref(tuned.report);

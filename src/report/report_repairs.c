@@ -179,6 +179,8 @@ void ap_rd_repairs_lede(const json_t *repairs, ap_buf *out) {
                  "chains of rules were rolled back");
     put_sentence(out, json_array_size(ap_rd_arr(ap_rd_obj(repairs, "tuning"), "kept")),
                  "rewrite for speed was kept", "rewrites for speed were kept");
+    const char *ended = ap_rd_str(ap_rd_obj(repairs, "stats"), "ended");
+    if (ended) ap_buf_printf(out, "%sRepair ended: %s.", out->len ? " " : "", ended);
     if (!out->len)
         ap_buf_puts(out, ap_rd_arr(repairs, "needs") ? "Nothing was found that helps."
                                                      : "Nothing had to be repaired.");

@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_TRIES 24
 #define DEFAULT_RESTARTS 2
-#define DEFAULT_SECONDS 600.0
 #define MAX_ROUNDS 16
 
 void ap_whole_release(ap_whole *w) {
@@ -46,9 +44,39 @@ static double seconds_since(const repair *r) {
     return (double)(ap_now_us() - r->start_us) / 1e6;
 }
 
+// ---- budgets
+
+static size_t most_builds(const repair *r) {
+    return r->o->tries ? r->o->tries : AP_REPAIR_BUILDS;
+}
+
+static double most_seconds(const repair *r) {
+    return r->o->seconds > 0 ? r->o->seconds : AP_REPAIR_SECONDS;
+}
+
 bool repair_out_of_budget(const repair *r) {
-    size_t most = r->o->tries ? r->o->tries : DEFAULT_TRIES;
-    return r->tries >= most || seconds_since(r) >= (r->o->seconds > 0 ? r->o->seconds : DEFAULT_SECONDS);
+    return r->tries >= most_builds(r) || seconds_since(r) >= most_seconds(r);
+}
+
+const char *ap_spent_builds(ap_arena *a, size_t most) {
+    return ap_arena_printf(
+        a, "the budget of %zu build%s of the whole model is spent (--repair-builds gives more)", most,
+        most == 1 ? "" : "s");
+}
+
+const char *ap_spent_seconds(ap_arena *a, double most) {
+    return ap_arena_printf(a, "the budget of %g seconds is spent (--repair-time gives more)", most);
+}
+
+const char *repair_spent(repair *r) {
+    if (r->tries >= most_builds(r)) return ap_spent_builds(&r->arena, most_builds(r));
+    return repair_out_of_budget(r) ? ap_spent_seconds(&r->arena, most_seconds(r)) : NULL;
+}
+
+const char *repair_spent_piece(repair *r) {
+    double most = r->o->search.seconds > 0 ? r->o->search.seconds : AP_SEARCH_SECONDS;
+    return ap_arena_printf(&r->arena, "the budget of %g seconds a piece is spent (--piece-time gives more)",
+                           most);
 }
 
 bool repair_is_fatal(const ap_error *e) {
@@ -193,6 +221,14 @@ static json_t *cpu_nodes(const repair *r) {
     return list;
 }
 
+// The budget that ended the work, in words; NULL: nothing more is to be found.
+static const char *ended_by(repair *r) {
+    const char *spent = repair_spent(r);
+    for (const repair_group *g = r->groups; g && !spent; g = g->next)
+        if (g->node_count && g->given_up && g->cut_short) spent = repair_spent_piece(r);
+    return spent;
+}
+
 static ap_err report_of(repair *r, json_t **out) {
     json_t *left = json_array();
     ap_err err = repair_collect(r);
@@ -201,11 +237,13 @@ static ap_err report_of(repair *r, json_t **out) {
         json_decref(left);
         return err;
     }
-    bool cut_short = !r->base.whole.passed && repair_out_of_budget(r);
-    *out = json_pack("{sO,sO,so,sO,so,s{sI,sI,sI,sf,sb}}", "needs", r->needs, "repairs", r->base.repairs,
+    const char *ended = ended_by(r);
+    bool complete = r->base.whole.passed && json_array_size(r->base.whole.refused) == 0;
+    *out = json_pack("{sO,sO,so,sO,so,s{sI,sI,sI,sf,so,sb}}", "needs", r->needs, "repairs", r->base.repairs,
                      "left", left, "rolled_back", r->rolled_back, "cpu", cpu_nodes(r), "stats", "tries",
                      (json_int_t)r->tries, "searches", (json_int_t)r->searches, "restarts",
-                     (json_int_t)r->restarts, "seconds", seconds_since(r), "cut_short", cut_short);
+                     (json_int_t)r->restarts, "seconds", seconds_since(r), "ended",
+                     ap_json_string(complete ? NULL : ended), "cut_short", ended && !complete);
     return NULL;
 }
 

@@ -39,9 +39,16 @@ typedef struct ap_repair_tools {
 } ap_repair_tools;
 extern const ap_repair_tools ap_repair_tools_of_search;
 
+// What may be spent where nobody says otherwise; tuning has as much again.
+#define AP_REPAIR_BUILDS 24
+#define AP_REPAIR_SECONDS 600.0
+// Which budget is spent and the option that gives more, in words; the text lives in `a`.
+const char *ap_spent_builds(ap_arena *a, size_t most);
+const char *ap_spent_seconds(ap_arena *a, double most);
+
 typedef struct ap_repair_options {
     const ap_repair_tools *tools;
-    ap_search_options search; // `banned` is set by repair
+    ap_search_options search; // `banned` is set by repair; `seconds` is the budget of a piece
     // Measured types of all values of this model; called after every change. The source lives until the next
     // call.
     ap_err (*types)(void *user, ap_model *m, ap_type_source *out);
@@ -53,9 +60,9 @@ typedef struct ap_repair_options {
     void (*keep)(void *user, const ap_piece *p, json_t *left);
     void *user;
     bool allow_cpu;  // nodes that cannot be repaired may stay on the CPU; counted and named
-    size_t tries;    // most whole-model builds; 0: 24
+    size_t tries;    // most whole-model builds; 0: AP_REPAIR_BUILDS
     size_t restarts; // how often all is begun anew without the least exact recipe; 0: 2
-    double seconds;  // 0: 600
+    double seconds;  // 0: AP_REPAIR_SECONDS
 } ap_repair_options;
 
 typedef struct ap_repaired {
@@ -66,7 +73,8 @@ typedef struct ap_repaired {
     //  class, exact, proofs, piece_error, nodes_before, nodes_after, gates_before, gates_after,
     //  estimate_before, estimate_after}], left: [{node, op, verdict, reason, tried, model}],
     //  rolled_back: [{key, rules, nodes, reason}], cpu: [node], stats: {tries, searches, seconds, restarts,
-    //  cut_short: the budget ended it before the gates passed}}
+    //  ended: which budget is spent, in words | null, cut_short: a budget ended it before the model ran right
+    //  and whole on the target}}
     json_t *report;
     json_t *steps; // of kind "rule", for plan.json
 } ap_repaired;

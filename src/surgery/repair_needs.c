@@ -3,6 +3,7 @@
 #include "surgery/fold_flow.h"
 #include "surgery/repair_priv.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,8 +157,11 @@ static void add_tried(json_t *list, const json_t *more) {
 static void keep_tried(repair *r, repair_group *g, const ap_search_result *found, bool taken) {
     if (!g->tried) g->tried = json_array();
     add_tried(g->tried, found->tried);
+    g->cut_short |= g->looked_long && !strcmp(ap_json_str(found->stats, "budget", ""), "seconds");
     if (taken)
         g->why_not = "cut out of the model the target takes it and computes it right";
+    else if (g->cut_short)
+        g->why_not = repair_spent_piece(r);
     else if (json_array_size(g->tried))
         g->why_not = "no chain of rules helps";
     else
@@ -236,7 +240,7 @@ static ap_err search_radius(repair *r, repair_group **groups, size_t *count, siz
     ap_err err = cut_all(r, groups, count, radius, pieces);
     so.banned = r->banned;
     if (lone) {
-        so.seconds = LONE_SECONDS;
+        so.seconds = so.seconds > 0 ? fmin(so.seconds, LONE_SECONDS) : LONE_SECONDS;
         so.probes = LONE_PROBES;
     }
     asked = *count;
@@ -271,6 +275,7 @@ static ap_err search_kind(repair *r, repair_group **groups, bool lone) {
         if (g->node_count == 0 || looked || is_lone(r, g) != lone) continue;
         groups[count++] = g;
         g->given_up = true; // until something is found
+        g->cut_short = false;
         g->looked_long = !lone;
     }
     for (size_t radius = 0; count && !err && radius <= most && !repair_out_of_budget(r); radius++)
@@ -328,7 +333,7 @@ static const char *why_left(repair *r, const repair_group *g, const char *node) 
     if (g && g->why_not) return g->why_not;
     why = ap_map_get(&r->uncut, node);
     if (why) return why;
-    return repair_out_of_budget(r) ? "the budget of tries and time was spent" : NULL;
+    return repair_spent(r);
 }
 
 static json_t *left_json(repair *r, const repair_group *g, const json_t *need) {

@@ -24,6 +24,7 @@ typedef struct repair_group {
     size_t node_count, node_cap;
     ap_recipe recipe;
     bool found, given_up, looked_long;
+    bool cut_short; // the time of a piece ended its search
     bool alone;     // wrong by its own probe only: nobody says that the model suffers from it
     json_t *tried;  // what the search looked at when it gave up
     json_t *values; // {tensor: how to draw it}: what the node was fed with when it went wrong; NULL
@@ -60,7 +61,9 @@ AP_MUST ap_err repair_measure(repair *r);
 AP_MUST ap_err repair_env(repair *r, ap_model *m, ap_match_env *env);
 void repair_say(const repair *r, const char *fmt, ...) AP_PRINTF(2, 3);
 bool repair_out_of_budget(const repair *r);
-bool repair_is_fatal(const ap_error *e); // an error of the machinery, not of this piece
+const char *repair_spent(repair *r);       // which budget of the whole, in words; NULL: none
+const char *repair_spent_piece(repair *r); // that of a piece
+bool repair_is_fatal(const ap_error *e);   // an error of the machinery, not of this piece
 
 // repair_needs.c: the groups of this round: those of r->groups that have nodes.
 AP_MUST ap_err repair_collect(repair *r);

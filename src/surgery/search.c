@@ -9,12 +9,11 @@
 #include <string.h>
 
 enum { DEPTH = 5, EXPANSIONS = 200, PROBES = 64, TOLD = 24, MOST_TOLD = 64 };
-#define SECONDS 20.0
 
 // ---- adding states
 
 static double most_seconds(const ap_search_options *o) {
-    return o->seconds > 0 ? o->seconds : SECONDS;
+    return o->seconds > 0 ? o->seconds : AP_SEARCH_SECONDS;
 }
 
 static double most_seconds_in_all(const ap_search_options *o) {

@@ -21,6 +21,8 @@ typedef struct ap_rule_judge {
     void *user;
 } ap_rule_judge;
 
+#define AP_SEARCH_SECONDS 20.0 // a piece
+
 typedef struct ap_search_options {
     const ap_rules *rules;
     const ap_rule_judge *judge; // NULL: every rule counts as proven (tests)
@@ -31,7 +33,7 @@ typedef struct ap_search_options {
     const char *backend;       // "qnn": rules whose `helps` name another backend only come last
     size_t depth;              // longest chain; 0: 5
     size_t expansions, probes; // 0: 200 and 64
-    double seconds;            // spent on a piece, its share of asking counted; 0: 20
+    double seconds;            // spent on a piece, its share of asking counted; 0: AP_SEARCH_SECONDS
     double seconds_in_all;     // of a call with many pieces, on the clock; 0: three times `seconds`
     const json_t *banned;      // [{recipe, key, reason}]: not tried again; recipe: text or list of rule names
 } ap_search_options;

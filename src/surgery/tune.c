@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 24 };
-#define SECONDS 600.0
 #define GAIN 0.001         // estimates are sums: what is left out shows
 #define GAIN_MEASURED 0.05 // clocks are not as sure as sums
 #define MARK "tune:"
@@ -66,10 +64,12 @@ static double cost_of(const ap_whole *w) {
     return ms > 0 ? ms : NAN;
 }
 
-static bool out_of_budget(const tuning *t) {
-    double limit = t->o->seconds > 0 ? t->o->seconds : SECONDS;
-    return t->tries >= (t->o->tries ? t->o->tries : TRIES) ||
-           (double)(ap_now_us() - t->start_us) / 1e6 > limit;
+// Which budget is spent, in words; NULL: none.
+static const char *spent(tuning *t) {
+    size_t builds = t->o->tries ? t->o->tries : AP_REPAIR_BUILDS;
+    double seconds = t->o->seconds > 0 ? t->o->seconds : AP_REPAIR_SECONDS;
+    if (t->tries >= builds) return ap_spent_builds(&t->arena, builds);
+    return (double)(ap_now_us() - t->start_us) / 1e6 > seconds ? ap_spent_seconds(&t->arena, seconds) : NULL;
 }
 
 static void say(const tuning *t, const char *what, const group *g) {
@@ -327,7 +327,7 @@ static ap_err climb(tuning *t) {
     while (changed && !err) {
         changed = false;
         err = collect(t);
-        for (size_t i = 0; !err && !changed && i < t->group_count && !out_of_budget(t); i++)
+        for (size_t i = 0; !err && !changed && i < t->group_count && !spent(t); i++)
             err = try_group(t, t->groups[i], &changed);
     }
     return err;
@@ -362,7 +362,8 @@ ap_err ap_tune(const ap_model *m, const ap_whole *first, const ap_tune_options *
         ended = isnan(before) ? "the cost of the model is not known" : "the model does not run right yet";
     else
         AP_TRY(climb(&t));
-    if (out_of_budget(&t)) ended = "out of budget";
+    const char *budget = spent(&t);
+    if (budget) ended = budget;
     out->report = report_of(&t, before, ended);
     out->steps = json_incref(t.steps);
     hand_over(&t, out);

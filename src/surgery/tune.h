@@ -20,8 +20,8 @@ typedef struct ap_tune_options {
     ap_err (*whole)(void *user, ap_model *m, ap_whole *out);
     void (*progress)(void *user, const char *text); // NULL: none
     void *user;
-    size_t tries;   // most whole-model builds; 0: 24
-    double seconds; // 0: 600
+    size_t tries;   // most whole-model builds; 0: AP_REPAIR_BUILDS
+    double seconds; // 0: AP_REPAIR_SECONDS
     double gain;    // least share of the cost a step must save; 0: 0.001, measured 0.05
 } ap_tune_options;
 

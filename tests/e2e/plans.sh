@@ -114,6 +114,25 @@ PY
 asks "$tmp/rolled/htp-sm8650/plan.json" "a rule that breaks a gate" <<<'no step of the plan := [s["name"] for s in d["steps"]] == ["cosh"]'
 has "a rule that breaks a gate: the summary says so" "$(cat "$tmp/out")" "1 chain of rules was tried and rolled back"
 
+# ---- a budget that is spent before the model runs right is named, with the option that gives more; what it cut short is not
+# taken from the store
+spent="the budget of 1 build of the whole model is spent (--repair-builds gives more)"
+rule cosh_shifted 'y = Sub(Add(Add(Exp(Sub(x, 0.6931472)), Exp(Sub(Neg(x), 0.6931472))), 96.0), 96.0)'
+(cd "$tmp/user" && "$aipc" deploy "$nets/cosh.onnx" --target htp:sm8650 --input "x=$x" --gate sqnr_db=50 --repair-builds 1 -o "$tmp/spent" >"$tmp/out" 2>"$tmp/err")
+same "a budget is spent: exit code" 10 $?
+has "a budget is spent: the summary" "$(cat "$tmp/out")" "htp:sm8650: repair ended: $spent"
+has "a budget is spent: the error" "$(cat "$tmp/err")" "$spent"
+has "a budget is spent: the page" "$(cat "$tmp/spent/report.md")" "Repair ended: the budget of 1 build"
+asks "$tmp/spent/report.json" "a budget is spent" <<PY
+it took no more := t["repairs"]["stats"]["tries"] == 1
+the document := t["repairs"]["stats"]["ended"] == "$spent" and t["repairs"]["stats"]["cut_short"]
+PY
+(cd "$tmp/user" && "$aipc" surgery "$nets/cosh.onnx" --target htp:sm8650 --input "x=$x" --gate sqnr_db=50 --repair-builds 1 >"$tmp/out" 2>"$tmp/err")
+has "a budget is spent: surgery says so" "$? $(cat "$tmp/err")" "$spent"
+(cd "$tmp/user" && "$aipc" deploy "$nets/cosh.onnx" --target htp:sm8650 --input "x=$x" --gate sqnr_db=50 -o "$tmp/spent" >"$tmp/out" 2>"$tmp/err")
+same "with more of it: exit code" 0 $?
+asks "$tmp/spent/report.json" "with more of it" <<<'repaired, and nothing was cut short := [r["rules"] for r in t["repairs"]["repairs"]] == [["cosh"]] and t["repairs"]["stats"]["ended"] is None'
+
 # ---- two graphs side by side
 run diff "$nets/cosh.onnx" "$tmp/own.onnx"
 same "diff: they differ" 10 "$code"

@@ -16,6 +16,7 @@ typedef struct target {
     const char *refuse, *bad, *alone; // operators, " Abs Neg "; alone: wrong when asked alone
     bool blames;                      // a failed gate comes with the first wrong node
     bool allow_cpu;
+    bool slow; // the search is never done in its time
     way ways[6];
     ap_code dies; // of the judge, at its second answer
     size_t judged, searched, kept, applied;
@@ -48,7 +49,7 @@ static target *the_target; // the search has no user pointer of its own
 static void look(const target *t, const ap_piece *p, const ap_search_options *o, ap_search_result *out) {
     const ap_node *n = ap_graph_node(p->model->graph, p->node);
     out->tried = json_array();
-    out->stats = json_object();
+    out->stats = t->slow ? json_pack("{ss}", "budget", "seconds") : json_object();
     out->before = has(t->refuse, n->op) ? AP_PROBE_REFUSED : AP_PROBE_WRONG;
     if (!has(t->refuse, n->op) && !has(t->alone, n->op)) {
         out->before = AP_PROBE_ACCEPTED;
@@ -444,6 +445,10 @@ static void allow_cpu(void **state) {
 
 // ---- budgets, and the end of the machinery
 
+static const char *ended(const ap_repaired *r) {
+    return ap_json_str(json_object_get(r->report, "stats"), "ended", NULL);
+}
+
 static void tries_are_counted(void **state) {
     (void)state;
     target t = {.refuse = " Floor Ceil Round Exp ",
@@ -456,10 +461,13 @@ static void tries_are_counted(void **state) {
     assert_int_equal(t.judged, 3);
     assert_null(r.model);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(r.report, "stats"), "tries")), 3);
+    assert_string_equal(ended(&r),
+                        "the budget of 3 builds of the whole model is spent (--repair-builds gives more)");
     finish(&t, &r);
     t = (target){.refuse = t.refuse, .ways = {t.ways[0], t.ways[1], t.ways[2], t.ways[3]}};
     must(repair_with(&t, "Floor", 0, 0, &r));
     expect_ops(&r, "Abs");
+    assert_null(ended(&r));
     finish(&t, &r);
 }
 
@@ -472,7 +480,25 @@ static void time_is_up(void **state) {
     assert_int_equal(t.judged, 1);
     assert_true(ap_json_bool(json_object_get(r.report, "stats"), "cut_short", false));
     assert_string_equal(ap_json_str(entry(&r, "left", 0), "why_not", ""),
-                        "the budget of tries and time was spent");
+                        "the budget of 1e-09 seconds is spent (--repair-time gives more)");
+    assert_string_equal(ended(&r), ap_json_str(entry(&r, "left", 0), "why_not", ""));
+    finish(&t, &r);
+}
+
+static void time_of_a_piece_is_up(void **state) {
+    (void)state;
+    static const char text[] = "the budget of 20 seconds a piece is spent (--piece-time gives more)";
+    target t = {.refuse = " Floor ", .slow = true};
+    ap_repaired r = repair_of(&t, "Floor");
+    assert_string_equal(ended(&r), text);
+    assert_string_equal(ap_json_str(entry(&r, "left", 0), "why_not", ""), text);
+    assert_true(ap_json_bool(json_object_get(r.report, "stats"), "cut_short", false));
+    finish(&t, &r);
+    // The same search done in its time: nothing more is to be found.
+    t = (target){.refuse = " Floor "};
+    r = repair_of(&t, "Floor");
+    assert_null(ended(&r));
+    assert_false(ap_json_bool(json_object_get(r.report, "stats"), "cut_short", true));
     finish(&t, &r);
 }
 
@@ -504,6 +530,7 @@ int main(void) {
                                        cmocka_unit_test(allow_cpu),
                                        cmocka_unit_test(tries_are_counted),
                                        cmocka_unit_test(time_is_up),
+                                       cmocka_unit_test(time_of_a_piece_is_up),
                                        cmocka_unit_test(machinery_ends_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
