@@ -102,6 +102,17 @@ AP_MUST ap_err ap_deploy_worker(ap_deployment *d, const ap_target_id *target, co
 // One request; *vendor_s (may be NULL) is added to. Steals args.
 AP_MUST ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const char *op, json_t *args,
                               double *vendor_s, json_t **result);
+// A target's model once more, with other outputs.
+typedef struct ap_exposed {
+    const char *purpose; // of the worker
+    size_t slot;
+    json_t *names;       // of the values it puts out
+    const char *dir;     // for files, which the answer names
+    const char *refused; // the error's text when the target does not take it so; NULL: the target's own
+} ap_exposed;
+// Builds it, loads what was built into the same worker and runs it on the deployment's inputs. *out: TENSOR
+// list. Errors: REFUSED and those of the worker.
+AP_MUST ap_err ap_target_exposed(ap_deploy_target *t, const ap_exposed *x, double *vendor_s, json_t **out);
 // A stored result, or NULLs. A deployment that wants everything fresh finds nothing and drops what is there.
 AP_MUST ap_err ap_deploy_find(ap_deployment *d, const char *key, ap_arena *a, char **dir, json_t **record);
 // A fresh scratch folder.

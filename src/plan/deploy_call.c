@@ -64,6 +64,39 @@ ap_err ap_deploy_call(ap_deployment *d, ap_worker *w, ap_time_kind kind, const c
     return NULL;
 }
 
+ap_err ap_target_exposed(ap_deploy_target *t, const ap_exposed *x, double *vendor_s, json_t **out) {
+    ap_deployment *d = t->d;
+    ap_arena a = {0};
+    ap_worker *w = NULL;
+    json_t *spec = ap_target_spec(t), *built = NULL, *loaded = NULL, *result = NULL;
+    char *binary = ap_path_join(&a, x->dir, "built"), *runs = ap_path_join(&a, x->dir, "target");
+    ap_err err = NULL;
+    json_object_set(spec, "outputs", x->names);
+    AP_TRY(ap_mkdirs(binary));
+    AP_TRY(ap_mkdirs(runs));
+    AP_TRY(ap_deploy_worker(d, &t->id, x->purpose, x->slot, &w));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build",
+                          json_pack("{sO,ss,ss,sb}", "model", spec, "dir", binary, "precision", t->precision,
+                                    "allow_cpu", t->allow_cpu),
+                          vendor_s, &built));
+    const json_t *refusal = json_object_get(built, "refusal");
+    if (refusal)
+        AP_FAIL(AP_ERR_REFUSED, "%s", x->refused ? x->refused : ap_json_str(refusal, "message", "refused"));
+    // From the binary, as the plain runs, and without the compiler's memory beside it.
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", binary), vendor_s, &loaded));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
+                          json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", runs), vendor_s, &result));
+    *out = json_incref(json_object_get(result, "outputs"));
+done:
+    ap_worker_stop(w, NULL);
+    json_decref(spec);
+    json_decref(built);
+    json_decref(loaded);
+    json_decref(result);
+    ap_arena_release(&a);
+    return err;
+}
+
 void ap_deploy_step(ap_deployment *d, const char *fmt, ...) {
     ap_buf text = {0};
     va_list args;

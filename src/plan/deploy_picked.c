@@ -44,35 +44,12 @@ done:
 
 static ap_err ask_target(void *user, json_t *names, const char *dir, json_t **out) {
     looker *l = user;
-    ap_deploy_target *t = l->t;
-    ap_deployment *d = t->d;
-    ap_arena a = {0};
-    ap_worker *w = NULL;
-    json_t *spec = ap_target_spec(t), *built = NULL, *loaded = NULL, *result = NULL;
-    char *binary = ap_path_join(&a, dir, "built");
-    ap_err err = NULL;
-    json_object_set(spec, "outputs", names);
-    AP_TRY(ap_mkdirs(binary));
-    AP_TRY(ap_deploy_worker(d, &t->id, "picked", AP_ANY_CPU, &w));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build",
-                          json_pack("{sO,ss,ss,sb}", "model", spec, "dir", binary, "precision", t->precision,
-                                    "allow_cpu", t->allow_cpu),
-                          &l->vendor_s, &built));
-    if (json_object_get(built, "refusal")) AP_FAIL(AP_ERR_REFUSED, "not taken with its picks exposed");
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", binary), &l->vendor_s,
-                          &loaded));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
-                          json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &l->vendor_s,
-                          &result));
-    *out = json_incref(json_object_get(result, "outputs"));
-done:
-    ap_worker_stop(w, NULL);
-    json_decref(spec);
-    json_decref(built);
-    json_decref(loaded);
-    json_decref(result);
-    ap_arena_release(&a);
-    return err;
+    const ap_exposed x = {.purpose = "picked",
+                          .slot = AP_ANY_CPU,
+                          .names = names,
+                          .dir = dir,
+                          .refused = "not taken with its picks exposed"};
+    return ap_target_exposed(l->t, &x, &l->vendor_s, out);
 }
 
 // Metrics of the outputs against what they should be given the picks, and of the picks.

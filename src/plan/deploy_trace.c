@@ -67,12 +67,6 @@ static json_t *float_names(const json_t *tensors) {
     return list;
 }
 
-// A folder for tensors below `work`.
-static ap_err tensor_dir(ap_arena *a, const char *work, const char *name, char **dir) {
-    *dir = ap_path_join(a, work, name);
-    return ap_mkdirs(*dir);
-}
-
 static ap_err golden_tensors(ap_deploy_target *t, const char *work, double *golden_s, json_t **out) {
     const ap_target_id cpu = ap_cpu_target();
     ap_deployment *d = t->d;
@@ -87,7 +81,8 @@ static ap_err golden_tensors(ap_deploy_target *t, const char *work, double *gold
     for (size_t i = 0; i < count; i++) json_array_append_new(wanted, ap_json_string(names[i]));
     for (size_t i = 0; i < t->model->graph->output_count; i++)
         json_array_append_new(wanted, ap_json_string(t->model->graph->outputs[i]->name));
-    AP_TRY(tensor_dir(&a, work, "golden", &dir));
+    dir = ap_path_join(&a, work, "golden");
+    AP_TRY(ap_mkdirs(dir));
     AP_TRY(ap_deploy_worker(d, &cpu, "trace", AP_ANY_CPU, &w));
     json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_target_spec(t), "inputs", d->input_tensors,
                              "tensors", wanted, "dir", dir);
@@ -97,39 +92,6 @@ done:
     ap_worker_stop(w, NULL);
     free(names);
     json_decref(wanted);
-    json_decref(result);
-    ap_arena_release(&a);
-    return err;
-}
-
-static ap_err target_tensors(ap_deploy_target *t, size_t slot, const char *work, json_t *names,
-                             double *vendor_s, json_t **out) {
-    ap_deployment *d = t->d;
-    ap_arena a = {0};
-    ap_worker *w = NULL;
-    char *dir = NULL, *runs = NULL;
-    json_t *spec = ap_target_spec(t), *built = NULL, *loaded = NULL, *result = NULL;
-    ap_err err = NULL;
-    json_object_set(spec, "outputs", names);
-    AP_TRY(tensor_dir(&a, work, "built", &dir));
-    AP_TRY(tensor_dir(&a, work, "target", &runs));
-    AP_TRY(ap_deploy_worker(d, &t->id, "trace", slot, &w));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "build",
-                          json_pack("{sO,ss,ss,sb}", "model", spec, "dir", dir, "precision", t->precision,
-                                    "allow_cpu", t->allow_cpu),
-                          vendor_s, &built));
-    if (json_object_get(built, "refusal"))
-        AP_FAIL(AP_ERR_REFUSED, "%s", ap_json_str(json_object_get(built, "refusal"), "message", "refused"));
-    // From the binary, as the plain runs, and without the compiler's memory beside it.
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", dir), vendor_s, &loaded));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
-                          json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", runs), vendor_s, &result));
-    *out = json_incref(json_object_get(result, "outputs"));
-done:
-    ap_worker_stop(w, NULL);
-    json_decref(spec);
-    json_decref(built);
-    json_decref(loaded);
     json_decref(result);
     ap_arena_release(&a);
     return err;
@@ -169,7 +131,8 @@ static ap_err make_trace(ap_deploy_target *t, size_t slot, const char *key) {
     AP_TRY(ap_store_begin(&d->store, &a, &work));
     AP_TRY(golden_tensors(t, work, &golden_s, &golden));
     names = float_names(golden);
-    AP_TRY(target_tensors(t, slot, work, names, &vendor_s, &target));
+    AP_TRY(ap_target_exposed(t, &(ap_exposed){.purpose = "trace", .slot = slot, .names = names, .dir = work},
+                             &vendor_s, &target));
     AP_TRY(ap_trace_compare(t->model, golden, target, &list));
     AP_TRY(output_hashes(d, target, &hashes));
     ap_store_discard(work);
