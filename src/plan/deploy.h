@@ -115,6 +115,12 @@ typedef struct ap_exposed {
 AP_MUST ap_err ap_target_exposed(ap_deploy_target *t, const ap_exposed *x, double *vendor_s, json_t **out);
 // A stored result, or NULLs. A deployment that wants everything fresh finds nothing and drops what is there.
 AP_MUST ap_err ap_deploy_find(ap_deployment *d, const char *key, ap_arena *a, char **dir, json_t **record);
+// A stored stage: its result, its entry of the document, its folder (`dir` may be NULL). Nothing is set when
+// there is none.
+AP_MUST ap_err ap_deploy_recall(ap_deployment *d, const char *key, json_t **result, json_t **stage,
+                                char **dir);
+// A copy in the deployment's arena, which has many users at a time.
+char *ap_deploy_keep(ap_deployment *d, const char *text);
 // A fresh scratch folder.
 AP_MUST ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out);
 void ap_deploy_step(ap_deployment *d, const char *fmt, ...) AP_PRINTF(2, 3); // one piece of progress done

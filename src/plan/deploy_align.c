@@ -93,9 +93,7 @@ static ap_err commit_align(ap_deploy_target *t) {
     record = json_pack("{sO,sO}", "stage", t->align_stage, "result", result);
     AP_TRY(ap_store_commit(&d->store, t->align_key, work, record, &a, &dir));
     work = NULL;
-    pthread_mutex_lock(&d->step_lock);
-    t->align_dir = ap_arena_strdup(&d->arena, dir);
-    pthread_mutex_unlock(&d->step_lock);
+    t->align_dir = ap_deploy_keep(d, dir);
     ap_tensors_to_paths(outputs, dir);
     json_object_set(t->align, "outputs", outputs);
 done:

@@ -24,9 +24,7 @@ static json_t *wanted(const ap_deployment *d) {
 
 // Takes over a record: outputs first, then intermediates, whose files lie in `dir`.
 static void adopt(ap_deployment *d, const json_t *record, const char *dir) {
-    pthread_mutex_lock(&d->step_lock);
-    d->baseline_dir = ap_arena_strdup(&d->arena, dir);
-    pthread_mutex_unlock(&d->step_lock);
+    d->baseline_dir = ap_deploy_keep(d, dir);
     json_t *all = json_deep_copy(json_object_get(record, "outputs"));
     ap_tensors_to_paths(all, dir);
     d->golden = json_array();

@@ -70,52 +70,11 @@ static ap_err run_build(ap_deploy_target *t, ap_worker *w) {
     record = json_pack("{sO,sO,sO}", "stage", stage, "result", result, "files", files);
     AP_TRY(ap_store_commit(&d->store, t->build_key, work, record, &a, &dir));
     work = NULL;
-    pthread_mutex_lock(&d->step_lock);
-    t->build_dir = ap_arena_strdup(&d->arena, dir);
-    pthread_mutex_unlock(&d->step_lock);
+    t->build_dir = ap_deploy_keep(d, dir);
 done:
     ap_store_discard(work);
     json_decref(result);
     json_decref(files);
-    json_decref(record);
-    ap_arena_release(&a);
-    return err;
-}
-
-static ap_err find_build(ap_deploy_target *t) {
-    ap_deployment *d = t->d;
-    ap_arena a = {0};
-    char *dir = NULL;
-    json_t *record = NULL;
-    ap_err err = ap_deploy_find(d, t->build_key, &a, &dir, &record);
-    if (!err && record) {
-        t->build = json_incref(json_object_get(record, "result"));
-        t->build_stage = json_incref(json_object_get(record, "stage"));
-        json_object_set_new(t->build_stage, "cached", json_true());
-        pthread_mutex_lock(&d->step_lock);
-        t->build_dir = ap_arena_strdup(&d->arena, dir);
-        pthread_mutex_unlock(&d->step_lock);
-    }
-    json_decref(record);
-    ap_arena_release(&a);
-    return err;
-}
-
-static ap_err find_align(ap_deploy_target *t) {
-    ap_deployment *d = t->d;
-    ap_arena a = {0};
-    char *dir = NULL;
-    json_t *record = NULL;
-    ap_err err = ap_deploy_find(d, t->align_key, &a, &dir, &record);
-    if (!err && record) {
-        t->align = json_incref(json_object_get(record, "result"));
-        ap_tensors_to_paths(json_object_get(t->align, "outputs"), dir);
-        t->align_stage = json_incref(json_object_get(record, "stage"));
-        json_object_set_new(t->align_stage, "cached", json_true());
-        pthread_mutex_lock(&d->step_lock);
-        t->align_dir = ap_arena_strdup(&d->arena, dir);
-        pthread_mutex_unlock(&d->step_lock);
-    }
     json_decref(record);
     ap_arena_release(&a);
     return err;
@@ -182,8 +141,9 @@ void ap_job_main(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     ap_deploy_target *t = target;
     ap_worker *w = NULL;
     ap_err err = NULL;
-    AP_TRY(find_build(t));
-    AP_TRY(find_align(t));
+    AP_TRY(ap_deploy_recall(t->d, t->build_key, &t->build, &t->build_stage, &t->build_dir));
+    AP_TRY(ap_deploy_recall(t->d, t->align_key, &t->align, &t->align_stage, &t->align_dir));
+    if (t->align) ap_tensors_to_paths(json_object_get(t->align, "outputs"), t->align_dir);
     if (t->build && t->align && ap_deploy_is_htp(t)) goto done;
     AP_TRY(ap_deploy_worker(t->d, &t->id, "build", slot, &w));
     bool built = t->build != NULL;

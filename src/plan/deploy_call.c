@@ -15,15 +15,34 @@ ap_err ap_deploy_find(ap_deployment *d, const char *key, ap_arena *a, char **dir
     return ap_store_drop(&d->store, key);
 }
 
+ap_err ap_deploy_recall(ap_deployment *d, const char *key, json_t **result, json_t **stage, char **dir) {
+    ap_arena a = {0};
+    char *found = NULL;
+    json_t *record = NULL;
+    ap_err err = ap_deploy_find(d, key, &a, &found, &record);
+    if (!err && record) {
+        *result = json_incref(json_object_get(record, "result"));
+        *stage = json_incref(json_object_get(record, "stage"));
+        json_object_set_new(*stage, "cached", json_true());
+        if (dir) *dir = ap_deploy_keep(d, found);
+    }
+    json_decref(record);
+    ap_arena_release(&a);
+    return err;
+}
+
+char *ap_deploy_keep(ap_deployment *d, const char *text) {
+    pthread_mutex_lock(&d->step_lock);
+    char *kept = ap_arena_strdup(&d->arena, text);
+    pthread_mutex_unlock(&d->step_lock);
+    return kept;
+}
+
 ap_err ap_deploy_scratch(ap_deployment *d, const char *prefix, char **out) {
     ap_arena a = {0};
     char *path = NULL;
     ap_err err = ap_mkdtemp(d->scratch, prefix, &a, &path);
-    if (!err) {
-        pthread_mutex_lock(&d->step_lock); // the deployment's arena has many users
-        *out = ap_arena_strdup(&d->arena, path);
-        pthread_mutex_unlock(&d->step_lock);
-    }
+    if (!err) *out = ap_deploy_keep(d, path);
     ap_arena_release(&a);
     return err;
 }

@@ -163,23 +163,16 @@ done:
 void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     ap_deploy_target *t = target;
     ap_deployment *d = t->d;
-    ap_arena a = {0};
-    char *dir = NULL, key[65];
-    json_t *record = NULL, *inputs = json_pack("{ss,ss,ss}", "stage", "trace", "build", t->build_key,
-                                               "baseline", d->baseline_key);
+    char key[65];
+    json_t *inputs =
+        json_pack("{ss,ss,ss}", "stage", "trace", "build", t->build_key, "baseline", d->baseline_key);
     (void)jobs;
     (void)self;
     ap_store_key(inputs, key);
     ap_err err = t->surgery && !ap_json_bool(t->surgery, "passed", false) && !t->own_model
                      ? ap_err_new(AP_ERR_REFUSED, "the target is known not to take the model")
-                     : ap_deploy_find(d, key, &a, &dir, &record);
-    if (!err && record) {
-        t->trace = json_incref(json_object_get(record, "result"));
-        t->trace_stage = json_incref(json_object_get(record, "stage"));
-        json_object_set_new(t->trace_stage, "cached", json_true());
-    } else if (!err) {
-        err = make_trace(t, slot, key);
-    }
+                     : ap_deploy_recall(d, key, &t->trace, &t->trace_stage, NULL);
+    if (!err && !t->trace) err = make_trace(t, slot, key);
     // A trace is evidence beside the gates, not one of them: when it cannot be had, the report says why.
     if (err) {
         json_decref(t->trace);
@@ -188,6 +181,4 @@ void ap_job_trace(void *target, ap_jobs *jobs, size_t self, size_t slot) {
     }
     ap_deploy_step(d, "%s: per-tensor comparison", t->id.text);
     json_decref(inputs);
-    json_decref(record);
-    ap_arena_release(&a);
 }
