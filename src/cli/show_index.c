@@ -33,6 +33,15 @@ static void put_artifacts(term_table *t, const json_t *model) {
     }
 }
 
+/* What failed before it went another way. */
+static void put_tried(const json_t *model) {
+    const json_t *list = json_object_get(model, "artifacts"), *one, *t;
+    for (size_t i = 0; (one = json_array_get(list, i)) != NULL; i++)
+        for (size_t k = 0; (t = json_array_get(json_object_get(one, "tried"), k)) != NULL; k++)
+            term_line(CLI_PLAIN, "%s: with level 1, because before: %s", doc_text(one, "dir", "-"),
+                      doc_text(json_object_get(t, "error"), "message", "-"));
+}
+
 bool show_index(const char *document) {
     json_t *doc = doc_parse(document);
     bool is = !strcmp(doc_text(doc, "kind", ""), "aipc index");
@@ -40,6 +49,7 @@ bool show_index(const char *document) {
     term_table *t = table_new("MODEL|SIGNATURE|INPUTS|VERDICT|DIR");
     for (size_t i = 0; i < json_array_size(models); i++) put_artifacts(t, json_array_get(models, i));
     table_print(t, is ? stdout : NULL);
+    for (size_t i = 0; is && i < json_array_size(models); i++) put_tried(json_array_get(models, i));
     json_decref(doc);
     return is;
 }

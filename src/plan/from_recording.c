@@ -220,7 +220,7 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
     const char *name = ap_json_str(model, "name", "model"), *id = ap_json_str(sig, "id", "signature");
     char *below = ap_arena_printf(&b->arena, "%s/%s", name, id);
     char *dir = ap_path_join(&b->arena, b->out, below);
-    json_t *again = NULL, *switches = switches_of(b, model, sig, made);
+    json_t *again = NULL, *switches = switches_of(b, model, sig, made), *tried = json_array();
     bool passed = false;
     ap_context_log(b->ctx, AIPC_INFO, "deploys %s", below);
     ap_err err = deploy_one(b, sig, made, switches, dir, &passed);
@@ -229,18 +229,20 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
         again = level1_export(b, name);
         json_t *other = find(json_object_get(again, "signatures"), "id", id);
         if (file_there(other) && json_array_size(json_object_get(other, "level1"))) {
+            json_array_append_new(tried, json_pack("{sO?,so}", "level1", json_object_get(made, "level1"),
+                                                   "error", ap_json_from_err(err)));
             ap_err_free(err);
             made = other;
             err = deploy_one(b, sig, made, switches, dir, &passed);
         }
     }
     json_array_append_new(
-        list, json_pack("{sO,ss,ss,sO,sO,sO,sO,sO,sO,sO?,so}", "signature", json_object_get(sig, "id"), "dir",
-                        below, "verdict", passed ? "pass" : "fail", "spec", json_object_get(sig, "spec"),
-                        "inputs", json_object_get(sig, "inputs"), "out_spec",
+        list, json_pack("{sO,ss,ss,sO,sO,sO,sO,sO,sO,sO?,so,so}", "signature", json_object_get(sig, "id"),
+                        "dir", below, "verdict", passed ? "pass" : "fail", "spec",
+                        json_object_get(sig, "spec"), "inputs", json_object_get(sig, "inputs"), "out_spec",
                         json_object_get(sig, "out_spec"), "outputs", json_object_get(sig, "outputs"), "feeds",
                         json_object_get(made, "feeds"), "results", json_object_get(made, "results"), "level1",
-                        json_object_get(made, "level1"), "fixed", switches));
+                        json_object_get(made, "level1"), "fixed", switches, "tried", tried));
     json_decref(again);
     err = ap_err_context(err, "%s", below);
     if (b->first)

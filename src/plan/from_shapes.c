@@ -119,10 +119,10 @@ static json_t *entry_of(const batch *b, const ap_bucket *bucket, const json_t *d
     char *shapes = ap_json_canonical(json_object_get(contract, "shapes"));
     ap_digest id = ap_sha256_of(shapes, strlen(shapes));
     free(shapes);
-    return json_pack("{ss%,ss,ss,sn,so,sn,so,so,so,sn,so}", "signature", id.hex, (size_t)12, "dir",
+    return json_pack("{ss%,ss,ss,sn,so,sn,so,so,so,sn,so,s[]}", "signature", id.hex, (size_t)12, "dir",
                      bucket->name, "verdict", ap_json_str(doc, "verdict", "fail"), "spec", "inputs",
                      types_of(in), "out_spec", "outputs", types_of(out), "feeds", in_order("input", in),
-                     "results", in_order("output", out), "level1", "fixed", switches_of(b, in));
+                     "results", in_order("output", out), "level1", "fixed", switches_of(b, in), "tried");
 }
 
 // *go_on: the failure is this shape's own. What stops a deployment before it has a document would stop all.

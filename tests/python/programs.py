@@ -122,6 +122,15 @@ def classes():
         def forward(self, x):
             pause()
             return torch.abs(torch.fft.rfft(torch.roll(self.conv(x), 1, 3)))
+
+    class Spectrum(Net):  # exported as a DFT, which a target may not have
+        def forward(self, x):
+            return torch.abs(torch.fft.rfft(self.conv(x)))
+
+    class Attention(Net):
+        def forward(self, x):
+            y = self.conv(x).flatten(2)
+            return nn.functional.scaled_dot_product_attention(y, y, y)
     globals().update({k: v for k, v in locals().items() if isinstance(v, type)})
     return torch
 
@@ -222,6 +231,14 @@ def export():
         call_all(forms, [(torch.rand(2, 3, 8, 8),)], scale=0.5, extra={"bias": torch.rand(6)})
         call_all(forms, [(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8))])
     print("the end")
+
+
+def spectrum():
+    call_all(made(Spectrum), [(torch.rand(1, 3, 12, 12),) for _ in range(2)])
+
+
+def attention():
+    call_all(made(Attention), [(torch.rand(1, 3, 6, 6),) for _ in range(2)])
 
 
 def call_all(m, calls, **kwargs):
