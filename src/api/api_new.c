@@ -15,12 +15,7 @@ static ap_err read_table(json_t **table) {
 }
 
 static json_t *find(const json_t *table, const char *name) {
-    json_t *e;
-    size_t i;
-    json_array_foreach(json_object_get(table, "examples"), i, e) {
-        if (strcmp(ap_json_str(e, "name", ""), name) == 0) return e;
-    }
-    return NULL;
+    return ap_json_find(json_object_get(table, "examples"), "name", name);
 }
 
 // The words after "# KEY: " in the head of a program.

@@ -170,6 +170,13 @@ bool ap_json_bool(const json_t *o, const char *key, bool fallback) {
     return json_is_boolean(v) ? json_is_true(v) : fallback;
 }
 
+json_t *ap_json_find(const json_t *list, const char *key, const char *text) {
+    json_t *o;
+    for (size_t i = 0; (o = json_array_get(list, i)) != NULL; i++)
+        if (strcmp(ap_json_str(o, key, ""), text) == 0) return o;
+    return NULL;
+}
+
 json_t *ap_json_pluck(const json_t *list, const char *key) {
     json_t *values = made(json_array());
     for (size_t i = 0; i < json_array_size(list); i++)

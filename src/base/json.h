@@ -32,6 +32,8 @@ const char *ap_json_str(const json_t *o, const char *key, const char *fallback);
 int64_t ap_json_int(const json_t *o, const char *key, int64_t fallback);
 double ap_json_num(const json_t *o, const char *key, double fallback);
 bool ap_json_bool(const json_t *o, const char *key, bool fallback);
+// The first object of a list whose `key` is this text; borrowed, NULL when there is none.
+json_t *ap_json_find(const json_t *list, const char *key, const char *text);
 // The values of `key` in a list of objects, in order; what has none is left out. A new list of the same
 // values.
 json_t *ap_json_pluck(const json_t *list, const char *key);

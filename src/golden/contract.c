@@ -4,14 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const json_t *find_by_name(const json_t *list, const char *name) {
-    size_t i;
-    json_t *o;
-    json_array_foreach((json_t *)(uintptr_t)list, i,
-                       o) if (strcmp(ap_json_str(o, "name", ""), name) == 0) return o;
-    return NULL;
-}
-
 static bool dims_agree(const json_t *a, const json_t *b) {
     if (!json_is_array(a) || !json_is_array(b)) return true; // one side does not say
     if (json_array_size(a) != json_array_size(b)) return false;
@@ -47,7 +39,7 @@ ap_err ap_contract_check(const json_t *want, const json_t *have, const char *wha
     for (size_t i = 0; i < n; i++) {
         const json_t *w = json_array_get(want, i);
         const char *name = ap_json_str(w, "name", "?");
-        const json_t *h = any_order ? find_by_name(have, name) : json_array_get(have, i);
+        const json_t *h = any_order ? ap_json_find(have, "name", name) : json_array_get(have, i);
         if (!h || strcmp(ap_json_str(h, "name", ""), name) != 0)
             return ap_err_new(AP_ERR_CONTRACT, "%s %zu is '%s' in %s, the contract says '%s'", what, i,
                               ap_json_str(h, "name", "absent"), where, name);

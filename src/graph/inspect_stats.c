@@ -148,15 +148,13 @@ static ap_err add_weight(weights *w, const Onnx__TensorProto *t) {
 static ap_err add_file(weights *w, const Onnx__TensorProto *t) {
     const char *location = ap_is_external(t) ? ap_external_location(t) : NULL;
     if (!location) return NULL;
-    size_t i;
-    json_t *file;
-    json_array_foreach(w->files, i, file) if (!strcmp(ap_json_str(file, "name", ""), location)) return NULL;
+    if (ap_json_find(w->files, "name", location)) return NULL;
     const uint8_t *data;
     size_t bytes;
     ap_err err = ap_external_data(w->m, t, &data, &bytes);
     if (err) return err;
     const ap_filemap *map = ap_map_get(&w->m->external, location);
-    file = json_object();
+    json_t *file = json_object();
     json_object_set_new(file, "name", ap_json_string(location));
     json_object_set_new(file, "bytes", json_integer(map ? (json_int_t)map->bytes : 0));
     json_array_append_new(w->files, file);

@@ -26,13 +26,6 @@ typedef struct batch {
     ap_err first;     // of the deployments
 } batch;
 
-static json_t *find(const json_t *list, const char *key, const char *value) {
-    size_t i;
-    json_t *one;
-    json_array_foreach(list, i, one) if (!strcmp(ap_json_str(one, key, ""), value)) return one;
-    return NULL;
-}
-
 // ---- what was exported
 
 static bool file_there(const json_t *sig) {
@@ -42,8 +35,8 @@ static bool file_there(const json_t *sig) {
 
 // The recorded signature of one that was exported; NULL when the recording has another one by now.
 static json_t *recorded(const batch *b, const json_t *model, const json_t *made) {
-    const json_t *m = find(json_object_get(b->doc, "models"), "name", ap_json_str(model, "name", ""));
-    return find(json_object_get(m, "signatures"), "id", ap_json_str(made, "id", ""));
+    const json_t *m = ap_json_find(json_object_get(b->doc, "models"), "name", ap_json_str(model, "name", ""));
+    return ap_json_find(json_object_get(m, "signatures"), "id", ap_json_str(made, "id", ""));
 }
 
 // An earlier export serves while its files are there and are of this recording; it may be of models the user
@@ -87,7 +80,7 @@ static json_t *level1_export(batch *b, const char *name) {
     ap_err err = ap_rmtree(out);
     if (!err) err = ap_export(b->ctx, &o, &doc);
     ap_err_free(err);
-    json_t *model = json_incref(find(json_object_get(doc, "models"), "name", name));
+    json_t *model = json_incref(ap_json_find(json_object_get(doc, "models"), "name", name));
     json_decref(doc);
     return model;
 }
@@ -227,7 +220,7 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
     bool module = !strcmp(ap_json_str(model, "kind", ""), "module");
     if (refused(err) && module && !json_array_size(json_object_get(made, "level1"))) {
         again = level1_export(b, name);
-        json_t *other = find(json_object_get(again, "signatures"), "id", id);
+        json_t *other = ap_json_find(json_object_get(again, "signatures"), "id", id);
         if (file_there(other) && json_array_size(json_object_get(other, "level1"))) {
             json_array_append_new(tried, json_pack("{sO?,so}", "level1", json_object_get(made, "level1"),
                                                    "error", ap_json_from_err(err)));
@@ -254,7 +247,8 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
 // ---- all
 
 static void deploy_model(batch *b, const json_t *exported) {
-    const json_t *model = find(json_object_get(b->doc, "models"), "name", ap_json_str(exported, "name", ""));
+    const json_t *model =
+        ap_json_find(json_object_get(b->doc, "models"), "name", ap_json_str(exported, "name", ""));
     json_t *made, *list = json_array();
     size_t i;
     json_array_foreach(json_object_get(exported, "signatures"), i, made) {

@@ -68,14 +68,6 @@ done:
     return err;
 }
 
-static json_t *named(const json_t *tensors, const char *name) {
-    size_t i;
-    json_t *t;
-    json_array_foreach((json_t *)(uintptr_t)tensors, i,
-                       t) if (strcmp(ap_json_str(t, "name", ""), name) == 0) return t;
-    return NULL;
-}
-
 // ---- the original, given them
 
 // A copy of `m` that may be edited, in a file the oracle can read. *made: of ap_picks_give.
@@ -86,7 +78,7 @@ static ap_err make_given(const ap_model *m, const char *const *names, size_t cou
     ap_model *copy = NULL;
     ap_err err = NULL;
     for (size_t i = 0; i < count; i++) {
-        json_t *t = named(seen, names[i]);
+        json_t *t = ap_json_find(seen, "name", names[i]);
         if (!t) AP_FAIL(AP_ERR_INTERNAL, "the target did not give '%s'", names[i]);
         json_array_append(indices, t);
     }
@@ -105,7 +97,7 @@ static json_t *given_inputs(const json_t *inputs, const json_t *made, const json
     json_t *list = json_copy((json_t *)(uintptr_t)inputs), *m;
     size_t i;
     json_array_foreach((json_t *)(uintptr_t)made, i, m) {
-        json_t *t = json_deep_copy(named(seen, ap_json_str(m, "indices", "")));
+        json_t *t = json_deep_copy(ap_json_find(seen, "name", ap_json_str(m, "indices", "")));
         json_object_set(t, "name", json_object_get(m, "input"));
         json_array_append_new(list, t);
     }
@@ -121,7 +113,7 @@ ap_err ap_picked_given(const ap_model *m, const json_t *tensors, const json_t *g
     *inputs = NULL;
     ap_picks_find(m, &names, &count);
     for (size_t i = 0; i < count; i++)
-        if (named(tensors, names[i])) names[kept++] = names[i];
+        if (ap_json_find(tensors, "name", names[i])) names[kept++] = names[i];
     if (kept) err = make_given(m, names, kept, tensors, file, &made);
     if (made) *inputs = given_inputs(given, made, tensors);
     json_decref(made);
@@ -164,18 +156,19 @@ static ap_err sort_out(const look *l, const json_t *values, json_t *golden, json
     size_t i;
     ap_err err = NULL;
     for (i = 0; i < g->output_count; i++) {
-        json_t *t = named(values, g->outputs[i]->name);
+        json_t *t = ap_json_find(values, "name", g->outputs[i]->name);
         if (!t) AP_FAIL(AP_ERR_INTERNAL, "the oracle did not give '%s'", g->outputs[i]->name);
         json_array_append(golden, t);
     }
     json_array_foreach(l->made, i, m) {
         const char *name = ap_json_str(m, "indices", "");
-        json_t *data = named(values, ap_json_str(m, "data", ""));
-        AP_TRY(is_valid(m, named(l->seen, name), data, valid));
+        json_t *data = ap_json_find(values, "name", ap_json_str(m, "data", ""));
+        AP_TRY(is_valid(m, ap_json_find(l->seen, "name", name), data, valid));
         if (!*valid) goto done;
-        json_array_append_new(picks, json_pack("{ss,sO,sO}", "indices", name, "best",
-                                               named(values, ap_json_str(m, "best", "")), "picked",
-                                               named(values, ap_json_str(m, "picked", ""))));
+        json_array_append_new(picks,
+                              json_pack("{ss,sO,sO}", "indices", name, "best",
+                                        ap_json_find(values, "name", ap_json_str(m, "best", "")), "picked",
+                                        ap_json_find(values, "name", ap_json_str(m, "picked", ""))));
     }
 done:
     return err;

@@ -21,13 +21,6 @@ static bool is_dims(const json_t *dims) {
     return true;
 }
 
-static bool is_taken(const json_t *list, const char *name) {
-    size_t i;
-    json_t *one;
-    json_array_foreach(list, i, one) if (!strcmp(ap_json_str(one, "name", ""), name)) return true;
-    return false;
-}
-
 // ".hidden[0].key" -> "hidden_0_key"; "hidden_0_key_2" when there is one already.
 static void put_name(const walk *w, const char *path, ap_buf *name) {
     bool gap = false;
@@ -39,7 +32,7 @@ static void put_name(const walk *w, const char *path, ap_buf *name) {
     }
     if (!name->len) ap_buf_printf(name, "value");
     size_t bare = name->len;
-    for (int n = 2; is_taken(w->out, ap_buf_str(name)); n++) {
+    for (int n = 2; ap_json_find(w->out, "name", ap_buf_str(name)); n++) {
         name->len = bare;
         ap_buf_printf(name, "_%d", n);
     }

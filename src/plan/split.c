@@ -68,13 +68,6 @@ done:
     return err;
 }
 
-static const json_t *named(const json_t *list, const char *key, const char *value) {
-    const json_t *o;
-    for (size_t i = 0; (o = json_array_get(list, i)) != NULL; i++)
-        if (strcmp(ap_json_str(o, key, ""), value) == 0) return o;
-    return NULL;
-}
-
 static size_t files_of(const json_t *model) {
     const json_t *sigs = json_object_get(model, "signatures"), *sig;
     size_t n = 0;
@@ -88,7 +81,8 @@ static ap_err choose(split *s, const json_t **exported) {
     const json_t *models = json_object_get(s->exported, "models"), *m;
     double most = -1;
     for (size_t i = 0; (m = json_array_get(models, i)) != NULL; i++) {
-        const json_t *recorded = named(json_object_get(s->doc, "models"), "name", ap_json_str(m, "name", ""));
+        const json_t *recorded =
+            ap_json_find(json_object_get(s->doc, "models"), "name", ap_json_str(m, "name", ""));
         double seconds = ap_json_num(recorded, "seconds", 0);
         if (!recorded || !files_of(m) || seconds <= most) continue;
         most = seconds;
@@ -149,7 +143,7 @@ static ap_err put_signatures(split *s, const json_t *exported, json_t *list) {
     ap_err err = NULL;
     for (size_t i = 0; (sig = json_array_get(sigs, i)) != NULL; i++) {
         const char *id = ap_json_str(sig, "id", ""), *from = ap_json_str(sig, "file", NULL);
-        const json_t *call = named(json_object_get(s->model, "signatures"), "id", id);
+        const json_t *call = ap_json_find(json_object_get(s->model, "signatures"), "id", id);
         if (!from || !call) continue;
         const char *name = ++count == 1 ? "model.onnx" : ap_arena_printf(&s->arena, "model-%zu.onnx", count);
         AP_TRY(put_model(s, from, name));

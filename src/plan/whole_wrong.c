@@ -130,13 +130,9 @@ static ap_err same_on_oracle(wrongness *w, json_t *names, const char *dir) {
 
 static const json_t *tensor_named(const wrongness *w, const char *name) {
     const json_t *lists[] = {w->want, w->h->inputs, w->have};
-    for (size_t k = 0; k < 3; k++) {
-        size_t i;
-        json_t *t;
-        json_array_foreach((json_t *)(uintptr_t)lists[k], i,
-                           t) if (strcmp(ap_json_str(t, "name", ""), name) == 0) return t;
-    }
-    return NULL;
+    const json_t *t = NULL;
+    for (size_t k = 0; k < 3 && !t; k++) t = ap_json_find(lists[k], "name", name);
+    return t;
 }
 
 // Few values are told one by one, many by their range, in the form of probe.h.

@@ -195,6 +195,10 @@ static void one_key_of_many(void **state) {
     assert_string_equal(text, "[\"a\",null,[2]]");
     assert_ptr_equal(json_array_get(values, 2), json_object_get(json_array_get(list, 4), "k")); // not a copy
     free(text);
+    assert_ptr_equal(ap_json_find(list, "k", "a"), json_array_get(list, 0));
+    assert_null(ap_json_find(list, "k", "b"));
+    assert_null(ap_json_find(list, "other", "1")); // a number
+    assert_null(ap_json_find(NULL, "k", "a"));
     json_decref(list);
     assert_string_equal(json_string_value(json_array_get(values, 0)), "a"); // outlives the list
     json_decref(values);
