@@ -56,6 +56,9 @@ _aipc() {
         --gate) _aipc_nothing "$cur"; return ;;
         --precision) _aipc_words "$cur" fp16 fp32; return ;;
         --seed) _aipc_nothing "$cur"; return ;;
+        --repair-builds) _aipc_nothing "$cur"; return ;;
+        --repair-time) _aipc_nothing "$cur"; return ;;
+        --piece-time) _aipc_nothing "$cur"; return ;;
         --task) _aipc_nothing "$cur"; return ;;
         --timeout) _aipc_nothing "$cur"; return ;;
         --memory) _aipc_nothing "$cur"; return ;;
@@ -63,7 +66,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --task --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --repair-builds --repair-time --piece-time --task --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
@@ -220,6 +223,9 @@ _aipc() {
         case $prev in
         --target|-t) _aipc_targets "$cur"; return ;;
         --gate) _aipc_nothing "$cur"; return ;;
+        --repair-builds) _aipc_nothing "$cur"; return ;;
+        --repair-time) _aipc_nothing "$cur"; return ;;
+        --piece-time) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_files "$cur"; return ;;
         --save) _aipc_files "$cur"; return ;;
         --shape) _aipc_nothing "$cur"; return ;;
@@ -231,7 +237,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --gate --tune --allow-cpu --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --gate --tune --allow-cpu --repair-builds --repair-time --piece-time --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
