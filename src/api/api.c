@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The public interface: thin doors to the rooms. Documents leave as text, errors as they are.
-#include "aipc/aipc.h"
+#include "api/api_priv.h"
 
 #include "device/runtime.h"
 #include "graph/inspect.h"
@@ -55,20 +55,29 @@ aipc_error *aipc_error_usage(const char *message, const char *hint) {
     return hint ? ap_err_hint(e, "%s", hint) : e;
 }
 
-// Turns a document into text for the caller; `out` may be NULL.
-static void give(json_t *document, char **out) {
+void api_take(void *full, size_t size, const void *given) {
+    size_t theirs = 0;
+    memset(full, 0, size);
+    if (given) memcpy(&theirs, given, sizeof theirs);
+    if (theirs) memcpy(full, given, theirs < size ? theirs : size);
+    memcpy(full, &size, sizeof size);
+}
+
+void api_give(json_t *document, char **out) {
     if (out) *out = document ? ap_json_text(document, true) : NULL;
     json_decref(document);
 }
 
 char *aipc_error_document(const aipc_error *e) {
     char *text = NULL;
-    give(ap_json_from_err(e), &text);
+    api_give(ap_json_from_err(e), &text);
     return text;
 }
 
-aipc_error *aipc_context_open(const aipc_context_options *o, aipc_context **out) {
-    return ap_context_open(o, out);
+aipc_error *aipc_context_open(const aipc_context_options *given, aipc_context **out) {
+    aipc_context_options o;
+    api_take(&o, sizeof o, given);
+    return ap_context_open(&o, out);
 }
 void aipc_context_close(aipc_context *c) {
     ap_context_close(c);
@@ -82,10 +91,8 @@ static ap_err no_program(const aipc_deploy_options *o) {
 }
 
 aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *given, char **document) {
-    // An older caller's struct is shorter: from here on every field is there.
-    aipc_deploy_options o = {0};
-    memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
-    o.size = sizeof o;
+    aipc_deploy_options o;
+    api_take(&o, sizeof o, given);
     json_t *doc = NULL;
     bool recording = ap_recording_is(o.model), varies = false;
     if (document) *document = NULL;
@@ -93,7 +100,7 @@ aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *given, char 
                  : o.task_count ? no_program(&o)
                                 : ap_deploy_shapes(c, &o, &varies, &doc);
     if (!err && !recording && !varies) err = ap_deploy(c, &o, &doc);
-    give(doc, document);
+    api_give(doc, document);
     return err;
 }
 
@@ -138,26 +145,26 @@ aipc_error *aipc_run_files(aipc_context *c, const char *dir, const char *target,
                            size_t input_count, const char *out_dir, char **document) {
     json_t *doc = NULL;
     ap_err err = ap_artifact_run_files(c, dir, target, inputs, input_count, out_dir, &doc);
-    if (!err) give(doc, document);
+    if (!err) api_give(doc, document);
     return err;
 }
 
 aipc_error *aipc_profile(aipc_context *c, const char *dir, const char *target, char **document) {
     json_t *doc = NULL;
     ap_err err = ap_artifact_profile(c, dir, target, &doc);
-    if (!err) give(doc, document);
+    if (!err) api_give(doc, document);
     return err;
 }
 
 aipc_error *aipc_targets(char **document) {
-    give(ap_soc_table_json(), document);
+    api_give(ap_soc_table_json(), document);
     return NULL;
 }
 
 aipc_error *aipc_runtime_list(aipc_context *c, char **document) {
     json_t *doc = NULL;
     ap_err err = ap_runtime_list(c->data_dir, &doc);
-    if (!err) give(doc, document);
+    if (!err) api_give(doc, document);
     return err;
 }
 
@@ -169,7 +176,7 @@ aipc_error *aipc_runtime_install(aipc_context *c, const char *name, char **docum
     ap_runtime_options o = {.data_dir = c->data_dir, .progress = install_progress, .user = c};
     json_t *doc = NULL;
     ap_err err = ap_runtime_install(&o, name, &doc);
-    if (!err) give(doc, document);
+    if (!err) api_give(doc, document);
     return err;
 }
 

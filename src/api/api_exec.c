@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // exec, verify, split.
+#include "api/api_priv.h"
 #include "plan/exec.h"
 #include "plan/served.h"
 #include "plan/split.h"
@@ -7,18 +8,13 @@
 
 #include <string.h>
 
-static void give(json_t *document, char **out) {
-    if (out && document) *out = ap_json_text(document, true);
-    json_decref(document);
-}
-
 aipc_error *aipc_exec(aipc_context *c, const aipc_exec_options *o, int *status, char **document) {
-    aipc_exec_options full = {0};
+    aipc_exec_options full;
     json_t *doc = NULL;
     *status = 0;
-    memcpy(&full, o, o->size < sizeof full ? o->size : sizeof full);
+    api_take(&full, sizeof full, o);
     ap_err err = ap_exec(c, &full, status, &doc);
-    give(doc, document);
+    api_give(doc, document);
     return ap_err_stage(err, "exec");
 }
 
@@ -36,7 +32,7 @@ void aipc_server_forked(aipc_server *s) {
 }
 char *aipc_server_models(const aipc_server *s) {
     char *text = NULL;
-    give(ap_server_models(s), &text);
+    api_give(ap_server_models(s), &text);
     return text;
 }
 aipc_served *aipc_server_find(const aipc_server *s, const char *identity) {
@@ -65,7 +61,7 @@ bool aipc_served_refuse(aipc_served *m, const char *why) {
 }
 char *aipc_deployed_document(const aipc_deployed *d) {
     char *text = NULL;
-    give(ap_deployed_document(d), &text);
+    api_give(ap_deployed_document(d), &text);
     return text;
 }
 const char *aipc_deployed_feed(const aipc_deployed *d, size_t i) {
@@ -85,19 +81,19 @@ aipc_error *aipc_deployed_run(aipc_deployed *d, const void *const *inputs, void 
 }
 
 aipc_error *aipc_verify(aipc_context *c, const aipc_verify_options *o, char **document) {
-    aipc_verify_options full = {0};
+    aipc_verify_options full;
     json_t *doc = NULL;
-    memcpy(&full, o, o->size < sizeof full ? o->size : sizeof full);
+    api_take(&full, sizeof full, o);
     ap_err err = ap_verify(c, &full, &doc);
-    give(doc, document);
+    api_give(doc, document);
     return ap_err_stage(err, "verify");
 }
 
 aipc_error *aipc_split(aipc_context *c, const aipc_split_options *o, char **document) {
-    aipc_split_options full = {0};
+    aipc_split_options full;
     json_t *doc = NULL;
-    memcpy(&full, o, o->size < sizeof full ? o->size : sizeof full);
+    api_take(&full, sizeof full, o);
     ap_err err = ap_split(c, &full, &doc);
-    give(doc, document);
+    api_give(doc, document);
     return ap_err_stage(err, "split");
 }

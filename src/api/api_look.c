@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // inspect, compare, doctor.
+#include "api/api_priv.h"
 #include "api/compare.h"
 #include "api/doctor.h"
 #include "api/shapes.h"
@@ -8,25 +9,25 @@
 
 #include <stdlib.h>
 
-static void give(json_t *document, char **out) {
-    *out = ap_json_text(document, true);
-    json_decref(document);
-}
-
-aipc_error *aipc_inspect(aipc_context *c, const char *model, const aipc_inspect_options *o, char **document) {
+aipc_error *aipc_inspect(aipc_context *c, const char *model, const aipc_inspect_options *given,
+                         char **document) {
+    aipc_inspect_options o;
     ap_model *m = NULL;
     ap_measured_shapes measured = {0};
     json_t *stats = NULL, *shapes = NULL;
-    ap_input_request r = {.shapes = o ? o->shapes : NULL, .shape_count = o ? o->shape_count : 0};
+    ap_input_request r = {0};
     ap_shape_source source = ap_measured_shape_source(&measured);
     ap_err err = NULL;
+    api_take(&o, sizeof o, given);
+    r.shapes = o.shapes;
+    r.shape_count = o.shape_count;
     AP_TRY(ap_model_load(model, &m));
-    if (r.shape_count > 0 || (o && o->macs)) {
+    if (r.shape_count > 0 || o.macs) {
         AP_TRY(ap_contract_shapes(m, &r, &shapes));
         AP_TRY(ap_measure_shapes(c, m, model, shapes, &measured));
     }
     AP_TRY(ap_model_stats(m, measured.tensors ? &source : NULL, &stats));
-    give(stats, document);
+    api_give(stats, document);
 done:
     json_decref(shapes);
     ap_measured_shapes_release(&measured);
@@ -49,13 +50,13 @@ aipc_error *aipc_model_text(const char *model, char **text) {
 aipc_error *aipc_compare(const char *a, const char *b, char **document) {
     json_t *doc = NULL;
     ap_err err = ap_compare(a, b, &doc);
-    if (!err) give(doc, document);
+    if (!err) api_give(doc, document);
     return err;
 }
 
 aipc_error *aipc_doctor(aipc_context *c, char **document) {
     json_t *doc = NULL;
     ap_err err = ap_doctor(c, &doc);
-    if (!err) give(doc, document);
+    if (!err) api_give(doc, document);
     return err;
 }

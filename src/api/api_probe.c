@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // aipc probe: the table, some of its ops, or the nodes of a model, asked of one target.
+#include "api/api_priv.h"
 #include "api/shapes.h"
 #include "golden/contract.h"
 #include "plan/asker.h"
@@ -126,8 +127,8 @@ done:
 }
 
 aipc_error *aipc_probe(aipc_context *c, const aipc_probe_options *options, char **document) {
-    aipc_probe_options o = {0};
-    memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    aipc_probe_options o;
+    api_take(&o, sizeof o, options);
     ap_asker_options how = {.target = o.target,
                             .timeout_s = o.timeout_s,
                             .threads = o.threads,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // aipc rules: the library, a rule, and its proof.
+#include "api/api_priv.h"
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -58,11 +59,6 @@ static json_t *rule_json(const ap_rule *r) {
     return j;
 }
 
-static void give(json_t *document, char **out) {
-    if (out) *out = ap_json_text(document, true);
-    json_decref(document);
-}
-
 // What is known of a rule's proof; null when it was not proven here yet.
 static json_t *known_proof(aipc_context *c, const ap_rule *r, const char *oracle) {
     json_t *proof = NULL;
@@ -85,7 +81,8 @@ aipc_error *aipc_rules_list(aipc_context *c, const char *folder, char **document
         json_decref(proof);
         json_array_append_new(list, j);
     }
-    give(json_pack("{sO, sO, ss}", "rules", list, "problems", problems, "hash", rules->hash.hex), document);
+    api_give(json_pack("{sO, sO, ss}", "rules", list, "problems", problems, "hash", rules->hash.hex),
+             document);
 done:
     ap_plan_oracle_close(&oracle);
     json_decref(list);
@@ -150,7 +147,7 @@ aipc_error *aipc_rules_show(aipc_context *c, const char *folder, const char *nam
         json_object_set_new(j, "proof", known_proof(c, list[i], oracle.sha256));
         json_array_append_new(out, j);
     }
-    give(json_pack("{sO}", "rules", out), document);
+    api_give(json_pack("{sO}", "rules", out), document);
 done:
     ap_plan_oracle_close(&oracle);
     free(list);
@@ -288,8 +285,8 @@ static ap_err judge_summary(size_t failed, size_t count) {
 }
 
 aipc_error *aipc_rules_test(aipc_context *c, const aipc_rules_options *options, char **document) {
-    aipc_rules_options o = {0};
-    memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    aipc_rules_options o;
+    api_take(&o, sizeof o, options);
     bench b = {.context = c, .o = &o, .lock = PTHREAD_MUTEX_INITIALIZER};
     ap_rules *rules = NULL;
     json_t *problems = NULL, *list = json_array(), *sum = NULL;
@@ -303,7 +300,7 @@ aipc_error *aipc_rules_test(aipc_context *c, const aipc_rules_options *options, 
     AP_TRY(b.err);
     sum = summary(&b, &failed);
     for (size_t i = 0; i < b.count; i++) json_array_append(list, b.results[i]);
-    give(json_pack("{sO, sO, sO}", "proofs", list, "summary", sum, "problems", problems), document);
+    api_give(json_pack("{sO, sO, sO}", "proofs", list, "summary", sum, "problems", problems), document);
     AP_TRY(judge_summary(failed, b.count));
 done:
     for (size_t i = 0; b.results && i < b.count; i++) json_decref(b.results[i]);

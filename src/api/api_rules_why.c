@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // aipc rules why: for each distinct node of a model whether the target takes it, and what helps if not.
+#include "api/api_priv.h"
 #include "api/shapes.h"
 #include "golden/contract.h"
 #include "plan/asker.h"
@@ -30,8 +31,8 @@ static json_t *summary_of(const json_t *nodes) {
 }
 
 aipc_error *aipc_rules_why(aipc_context *c, const aipc_rules_why_options *options, char **document) {
-    aipc_rules_why_options o = {0};
-    memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    aipc_rules_why_options o;
+    api_take(&o, sizeof o, options);
     ap_asker_options how = {.target = o.target, .fresh = o.fresh};
     ap_asker q = {0};
     ap_model *m = NULL;

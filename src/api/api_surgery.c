@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // surgery, apply, diff.
+#include "api/api_priv.h"
 #include "graph/graph_diff.h"
 #include "plan/apply.h"
 #include "plan/store.h"
@@ -17,11 +18,6 @@ static ap_err copy_model(const char *from, const char *to) {
     if (!err) err = ap_model_save(m, to, NULL);
     ap_model_free(m);
     return err;
-}
-
-static void give(json_t *document, char **out) {
-    if (out) *out = ap_json_text(document, true);
-    json_decref(document);
 }
 
 // ---- surgery
@@ -189,13 +185,13 @@ static ap_err short_of(const json_t *document, const char *target) {
 }
 
 aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *given, char **document) {
-    aipc_surgery_options o = {0};
+    aipc_surgery_options o;
     ap_table t;
     bench b = {0};
     json_t *plan = NULL;
     const char *model = NULL;
     ap_err err = NULL;
-    memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    api_take(&o, sizeof o, given);
     AP_TRY(ap_table_open(c, o.model, &t));
     AP_TRY(read_request(&t, &o));
     if (o.target) AP_TRY(bench_open(&t, &o, &b));
@@ -206,7 +202,7 @@ aipc_error *aipc_surgery(aipc_context *c, const aipc_surgery_options *given, cha
     json_object_set_new(plan, "stored", ap_json_string(model));
     json_object_set(plan, "warnings", t.warnings);
     err = ap_surgery_note(json_object_get(plan, "repairs"), short_of(plan, o.target));
-    give(json_incref(plan), document);
+    api_give(json_incref(plan), document);
 done:
     json_decref(plan);
     bench_release(&b);
@@ -220,7 +216,7 @@ aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan_path
                        char **document) {
     json_t *doc = NULL;
     ap_err err = ap_apply(c, model, plan_path, out, &doc);
-    if (doc) give(doc, document);
+    if (doc) api_give(doc, document);
     return err;
 }
 
@@ -228,7 +224,7 @@ aipc_error *aipc_rebase(aipc_context *c, const char *model, const char *plan_pat
                         const char *out, char **document) {
     json_t *doc = NULL;
     ap_err err = ap_rebase(c, model, plan_path, new_plan, out, &doc);
-    if (doc) give(doc, document);
+    if (doc) api_give(doc, document);
     return err;
 }
 
@@ -241,7 +237,7 @@ aipc_error *aipc_diff(const char *a, const char *b, char **document) {
     AP_TRY(ap_model_load(a, &x));
     AP_TRY(ap_model_load(b, &y));
     AP_TRY(ap_graph_diff(x, y, &doc));
-    give(doc, document);
+    api_give(doc, document);
 done:
     ap_model_free(x);
     ap_model_free(y);

@@ -7,15 +7,14 @@
 #include <string.h>
 
 ap_err ap_context_open(const aipc_context_options *o, aipc_context **out) {
+    static const aipc_context_options defaults = {0};
     aipc_context *c = ap_calloc(1, sizeof *c);
-    aipc_context_options given = {0};
-    // An older caller's struct is shorter: take what it has.
-    if (o) memcpy(&given, o, o->size < sizeof given ? o->size : sizeof given);
-    c->cache_dir = given.cache_dir ? ap_arena_strdup(&c->arena, given.cache_dir) : ap_path_cache(&c->arena);
-    c->data_dir = given.data_dir ? ap_arena_strdup(&c->arena, given.data_dir) : ap_path_data(&c->arena);
-    c->log = given.log;
-    c->progress = given.progress;
-    c->user = given.user;
+    if (!o) o = &defaults;
+    c->cache_dir = o->cache_dir ? ap_arena_strdup(&c->arena, o->cache_dir) : ap_path_cache(&c->arena);
+    c->data_dir = o->data_dir ? ap_arena_strdup(&c->arena, o->data_dir) : ap_path_data(&c->arena);
+    c->log = o->log;
+    c->progress = o->progress;
+    c->user = o->user;
     pthread_mutex_init(&c->lock, NULL);
     *out = c;
     return NULL;

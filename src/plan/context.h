@@ -17,6 +17,7 @@ struct aipc_context {
     pthread_mutex_t lock; // held while a callback runs: they come one at a time
 };
 
+// `o` is whole (api/api.c); NULL: the defaults.
 AP_MUST ap_err ap_context_open(const aipc_context_options *o, aipc_context **out);
 void ap_context_close(aipc_context *c);
 void ap_context_log(aipc_context *c, aipc_level level, const char *fmt, ...) AP_PRINTF(3, 4);

@@ -61,6 +61,23 @@ static void deploy_a_model(void **state) {
     aipc_context_close(c);
 }
 
+static void inspect_a_model(void **state) {
+    bench *b = *state;
+    aipc_context *c = context(b);
+    const size_t size = offsetof(aipc_inspect_options, macs);
+    const char *shapes[] = {"batch=3"};
+    const aipc_inspect_options o = {.size = size, .shapes = shapes, .shape_count = 1};
+    void *block = malloc(size);
+    char *document = NULL;
+    assert_non_null(block);
+    memcpy(block, &o, size);
+    must(aipc_inspect(c, model(b, "batch"), block, &document));
+    free(block);
+    assert_non_null(strstr(document, "\"nodes\": 1"));
+    aipc_free(document);
+    aipc_context_close(c);
+}
+
 static void deploy_several_shapes(void **state) {
     bench *b = *state;
     aipc_context *c = context(b);
@@ -137,6 +154,7 @@ int main(void) {
     setenv("AIPC_PROGRAM", program, 1);
     const struct CMUnitTest tests[] = {
         BENCH_TEST(deploy_a_model),
+        BENCH_TEST(inspect_a_model),
         BENCH_TEST(deploy_several_shapes),
         BENCH_TEST(deploy_a_recording),
     };
