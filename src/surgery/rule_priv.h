@@ -112,6 +112,9 @@ bool parse_block(parser *p, node_list *l); // { node; node; ... }
 bool starts_call(parser *p);
 node_list new_nodes(parser *p, bool replacing);
 
+// ---- rule_clause.c
+bool parse_clause(parser *p, ap_rule *r); // the next one, into the rule
+
 // ---- rule_check.c
 bool check_rule(parser *p, ap_rule *r);
 
