@@ -20,7 +20,7 @@ ap_val eval_expr(eval *e, const ap_expr *x);
 ap_val unknown(eval *e, const char *fmt, ...) AP_PRINTF(2, 3);
 bool spend(eval *e, size_t work); // false: too much
 
-// ---- expr_call.c, expr_value.c, expr_oracle.c: built-ins
+// ---- expr_call.c, expr_look.c, expr_oracle.c: built-ins
 ap_val eval_call(eval *e, const ap_expr *x, const ap_val *args);
 ap_val call_axis_map(eval *e, const ap_val *args, size_t count);
 ap_val call_linear_map(eval *e, const ap_val *args, size_t count);
