@@ -10,6 +10,7 @@ ARGUMENTS it gets those that were recorded. `--in`: the folder it runs in (defau
 split.json's signatures: which file of ours it is, and what its tensors are in a call."""
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import runpy
@@ -20,7 +21,7 @@ import weakref
 import numpy as np
 
 import post
-from parts import flat, identity
+from parts import flat, hook, identity
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(HERE, "split.json")) as f:
@@ -92,39 +93,37 @@ def _sha256(model):
         return hashlib.sha256(f.read()).hexdigest()
 
 
-def _modules(answer):
-    import torch
-    original, known = torch.nn.Module.__call__, weakref.WeakKeyDictionary()
+class _Calls:
+    """Calls of the model go to answer(part, leaves, original, names), all others to the original (parts/hook.py)."""
 
-    def call(module, *args, **kwargs):
-        if module not in known:
-            known[module] = identity.class_of(module) == SPLIT["identity"]["class"] and identity.key(
+    def __init__(self, answer):
+        self.answer, self.known, path = answer, weakref.WeakKeyDictionary(), SPLIT["path"] or ""
+        self.method = path[1:] if path.startswith(".") else ""  # else a module, wherever it stands in another
+
+    def methods(self, cls):
+        return [self.method] if self.method and flat.class_path(cls) == SPLIT["identity"]["class"] else []
+
+    def module(self, module, call, args, kwargs, method=""):
+        if method == self.method and module not in self.known:
+            self.known[module] = identity.class_of(module) == SPLIT["identity"]["class"] and identity.key(
                 identity.of_module(module)) == WHO
-        if not known[module]:
-            return original(module, *args, **kwargs)
+        if method != self.method or not self.known[module]:
+            return call(module, *args, **kwargs)
         leaves, spec = flat.flatten_call(args, kwargs)
-        return answer(_part(spec, leaves), leaves, lambda: original(module, *args, **kwargs), None)
-    torch.nn.Module.__call__ = call
+        return self.answer(_part(spec, leaves), leaves, lambda: call(module, *args, **kwargs), None)
 
-
-def _sessions(answer):
-    import onnxruntime
-    from onnxruntime.capi.onnxruntime_inference_collection import Session
-    init, run = onnxruntime.InferenceSession.__init__, Session.run
-
-    def made(session, *args, **kwargs):
-        init(session, *args, **kwargs)
+    def session_init(self, session, call, args, kwargs):
+        call(session, *args, **kwargs)
         session._split = _sha256(args[0] if args else kwargs["path_or_bytes"]) == WHO
 
-    def called(session, names, feed, run_options=None):
+    def session_run(self, session, call, names, feed, options):
         if not getattr(session, "_split", False):
-            return run(session, names, feed, run_options)
+            return call(session, names, feed, options)
         kinds = {i.name: np.float32 if i.type == "tensor(float)" else i.type[7:-1] for i in session.get_inputs()}
         order = [i["name"] for i in SPLIT["signatures"][0]["inputs"]]
-        leaves = [np.asarray(feed[n], kinds[n]) for n in order if n in feed]
-        names = names or [o.name for o in session.get_outputs()]
-        return answer(_part(None, leaves), leaves, lambda: run(session, names, feed, run_options), names)
-    onnxruntime.InferenceSession.__init__, Session.run = made, called
+        arrays = {n: v.numpy() if hasattr(v, "numpy") else np.asarray(v, kinds.get(n)) for n, v in feed.items()}
+        leaves, names = [arrays[n] for n in order if n in arrays], names or [o.name for o in session.get_outputs()]
+        return self.answer(_part(None, leaves), leaves, lambda: call(session, names, feed, options), names)
 
 
 def run(model, mine):
@@ -138,7 +137,8 @@ def run(model, mine):
             return original()
         counts["answered"] += 1
         return post.answer(part, out, names, leaves)
-    (_modules if SPLIT["kind"] == "module" else _sessions)(answer)
+    name = "torch.nn.modules.module" if SPLIT["kind"] == "module" else "onnxruntime.capi.onnxruntime_inference_collection"
+    hook.PATCHES[name](importlib.import_module(name), _Calls(answer))
     os.chdir(mine.folder)
     try:
         _start(mine.command)

@@ -68,11 +68,11 @@ def spec_of(name, asking):
     return spec
 
 def _replace(owner, name, made):
-    """made(original) in its place; never twice."""
-    original = getattr(owner, name)
-    if not hasattr(original, "_aipc"):
+    """made(original) in its place; never twice. A copy of this file (`aipc split`) leaves a mark of its own."""
+    original, mark = getattr(owner, name), "_hook_" + __name__
+    if not hasattr(original, mark):
         new = functools.wraps(original)(made(original))
-        new._aipc = True
+        setattr(new, mark, True)
         setattr(owner, name, new)
 
 def _patch_torch(m, h):

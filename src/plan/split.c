@@ -90,11 +90,6 @@ static ap_err choose(split *s, const json_t **exported) {
         s->model = recorded;
     }
     if (!s->model) return ap_err_new(AP_ERR_EXPORT, "no model of the recording could be exported");
-    const char *path = ap_json_str(s->model, "path", "");
-    if (*path == '.')
-        return ap_err_hint(
-            ap_err_new(AP_ERR_USAGE, "%s is a method: only calls of modules and sessions are split", path),
-            "record the module itself with --module");
     return NULL;
 }
 
@@ -159,7 +154,7 @@ done:
 
 static ap_err put_parts(split *s) {
     static const char *const programs[] = {"pre.py", "post.py", "infer.py"};
-    static const char *const parts[] = {"flat.py", "identity.py"};
+    static const char *const parts[] = {"flat.py", "hook.py", "identity.py"};
     char *package = NULL;
     size_t len = 0;
     ap_err err = NULL;
@@ -186,10 +181,11 @@ static ap_err write_files(split *s, const json_t *exported) {
     ap_err err = NULL;
     AP_TRY(put_signatures(s, exported, list));
     AP_TRY(put_parts(s));
-    s->made = json_pack("{si,ss,sO,sO,sO,sO,sO,sO}", "format", 1, "aipc", AP_VERSION, "name",
-                        json_object_get(s->model, "name"), "kind", json_object_get(s->model, "kind"),
-                        "identity", json_object_get(s->model, "identity"), "command", s->command, "cwd",
-                        json_object_get(s->doc, "cwd"), "signatures", list);
+    s->made =
+        json_pack("{si,ss,sO,sO,sO,sO?,sO,sO,sO}", "format", 1, "aipc", AP_VERSION, "name",
+                  json_object_get(s->model, "name"), "kind", json_object_get(s->model, "kind"), "identity",
+                  json_object_get(s->model, "identity"), "path", json_object_get(s->model, "path"), "command",
+                  s->command, "cwd", json_object_get(s->doc, "cwd"), "signatures", list);
     AP_TRY(ap_json_save(ap_path_join(&s->arena, s->out, "split.json"), s->made));
     json_array_append_new(json_object_get(s->document, "files"), ap_json_string("split.json"));
     AP_TRY(ap_rmtree(ap_path_join(&s->arena, s->out, "export")));

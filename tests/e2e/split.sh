@@ -52,6 +52,19 @@ split 10 "a program that is never the same" -o never -- "$python" -c "
 import os; exec(open('apps.py').read().replace('print(session', 'print(os.urandom(8).hex(), session').replace('__name__ ==', 'not')); ort_program('two-io.onnx', 'plain')"
 has "it says where" "$out" "stdout: "
 
+split 0 "memory that was bound" --json -o bound -- "$python" apps.py ort two-io.onnx binding
+sed -n '/^{/,$p' "$tmp/out" >"$tmp/doc"
+asks "$tmp/doc" "memory that was bound" <<'Q'
+answered := (d["calls"], d["answered"], d["verdict"]) == (3, 3, "pass")
+Q
+# Below aipc exec: the file is served, and the program is still answered by it.
+run deploy parts/model.onnx --target cpu -o out -q
+"$python" apps.py ort two-io.onnx binding >"$tmp/plain"
+"$aipc" exec --artifacts out --strict -- "$python" bound/infer.py >"$tmp/served" 2>"$tmp/err" </dev/null
+same "infer.py served" "$(sort "$tmp/plain")" "$(sort "$tmp/served")"
+has "by the file" "$(<"$tmp/err")" "split: 3 of 3 calls"
+has "and that by its artifact" "$(<"$tmp/err")" "aipc: served 3 of 3 calls"
+
 if ! "$python" -c "import torch, onnx" 2>/dev/null; then
     echo "ok split with torch # skipped: torch not here"
     finish
@@ -60,4 +73,10 @@ fi
 split 0 "a module, of a recording" rec -o module
 "$python" apps.py torch plain >"$tmp/plain"
 same_parts "a module" "$tmp/app/module"
+
+# A method that the program calls in place of its module.
+"$aipc" record -o rec2 --module Tiny.encode -- "$python" apps.py torch method >"$tmp/log" 2>&1 </dev/null || not_ok "recorded" <"$tmp/log"
+split 0 "a method" rec2 -o method
+"$python" apps.py torch method >"$tmp/plain"
+same_parts "a method" "$tmp/app/method"
 finish

@@ -37,6 +37,9 @@ def tiny():
             y = torch.relu(self.conv(x))
             y = y if scale is None else y * scale
             return {"map": y, "pair": (self.lin(y.mean((2, 3))), 3)}
+
+        def encode(self, x, gain):
+            return self.lin(torch.relu(self.conv(x)).mean((2, 3))) * gain
     return Tiny().eval()
 
 
@@ -100,6 +103,9 @@ def torch_program(what):
                 out = model(x, scale=scale)
                 put("call", out)
                 out["map"].zero_()  # its memory is the program's own
+        elif what == "method":
+            for seed in range(3):
+                show("encoded", model.encode(*arguments(torch, seed)))
         elif what == "other":  # shapes and arguments that were not deployed
             put("big", model(torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(1)), scale=scale))
             put("flag", model(x, scale=scale, flag=False))
