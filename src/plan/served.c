@@ -57,10 +57,7 @@ static bool is_module(const aipc_served *m) {
 }
 
 static int64_t leaf_of(const json_t *feeds, const char *input) {
-    const json_t *f;
-    for (size_t i = 0; (f = json_array_get(feeds, i)) != NULL; i++)
-        if (strcmp(ap_json_str(f, "input", ""), input) == 0) return ap_json_int(f, "leaf", -1);
-    return -1;
+    return ap_json_int(ap_json_find(feeds, "input", input), "leaf", -1);
 }
 
 static ap_err read_feeds(aipc_server *s, aipc_deployed *d) {

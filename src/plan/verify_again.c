@@ -126,19 +126,13 @@ done:
     return err;
 }
 
-static const json_t *named(const json_t *list, const char *name) {
-    const json_t *t;
-    for (size_t i = 0; (t = json_array_get(list, i)) != NULL; i++)
-        if (strcmp(ap_json_str(t, "name", ""), name) == 0) return t;
-    return NULL;
-}
-
 // What the artifact is fed with: its contract's inputs, then what is fixed.
 static ap_err feeds_of(ap_again *g, const ap_asked *a, const json_t *leaves, json_t *list) {
     const aipc_deployed *d = g->d;
     for (size_t i = 0; i < d->feed_count; i++) {
         const ap_feed *f = &d->feeds[i];
-        const json_t *leaf = is_session(g) ? named(leaves, f->name) : json_array_get(leaves, f->leaf);
+        const json_t *leaf =
+            is_session(g) ? ap_json_find(leaves, "name", f->name) : json_array_get(leaves, f->leaf);
         if (!leaf) return ap_err_new(AP_ERR_INPUT_NAME, "the call has no value for input '%s'", f->name);
         const char *dtype = f->fixed ? ap_json_str(leaf, "dtype", "") : d->contract->inputs[i].dtype;
         char *file = ap_path_join(&g->arena, a->dir, ap_arena_printf(&g->arena, "in-%zu.npy", i));
@@ -221,7 +215,8 @@ ap_err ap_again_leaves(ap_again *g, const ap_asked *a, const json_t *tensors, js
             json_array_append_new(list, json_null());
             continue;
         }
-        const json_t *t = is_session(g) ? named(tensors, name) : json_array_get(tensors, g->d->results[i]);
+        const json_t *t =
+            is_session(g) ? ap_json_find(tensors, "name", name) : json_array_get(tensors, g->d->results[i]);
         if (!t) AP_FAIL(AP_ERR_CONTRACT, "the artifact has no output for '%s' of the answer", name);
         char *file = ap_path_join(&g->arena, a->dir, ap_arena_printf(&g->arena, "leaf-%zu.npy", g->files++));
         AP_TRY(as_type(t, name, dtype, file, list));

@@ -44,13 +44,6 @@ static const json_t *model_like(const json_t *models, const json_t *want) {
     return NULL;
 }
 
-static const json_t *by_text(const json_t *list, const char *key, const char *value) {
-    const json_t *o;
-    for (size_t i = 0; (o = json_array_get(list, i)) != NULL; i++)
-        if (strcmp(ap_json_str(o, key, ""), value) == 0) return o;
-    return NULL;
-}
-
 // Files of a sample as a TENSOR list.
 static json_t *tensors_of(ap_arena *a, const char *folder, const json_t *leaves, const json_t *files) {
     json_t *list = json_array(), *one;
@@ -303,7 +296,7 @@ ap_err ap_verify_calls(const ap_boundary *b, json_t **out) {
         const json_t *other = model_like(json_object_get(served, "models"), model);
         for (size_t k = 0; (sig = json_array_get(json_object_get(model, "signatures"), k)) != NULL; k++) {
             const json_t *same =
-                by_text(json_object_get(other, "signatures"), "id", ap_json_str(sig, "id", "?"));
+                ap_json_find(json_object_get(other, "signatures"), "id", ap_json_str(sig, "id", "?"));
             AP_TRY(compare_signature(&s, model, sig, json_object_get(same, "samples"), list));
         }
     }

@@ -123,11 +123,8 @@ done:
 
 // Did the user let nodes stay on the CPU? Then that gate was put down.
 static bool allows_cpu(const json_t *target) {
-    const json_t *gates = json_object_get(target, "gates"), *g;
-    for (size_t i = 0; (g = json_array_get(gates, i)) != NULL; i++)
-        if (strcmp(ap_json_str(g, "metric", ""), "share_on_target") == 0)
-            return ap_json_num(g, "threshold", 1) < 1;
-    return false;
+    const json_t *gate = ap_json_find(json_object_get(target, "gates"), "metric", "share_on_target");
+    return ap_json_num(gate, "threshold", 1) < 1;
 }
 
 // Builds it with these outputs and loads it.
