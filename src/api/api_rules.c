@@ -270,7 +270,7 @@ static json_t *summary(const bench *b, size_t *failed) {
         holds += !strcmp(ap_json_str(b->results[i], "verdict", ""), ap_proof_word(AP_PROOF_HOLDS));
         json_array_foreach(mutants, k, m) {
             lines++;
-            killed += ap_json_bool(m, "killed", false) || ap_json_bool(m, "undefined", false);
+            killed += ap_json_bool(m, "killed", false);
         }
     }
     *failed = b->count - holds;

@@ -97,9 +97,7 @@ static char *mutants_text(const json_t *p) {
     const json_t *list = json_object_get(p, "mutants");
     size_t killed = 0;
     if (!list) return NULL;
-    for (size_t i = 0; i < json_array_size(list); i++)
-        killed +=
-            doc_true(json_array_get(list, i), "killed") || doc_true(json_array_get(list, i), "undefined");
+    for (size_t i = 0; i < json_array_size(list); i++) killed += doc_true(json_array_get(list, i), "killed");
     return cli_text("%zu/%zu", killed, json_array_size(list));
 }
 
@@ -126,10 +124,12 @@ static void put_lines_alive(const json_t *p) {
         const json_t *m = json_array_get(list, i);
         double judged = 0;
         (void)doc_number(m, "instances", &judged);
-        if (!doc_true(m, "killed") && !doc_true(m, "undefined"))
-            term_line(CLI_YELLOW,
-                      judged > 0 ? "%s: without '%s' nothing goes wrong" : "%s: '%s' never decides",
-                      doc_text(p, "rule", "?"), doc_text(m, "where", "?"));
+        const char *what = doc_true(m, "undefined")
+                               ? "%s: without '%s' the left side has no answer: a matter of when"
+                           : judged > 0 ? "%s: without '%s' nothing goes wrong"
+                                        : "%s: '%s' never decides";
+        if (!doc_true(m, "killed"))
+            term_line(CLI_YELLOW, what, doc_text(p, "rule", "?"), doc_text(m, "where", "?"));
     }
 }
 

@@ -18,7 +18,7 @@
 #include "base/json.h"
 #include "surgery/apply.h"
 
-#define AP_PROVE_VERSION 2 // raised when the harness judges differently; part of every proof's key
+#define AP_PROVE_VERSION 3 // raised when the harness judges differently; part of every proof's key
 #define AP_PROVE_INSTANCES 200
 
 typedef struct ap_prove_options {
@@ -67,7 +67,9 @@ bool ap_rule_can_hold(const ap_rule *r, const ap_rules *rules, char *why, size_t
 typedef struct ap_mutant {
     const ap_rule_step *line;
     bool killed;
-    bool undefined;   // without it the left side has no answer: the oracle crashes, or divides by zero
+    // Not killed, and without it the left side has no answer: the oracle crashes, or divides by zero. It
+    // claims nothing then and belongs to `when`.
+    bool undefined;
     size_t instances; // until the counterexample
 } ap_mutant;
 AP_MUST ap_err ap_prove_mutants(const ap_rule *r, const ap_prove_options *o, ap_mutant **out, size_t *count);

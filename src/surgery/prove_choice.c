@@ -127,6 +127,13 @@ static double special(source *s) {
     return below(s, 3) ? small_int(s) / 2 : odd[below(s, 5)];
 }
 
+// Whole numbers go to the end of their type, where the two sides are not alike.
+static double large(source *s) {
+    double side = sign_of(s);
+    if (ap_dtype_is_int(s->t) && below(s, 4) == 0) return side < 0 ? ap_dtype_lowest(s->t) : s->most;
+    return side * s->most * (0.3 + 0.7 * unit(s));
+}
+
 static double element(source *s, value_class c, size_t i) {
     switch (c) {
     case VALUES_ZEROS: return 0;
@@ -144,7 +151,7 @@ static double element(source *s, value_class c, size_t i) {
     case VALUES_EXACT: return sign_of(s) * (s->exact + (double)below(s, 5) - 2);
     case VALUES_WIDE:
         return sign_of(s) * pow(10, unit(s) * (s->t == AP_F16 ? 8 : 20) - (s->t == AP_F16 ? 4 : 10));
-    case VALUES_LARGE: return sign_of(s) * s->most * (0.3 + 0.7 * unit(s));
+    case VALUES_LARGE: return large(s);
     case VALUES_DENORMAL: return sign_of(s) * s->least * (double)(1 + below(s, 9));
     case VALUES_SIGNED_ZEROS: return below(s, 3) ? (below(s, 2) ? 0.0 : -0.0) : small_int(s);
     case VALUES_SPECIAL: return special(s);

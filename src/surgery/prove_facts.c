@@ -69,12 +69,13 @@ static void draw_range(draw *d, ap_dtype t, unsigned n, double *lo, double *hi) 
     static const double ladder[] = {1,   2,        4,        7,   100,        1000, 2000, 2048, 30000, 65504,
                                     1e6, 16777215, 16777216, 1e9, 2147483647, 9e17, 1e19, 1e30, 3e38};
     double h = fmin(ladder[choose(d->c, sizeof ladder / sizeof *ladder)], ap_dtype_highest(t));
+    double bottom = h < ap_dtype_highest(t) ? -h : ap_dtype_lowest(t);
     uint32_t kind = choose(d->c, 5);
     if (n & (NEED_NONNEG | NEED_POS)) kind = 1 + kind % 2;
     if (n & NEED_POS) kind = 2;
     if (n & NEED_NONZERO && kind != 2 && kind != 3) kind = 2 + kind % 2;
     double least = ap_dtype_is_float(t) && !(n & NEED_INTEGRAL) && chance(d->c, 40) ? 0.125 : 1;
-    *lo = kind == 1 ? 0 : kind == 2 ? least : -h;
+    *lo = kind == 1 ? 0 : kind == 2 ? least : bottom;
     *hi = kind == 3 ? -least : kind == 4 ? 0 : h;
     *lo = fmax(*lo, ap_dtype_lowest(t));
     if (*lo > *hi) *hi = *lo;
