@@ -246,10 +246,13 @@ _aipc() {
         case $prev in
         --output|-o) _aipc_files "$cur"; return ;;
         --rebase) _aipc_files "$cur"; return ;;
+        --input|-i) _aipc_files "$cur"; return ;;
+        --recipe) _aipc_nothing "$cur"; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --output -o --rebase --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --output -o --rebase --input -i --recipe --seed --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

@@ -136,6 +136,9 @@ complete -c aipc -n '__fish_seen_subcommand_from surgery' -F
 complete -c aipc -f -n __fish_use_subcommand -a apply -d 'run a recorded plan on its model again'
 complete -c aipc -n '__fish_seen_subcommand_from apply' -l output -s o -r -F -d 'where the model goes (required without --rebase)'
 complete -c aipc -n '__fish_seen_subcommand_from apply' -l rebase -r -F -d 'the model has changed: take the steps anew by name, judge each, write the new plan here'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l input -s i -r -f -a '(__aipc_name_file)' -d 'with --rebase: example data the steps are judged on (.npy, .pb, .raw, .jpg, .png); random without'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l recipe -r -f -d 'how a picture becomes the tensor of an input'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l seed -r -f -d 'of random inputs'
 complete -c aipc -n '__fish_seen_subcommand_from apply' -F
 complete -c aipc -n '__fish_seen_subcommand_from apply' -F
 complete -c aipc -f -n __fish_use_subcommand -a diff -d 'show two graphs side by side'
