@@ -87,7 +87,7 @@ static void conclude(ap_deploy_target *t) {
     ap_deployment *d = t->d;
     bool again = false;
     ap_target_finish(t);
-    if (!d->baseline_err && (t->err || d->o->tune)) {
+    if (!d->baseline_err && (t->err || ap_target_gains(t))) {
         ap_err err = ap_target_repair(t, &again);
         if (err) ap_context_log(d->ctx, AIPC_WARN, "%s: no repair: %s", t->id.text, ap_err_message(err));
         if (ap_err_code(err) == AP_ERR_CANCELLED) {

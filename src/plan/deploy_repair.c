@@ -7,6 +7,7 @@
 #include "plan/surgery.h"
 #include "surgery/clean_worker.h"
 #include "surgery/freeze.h"
+#include "surgery/state.h"
 
 #include <string.h>
 
@@ -203,6 +204,10 @@ done:
     return ap_err_stage(err, "surgery");
 }
 
+bool ap_target_gains(const ap_deploy_target *t) {
+    return t->d->o->tune || (ap_deploy_is_htp(t) && ap_state_carrier(t->d->model->graph));
+}
+
 ap_err ap_target_repair(ap_deploy_target *t, bool *again) {
     ap_deployment *d = t->d;
     operation op = {.t = t};
@@ -213,7 +218,7 @@ ap_err ap_target_repair(ap_deploy_target *t, bool *again) {
     *again = false;
     if (d->o->no_surgery || t->surgery) return NULL;
     if (!ap_deploy_is_htp(t) && (t->err || !d->o->tune)) return NULL; // the CPU is what all are judged by
-    if (t->err ? !is_curable(t) : !d->o->tune) return NULL;
+    if (t->err ? !is_curable(t) : !ap_target_gains(t)) return NULL;
     describe(&op);
     AP_TRY(ap_surgery_key(&op.stage, key));
     AP_TRY(ap_store_get(&d->store, key, &op.arena, &dir, &stored));

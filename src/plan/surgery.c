@@ -3,6 +3,8 @@
 #include "plan/surgery_priv.h"
 #include "surgery/record.h"
 #include "surgery/rule.h"
+#include "surgery/sharpen.h"
+#include "surgery/state.h"
 
 #include <string.h>
 
@@ -124,17 +126,53 @@ static ap_err known_before(const ap_surgery_stage *s, json_t **out) {
     return err;
 }
 
+// What repair found out comes behind what sharpening did before it.
+static void join(json_t **report, json_t *repaired) {
+    json_t *first = *report;
+    json_t *repairs = json_copy(json_object_get(first, "repairs"));
+    json_t *rolled_back = json_copy(json_object_get(first, "rolled_back"));
+    json_array_extend(repairs, json_object_get(repaired, "repairs"));
+    json_array_extend(rolled_back, json_object_get(repaired, "rolled_back"));
+    json_object_set_new(repaired, "repairs", repairs);
+    json_object_set_new(repaired, "rolled_back", rolled_back);
+    json_decref(first);
+    *report = repaired;
+}
+
+// A model that is only blurred gets more exact operators before anybody looks for a node to blame, which
+// takes far longer. One that carries a state gets them in any case: its errors add up over calls no gate
+// sees.
+static ap_err mend(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w, json_t **report,
+                   json_t *steps) {
+    json_t *repaired = NULL;
+    bool blurred = ap_is_blurred(w);
+    ap_err err = NULL;
+    if (blurred) AP_TRY(surgery_sharpen(s, false, now, w, *report, steps));
+    s->host->no_blame = false;
+    if (blurred && !w->passed) {
+        ap_whole_release(w);
+        AP_TRY(ap_whole_judge(s->host, now->model, w)); // this time with the node to blame
+    }
+    if (!w->passed || w->refused) {
+        AP_TRY(surgery_repair(s, dir, now, w, &repaired, steps));
+        join(report, repaired);
+    }
+    if (!blurred && (ap_is_blurred(w) || ap_state_carrier(now->model->graph)))
+        AP_TRY(surgery_sharpen(s, w->passed, now, w, *report, steps));
+done:
+    return err;
+}
+
 // Makes it run right, and then fast.
 static ap_err operate(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w, json_t **out,
-                      json_t **steps) {
-    json_t *report = NULL, *tuning = NULL, *changes = NULL;
+                      json_t *steps) {
+    json_t *report = no_repairs(), *tuning = NULL, *changes = NULL;
     ap_buf bytes = {0};
     ap_model *cleaned = NULL; // as it was, for the list of changes
     ap_err err = NULL;
     ap_buf_append(&bytes, now->bytes.data, now->bytes.len);
     AP_TRY(ap_model_parse(bytes.data, bytes.len, now->model->dir, &cleaned));
-    if (!w->passed || w->refused) AP_TRY(surgery_repair(s, dir, now, w, &report, steps));
-    if (!report) report = no_repairs();
+    AP_TRY(mend(s, dir, now, w, &report, steps));
     if (s->tune) AP_TRY(surgery_tune(s, now, w, &tuning, steps));
     AP_TRY(changes_of(cleaned, now, &changes));
     json_object_set(report, "tuning", tuning ? tuning : json_null());
@@ -151,12 +189,13 @@ done:
 
 // The target's half: judge what the passes made, repair it when it has to be.
 static ap_err fit(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, json_t **repairs,
-                  json_t **steps, bool *passed) {
+                  json_t *steps, bool *passed) {
     ap_whole w = {0};
     json_t *report = NULL, *before = NULL, *cleaned = NULL, *cleaning = NULL;
     ap_err err = NULL;
     AP_TRY(known_before(s, &before));
     ap_context_progress(s->ctx, 0, 0, "%s: building the cleaned model", s->host->target->text);
+    s->host->no_blame = true;
     AP_TRY(ap_whole_judge(s->host, now->model, &w));
     cleaned = ap_whole_json(&w);
     AP_TRY(changes_of(s->model, now, &cleaning));
@@ -196,12 +235,12 @@ ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_t **reco
                               .user = (void *)(uintptr_t)s};
     ap_arena a = {0};
     ap_cleaned now = {0};
-    json_t *cleaned = NULL, *repairs = NULL, *steps = NULL;
+    json_t *cleaned = NULL, *repairs = NULL, *steps = json_array();
     bool passed = false;
     ap_err err = NULL;
     AP_TRY(ap_clean(s->model, &clean, &now, &cleaned));
     if (s->host) {
-        AP_TRY(fit(s, dir, &now, &repairs, &steps, &passed));
+        AP_TRY(fit(s, dir, &now, &repairs, steps, &passed));
         json_object_set_new(repairs, "passes", passes_of(cleaned));
     }
     AP_TRY(

@@ -6,11 +6,15 @@
 #include "plan/surgery.h"
 
 // The cleaned model made to run on s->host's target. *w is what the target said of it and becomes what it
-// says of the result. *now is replaced when something was repaired. *report and *steps: of ap_repaired.
+// says of the result. *now is replaced when something was repaired. *report is that of ap_repaired; *steps is
+// extended.
 AP_MUST ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w,
-                              json_t **report, json_t **steps);
-// The model, which runs right, rewritten for speed (surgery/tune.h). *steps is extended.
+                              json_t **report, json_t *steps);
+// The model, which runs right, rewritten for speed (surgery/tune.h).
 AP_MUST ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report,
-                            json_t **steps);
+                            json_t *steps);
+// The model, which runs, rewritten for accuracy (surgery/sharpen.h). `report` is that of a repair, extended.
+AP_MUST ap_err surgery_sharpen(const ap_surgery_stage *s, bool all, ap_cleaned *now, ap_whole *w,
+                               json_t *report, json_t *steps);
 
 #endif

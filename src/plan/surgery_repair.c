@@ -76,7 +76,7 @@ static void adopt(ap_cleaned *now, ap_repaired *r) {
 }
 
 ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w,
-                      json_t **report, json_t **steps) {
+                      json_t **report, json_t *steps) {
     theatre t = {.s = s, .keep = dir};
     ap_repair_options o;
     ap_repaired repaired = {0};
@@ -90,7 +90,7 @@ ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *no
         repaired.whole = (ap_whole){0};
     }
     *report = json_incref(repaired.report);
-    *steps = json_incref(repaired.steps);
+    json_array_extend(steps, repaired.steps);
 done:
     ap_repaired_release(&repaired);
     theatre_close(&t);

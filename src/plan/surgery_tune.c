@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tuning with everything it needs: the rules and their proofs, and the judge of whole models.
+// Tuning and sharpening with everything they need: the rules and their proofs, and the judge of whole models.
 #include "plan/proofs.h"
 #include "plan/surgery_priv.h"
+#include "surgery/sharpen.h"
 #include "surgery/tune.h"
 
 #include <string.h>
@@ -44,44 +45,67 @@ static void shop_close(shop *k) {
     ap_rules_free(k->rules);
 }
 
-static void adopt(ap_cleaned *now, ap_whole *w, ap_tuned *t) {
-    ap_cleaned_release(now);
-    ap_digest d = ap_sha256_of(t->bytes.data, t->bytes.len);
-    now->model = t->model;
-    now->bytes = t->bytes;
-    memcpy(now->sha256, d.hex, sizeof now->sha256);
-    ap_whole_release(w);
-    *w = t->whole;
-    t->model = NULL;
-    t->bytes = (ap_buf){0};
-    t->whole = (ap_whole){0};
+// The tools borrow from *judge and the shop.
+static ap_attempt_tools tools_of(shop *k, const ap_rule_judge *proven) {
+    const ap_soc *soc = k->s->host->target->soc;
+    return (ap_attempt_tools){.rules = k->rules,
+                              .judge = proven,
+                              .oracle = &k->oracle.piece,
+                              .compute = soc && soc->fp16 != AP_NO ? AP_F16 : AP_F32,
+                              .types = types_of,
+                              .whole = judge,
+                              .progress = say,
+                              .user = k};
 }
 
-ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report,
-                    json_t **steps) {
+// Takes over a model, its bytes and what the target says of it.
+static void adopt(ap_cleaned *now, ap_whole *w, ap_model **model, ap_buf *bytes, ap_whole *whole) {
+    if (!*model) return;
+    ap_cleaned_release(now);
+    ap_digest d = ap_sha256_of(bytes->data, bytes->len);
+    now->model = *model;
+    now->bytes = *bytes;
+    memcpy(now->sha256, d.hex, sizeof now->sha256);
+    ap_whole_release(w);
+    *w = *whole;
+    *model = NULL;
+    *bytes = (ap_buf){0};
+    *whole = (ap_whole){0};
+}
+
+ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report, json_t *steps) {
     shop k = {0};
     ap_tuned tuned = {0};
     ap_err err = NULL;
     AP_TRY(shop_open(s, &k));
     ap_rule_judge proven = ap_proofs_judge(k.proofs);
-    ap_tune_options o = {.rules = k.rules,
-                         .judge = &proven,
-                         .oracle = &k.oracle.piece,
-                         .compute =
-                             s->host->target->soc && s->host->target->soc->fp16 != AP_NO ? AP_F16 : AP_F32,
-                         .types = types_of,
-                         .whole = judge,
-                         .progress = say,
-                         .user = &k,
-                         .tries = s->builds,
-                         .seconds = s->time_s};
+    ap_tune_options o = {.tools = tools_of(&k, &proven), .tries = s->builds, .seconds = s->time_s};
     AP_TRY(ap_tune(now->model, w, &o, &tuned));
-    if (tuned.model) adopt(now, w, &tuned);
+    adopt(now, w, &tuned.model, &tuned.bytes, &tuned.whole);
     *report = json_incref(tuned.report);
-    if (!*steps) *steps = json_array();
-    json_array_extend(*steps, tuned.steps);
+    json_array_extend(steps, tuned.steps);
 done:
     ap_tuned_release(&tuned);
+    shop_close(&k);
+    return err;
+}
+
+ap_err surgery_sharpen(const ap_surgery_stage *s, bool all, ap_cleaned *now, ap_whole *w, json_t *report,
+                       json_t *steps) {
+    shop k = {0};
+    ap_sharpened made = {0};
+    ap_err err = NULL;
+    AP_TRY(shop_open(s, &k));
+    ap_rule_judge proven = ap_proofs_judge(k.proofs);
+    ap_sharpen_options o = {
+        .tools = tools_of(&k, &proven), .all = all, .tries = s->builds, .seconds = s->time_s};
+    AP_TRY(ap_sharpen(now->model, w, &o, &made));
+    adopt(now, w, &made.model, &made.bytes, &made.whole);
+    json_array_extend(json_object_get(report, "repairs"), made.repairs);
+    json_array_extend(json_object_get(report, "rolled_back"), made.rolled_back);
+    json_array_extend(steps, made.steps);
+done:
+    ap_sharpened_release(&made);
     shop_close(&k);
     return err;
 }

@@ -27,6 +27,7 @@ typedef struct ap_whole_host {
     ap_ledger *ledger; // NULL: nobody keeps time
     unsigned timeout_s, memory_mib;
     bool allow_cpu;
+    bool no_blame; // of a model that is only blurred (surgery/sharpen.h) no node is looked for
     // Its own.
     ap_worker *oracle, *worker;
     json_t *types;  // TENSOR list of the last model measured

@@ -5,6 +5,7 @@
 
 #include "base/proc.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,19 @@ void ap_whole_release(ap_whole *w) {
     json_decref(w->cost);
     free(w->error);
     *w = (ap_whole){0};
+}
+
+size_t ap_whole_failed_gates(const ap_whole *w, double *worst_db) {
+    size_t i, failed = 0;
+    json_t *g;
+    *worst_db = (double)INFINITY;
+    json_array_foreach(w->gates, i, g) {
+        failed += !strcmp(ap_json_str(g, "verdict", ""), "fail");
+        if (strcmp(ap_json_str(g, "metric", ""), "sqnr_db") != 0) continue;
+        double db = ap_json_to_real(json_object_get(g, "value"));
+        if (!(db >= *worst_db)) *worst_db = db;
+    }
+    return failed;
 }
 
 void ap_repaired_release(ap_repaired *r) {

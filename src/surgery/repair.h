@@ -26,6 +26,8 @@ typedef struct ap_whole {
     char *error;   // why it could not be built when no node is to blame; NULL
 } ap_whole;
 void ap_whole_release(ap_whole *w);
+// How many of its gates fail; *worst_db: the lowest SQNR of its outputs, infinite when there is none.
+size_t ap_whole_failed_gates(const ap_whole *w, double *worst_db);
 
 // What repair works with; the product's are ap_repair_tools_of_search, tests bring their own.
 typedef struct ap_repair_tools {

@@ -241,23 +241,10 @@ static const json_t *blamed(const attempt *a, const json_t *list, repair_group *
     return NULL;
 }
 
-static size_t failed_gates(const json_t *gates, double *worst_db) {
-    size_t i, failed = 0;
-    json_t *g;
-    *worst_db = (double)INFINITY;
-    json_array_foreach((json_t *)(uintptr_t)gates, i, g) {
-        failed += !strcmp(ap_json_str(g, "verdict", ""), "fail");
-        if (strcmp(ap_json_str(g, "metric", ""), "sqnr_db") != 0) continue;
-        double db = ap_json_to_real(json_object_get(g, "value"));
-        if (!(db >= *worst_db)) *worst_db = db;
-    }
-    return failed;
-}
-
 // Both were built and run; do the numbers of the second fall behind?
 static bool numbers_fall(const ap_whole *was, const ap_whole *is) {
     double db_was, db_is;
-    size_t failed_was = failed_gates(was->gates, &db_was), failed_is = failed_gates(is->gates, &db_is);
+    size_t failed_was = ap_whole_failed_gates(was, &db_was), failed_is = ap_whole_failed_gates(is, &db_is);
     if (is->passed) return false;
     return failed_is > failed_was || (failed_is == failed_was && db_is < db_was - WORSE_DB);
 }

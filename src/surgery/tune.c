@@ -11,7 +11,6 @@
 
 #define GAIN 0.001         // estimates are sums: what is left out shows
 #define GAIN_MEASURED 0.05 // clocks are not as sure as sums
-#define MARK "tune:"
 
 void ap_tuned_release(ap_tuned *t) {
     ap_model_free(t->model);
@@ -23,9 +22,7 @@ void ap_tuned_release(ap_tuned *t) {
 }
 
 bool ap_rule_tunes(const ap_rule *r) {
-    for (size_t i = 0; i < r->help_count; i++)
-        if (!strncmp(r->helps[i], MARK, sizeof MARK - 1)) return true;
-    return false;
+    return ap_rule_is_for(r, "tune:");
 }
 
 // Places at which one rule does the same to the same types.
@@ -73,11 +70,11 @@ static const char *spent(tuning *t) {
 }
 
 static void say(const tuning *t, const char *what, const group *g) {
-    if (!t->o->progress) return;
+    if (!t->o->tools.progress) return;
     char text[200];
     snprintf(text, sizeof text, "tuning: %.80s at %zu place%s %s", g->rule->name, g->count,
              g->count == 1 ? "" : "s", what);
-    t->o->progress(t->o->user, text);
+    t->o->tools.progress(t->o->tools.user, text);
 }
 
 // ---- groups
@@ -132,15 +129,9 @@ static void add_place(tuning *t, group *g, const char *name) {
     g->places[g->count++] = ap_arena_strdup(&t->arena, name);
 }
 
-static ap_err env_open(const tuning *t, ap_model *m, ap_match_env *env) {
-    *env = (ap_match_env){.model = m, .rules = t->o->rules, .compute = t->o->compute, .oracle = t->o->oracle};
-    ap_err err = t->o->types(t->o->user, m, &env->types);
-    return err ? err : ap_facts_new(m, &env->types, env->compute, &env->facts);
-}
-
 static ap_err look_at(tuning *t, const ap_match_env *env, ap_node *n) {
     size_t count = 0;
-    const ap_rule *const *rules = ap_rules_for(t->o->rules, n->domain, n->op, &count);
+    const ap_rule *const *rules = ap_rules_for(t->o->tools.rules, n->domain, n->op, &count);
     for (size_t i = 0; i < count; i++) {
         ap_match *m = NULL;
         if (!ap_rule_tunes(rules[i])) continue;
@@ -165,7 +156,7 @@ static ap_err collect(tuning *t) {
     t->group_count = 0;
     ap_map_free(&t->by_key);
     t->by_key = (ap_map){0};
-    ap_err err = env_open(t, t->base, &env);
+    ap_err err = ap_attempt_env(&t->o->tools, t->base, &env);
     for (size_t i = 0; !err && i < t->base->graph->node_count; i++)
         err = look_at(t, &env, t->base->graph->nodes[i]);
     ap_facts_free(env.facts);
@@ -175,75 +166,8 @@ static ap_err collect(tuning *t) {
 
 // ---- one attempt
 
-typedef struct attempt {
-    ap_model *model;
-    ap_buf bytes;
-    ap_whole whole;
-    json_t *steps, *places;
-    char *why; // it did not come to a verdict
-} attempt;
-
-static void attempt_release(attempt *a) {
-    ap_model_free(a->model);
-    ap_buf_free(&a->bytes);
-    ap_whole_release(&a->whole);
-    json_decref(a->steps);
-    json_decref(a->places);
-    free(a->why);
-}
-
-static ap_err copy_model(const ap_model *m, ap_model **out, ap_buf *bytes) {
-    ap_err err = ap_model_bytes(m, bytes);
-    return err ? err : ap_model_parse(bytes->data, bytes->len, m->dir, out);
-}
-
-// A rule that does not fit a place any more, or cannot be built there, leaves the place as it is.
-static ap_err apply_at(const group *g, ap_match_env *env, const char *place, attempt *a) {
-    ap_node *n = ap_graph_node(env->model->graph, place);
-    ap_match *m = NULL;
-    ap_applied done = {0};
-    if (!n) return NULL;
-    ap_err err = ap_rule_match(g->rule, env, n, &m, NULL);
-    if (err || !m) return err;
-    err = ap_match_apply(m, &done);
-    if (!err) {
-        json_array_append(a->steps, done.record);
-        json_array_append_new(a->places, ap_json_string(place));
-    } else if (ap_err_code(err) == AP_ERR_REFUSED) {
-        ap_err_free(err);
-        err = NULL;
-    }
-    ap_applied_release(&done);
-    ap_match_free(m);
-    return err;
-}
-
-static ap_err attempt_make(tuning *t, const group *g, attempt *a) {
-    ap_model *copy = NULL;
-    ap_buf bytes = {0};
-    ap_match_env env = {0};
-    ap_err err = NULL;
-    a->steps = json_array();
-    a->places = json_array();
-    AP_TRY(copy_model(t->base, &copy, &bytes));
-    AP_TRY(env_open(t, copy, &env));
-    for (size_t i = 0; i < g->count; i++) AP_TRY(apply_at(g, &env, g->places[i], a));
-    if (json_array_size(a->places) == 0) {
-        a->why = ap_strdup("it fits nowhere after all");
-        goto done;
-    }
-    AP_TRY(copy_model(copy, &a->model, &a->bytes)); // packed and verified
-    t->tries++;
-    AP_TRY(t->o->whole(t->o->user, a->model, &a->whole));
-done:
-    ap_facts_free(env.facts);
-    ap_model_free(copy);
-    ap_buf_free(&bytes);
-    return err;
-}
-
 // NULL: keep it.
-static const char *fault(const tuning *t, const attempt *a) {
+static const char *fault(const tuning *t, const ap_attempt *a) {
     double least = is_measured(&a->whole) ? GAIN_MEASURED : GAIN, cost = cost_of(&a->whole);
     double gain = t->o->gain > 0 ? t->o->gain : least;
     if (a->why) return a->why;
@@ -254,7 +178,7 @@ static const char *fault(const tuning *t, const attempt *a) {
     return cost <= t->cost * (1 - gain) ? NULL : "it is not faster";
 }
 
-static json_t *step_json(const tuning *t, const group *g, const attempt *a, const char *why) {
+static json_t *step_json(const tuning *t, const group *g, const ap_attempt *a, const char *why) {
     json_t *o =
         json_pack("{ss,sO,s[o,o]}", "rule", g->rule->name, "places", a->places, "cost", ap_json_real(t->cost),
                   a->model && a->whole.built ? ap_json_real(cost_of(&a->whole)) : json_null());
@@ -262,7 +186,7 @@ static json_t *step_json(const tuning *t, const group *g, const attempt *a, cons
     return o;
 }
 
-static void keep(tuning *t, attempt *a) {
+static void keep(tuning *t, ap_attempt *a) {
     if (t->own) ap_model_free(t->base);
     ap_buf_free(&t->bytes);
     ap_whole_release(&t->whole);
@@ -278,11 +202,11 @@ static void keep(tuning *t, attempt *a) {
 }
 
 // A clock may have been unlucky with the base: before it loses it is measured once more.
-static ap_err second_look(tuning *t, const attempt *a) {
+static ap_err second_look(tuning *t, const ap_attempt *a) {
     ap_whole again = {0};
     if (!is_measured(&a->whole)) return NULL;
     t->tries++;
-    ap_err err = t->o->whole(t->o->user, t->base, &again);
+    ap_err err = t->o->tools.whole(t->o->tools.user, t->base, &again);
     double cost = err ? NAN : cost_of(&again);
     if (cost < t->cost) t->cost = cost;
     ap_whole_release(&again);
@@ -290,17 +214,12 @@ static ap_err second_look(tuning *t, const attempt *a) {
 }
 
 static ap_err try_group(tuning *t, const group *g, bool *changed) {
-    attempt a = {0};
-    bool proven = true;
-    json_t *proof = NULL;
+    ap_attempt a = {0};
+    bool built = false;
     ap_err err = NULL;
     ap_map_set(&t->tried, g->key, t);
-    if (t->o->judge) AP_TRY(t->o->judge->proven(t->o->judge->user, g->rule, &proven, &proof));
-    if (proven)
-        AP_TRY(attempt_make(t, g, &a));
-    else
-        a.why = ap_strdup("the rule is not proven");
-    if (!a.places) a.places = json_array();
+    AP_TRY(ap_attempt_make(&t->o->tools, t->base, g->rule, g->places, g->count, &a, &built));
+    t->tries += built;
     const char *why = fault(t, &a);
     if (!why) {
         AP_TRY(second_look(t, &a));
@@ -313,8 +232,7 @@ static ap_err try_group(tuning *t, const group *g, bool *changed) {
         *changed = true;
     }
 done:
-    json_decref(proof);
-    attempt_release(&a);
+    ap_attempt_release(&a);
     return err;
 }
 

@@ -8,21 +8,13 @@
 #ifndef AP_SURGERY_TUNE_H
 #define AP_SURGERY_TUNE_H
 
-#include "surgery/repair.h"
+#include "surgery/attempt.h"
 
 typedef struct ap_tune_options {
-    const ap_rules *rules;
-    const ap_rule_judge *judge; // NULL: every rule counts as proven (tests)
-    const ap_piece_oracle *oracle;
-    ap_dtype compute;
-    // As in ap_repair_options. `whole` says in cost.estimate_ms, or in cost.measured_ms, what counts.
-    ap_err (*types)(void *user, ap_model *m, ap_type_source *out);
-    ap_err (*whole)(void *user, ap_model *m, ap_whole *out);
-    void (*progress)(void *user, const char *text); // NULL: none
-    void *user;
-    size_t tries;   // most whole-model builds; 0: AP_REPAIR_BUILDS
-    double seconds; // 0: AP_REPAIR_SECONDS
-    double gain;    // least share of the cost a step must save; 0: 0.001, measured 0.05
+    ap_attempt_tools tools; // `whole` says in cost.estimate_ms, or in cost.measured_ms, what counts
+    size_t tries;           // most whole-model builds; 0: AP_REPAIR_BUILDS
+    double seconds;         // 0: AP_REPAIR_SECONDS
+    double gain;            // least share of the cost a step must save; 0: 0.001, measured 0.05
 } ap_tune_options;
 
 typedef struct ap_tuned {

@@ -68,8 +68,8 @@ static ap_tuned tune(stage *s, const ap_rules *rules, const ap_rule_judge *judge
     ap_model *m = model();
     ap_whole first = {0};
     ap_tuned out = {0};
-    ap_tune_options o = {
-        .rules = rules, .judge = judge, .types = types, .whole = whole, .user = s, .tries = tries};
+    ap_tune_options o = {.tools = {.rules = rules, .judge = judge, .types = types, .whole = whole, .user = s},
+                         .tries = tries};
     stage quiet = {.clock = s->clock ? s->clock++ : NULL};
     must(whole(&quiet, m, &first));
     must(ap_tune(m, &first, &o, &out));

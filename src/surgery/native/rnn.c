@@ -77,8 +77,16 @@ static ap_value *clipped(cell *k, ap_value *x) {
     return bin(k, "Max", bin(k, "Min", x, limit), low);
 }
 
+// HTP's Sigmoid errs by 0.001, twice what float16 has to; over many steps and calls that shows.
+static ap_value *sigmoid(cell *k, ap_value *x) {
+    ap_value *one = ap_native_scalar(k->b, k->t, 1);
+    return bin(k, "Div", one,
+               bin(k, "Add", ap_native_unary(k->b, "Exp", ap_native_unary(k->b, "Neg", x)), one));
+}
+
 static ap_value *activate(cell *k, size_t d, size_t which, ap_value *x) {
-    return ap_native_unary(k->b, k->act[d * k->act_count + which], x);
+    const char *op = k->act[d * k->act_count + which];
+    return strcmp(op, "Sigmoid") ? ap_native_unary(k->b, op, x) : sigmoid(k, x);
 }
 
 static ap_value *gate(cell *k, size_t d, size_t which, ap_value *x) {
