@@ -27,7 +27,8 @@ static void show_made(const json_t *doc) {
     term_line(CLI_BOLD, "%s: %s", dir, doc_text(doc, "what", ""));
     term_line(CLI_PLAIN, "  cd %s && pip install -r requirements.txt", dir);
     term_line(CLI_PLAIN, "  %s", doc_text(doc, "command", ""));
-    term_line(CLI_PLAIN, "  aipc record -o rec -- %s", doc_text(doc, "command", ""));
+    term_line(CLI_PLAIN, "  aipc record --task %s -o rec -- %s", doc_text(doc, "task", "text"),
+              doc_text(doc, "command", ""));
 }
 
 static aipc_error *run(cli_env *env, void *p, int *status) {

@@ -13,14 +13,17 @@ typedef struct values {
 } values;
 
 static void put_gate(term_table *t, const char *where, const json_t *g) {
-    bool good = strcmp(doc_text(g, "verdict", ""), "pass") == 0;
+    const char *verdict = doc_text(g, "verdict", "-");
+    cli_style style = strcmp(verdict, "pass") == 0   ? CLI_GREEN
+                      : strcmp(verdict, "fail") == 0 ? CLI_RED
+                                                     : CLI_DIM;
     table_row(t);
     table_cell(t, CLI_PLAIN, "%s", where);
     table_cell(t, CLI_PLAIN, "%s", doc_text(g, "metric", "-"));
     table_cell_take(t, CLI_PLAIN, doc_format(g, "value", fmt_number));
     table_cell(t, CLI_PLAIN, "%s", doc_text(g, "op", ""));
     table_cell_take(t, CLI_PLAIN, doc_format(g, "threshold", fmt_number));
-    table_cell(t, good ? CLI_GREEN : CLI_RED, "%s", doc_text(g, "verdict", "-"));
+    table_cell(t, style, "%s", verdict);
 }
 
 /* Where the runs parted, below the table: lines of a program may be long. */
@@ -52,11 +55,21 @@ static void put_how(const json_t *calls) {
     }
 }
 
+/* An output of one number has no direction and no noise, only a distance. */
+static bool is_single(const json_t *output) {
+    const json_t *gates = json_object_get(output, "gates"), *g;
+    for (size_t i = 0; (g = json_array_get(gates, i)) != NULL; i++)
+        if (strcmp(doc_text(g, "metric", ""), "sqnr_db") == 0)
+            return strcmp(doc_text(g, "verdict", ""), "info") == 0;
+    return false;
+}
+
 /* What failed; of an output that passed the two metrics everybody knows. */
-static bool is_shown(const json_t *gate) {
+static bool is_shown(const json_t *gate, bool single) {
     const char *metric = doc_text(gate, "metric", "");
-    return strcmp(doc_text(gate, "verdict", ""), "fail") == 0 || strcmp(metric, "cosine") == 0 ||
-           strcmp(metric, "sqnr_db") == 0;
+    if (strcmp(doc_text(gate, "verdict", ""), "fail") == 0) return true;
+    if (single) return strcmp(metric, "max_abs") == 0;
+    return strcmp(metric, "cosine") == 0 || strcmp(metric, "sqnr_db") == 0;
 }
 
 static void put_call(term_table *t, const json_t *call) {
@@ -65,7 +78,7 @@ static void put_call(term_table *t, const json_t *call) {
         char *where = cli_text("%s %s: %s", doc_text(call, "name", "-"), doc_text(call, "signature", ""),
                                doc_text(o, "name", "-"));
         for (size_t k = 0; (g = json_array_get(json_object_get(o, "gates"), k)) != NULL; k++)
-            if (is_shown(g)) put_gate(t, where, g);
+            if (is_shown(g, is_single(o))) put_gate(t, where, g);
         free(where);
     }
     if (json_array_size(outputs)) return;

@@ -151,6 +151,11 @@ static bool passes(const call *c, const table *t) {
     return all;
 }
 
+static bool is_worse(const compared *row, const ap_metrics *before) {
+    if (row->m.nonfinite_mismatch > before->nonfinite_mismatch) return true;
+    return row->single ? row->m.max_abs > before->max_abs : row->m.sqnr_db < before->sqnr_db;
+}
+
 // The worst call of those compared stays.
 static void put_rows(const call *c, const table *t) {
     for (size_t i = 0; i < t->count; i++) {
@@ -158,8 +163,7 @@ static void put_rows(const call *c, const table *t) {
         const json_t *before = json_array_get(c->outputs, i);
         ap_metrics m = {0};
         if (before) ap_metrics_from_json(json_object_get(before, "metrics"), &m);
-        if (before && !(row->m.sqnr_db < m.sqnr_db || row->m.nonfinite_mismatch > m.nonfinite_mismatch))
-            continue;
+        if (before && !is_worse(row, &m)) continue;
         json_t *made = json_pack("{so,so,so}", "name", ap_json_string(row->name), "metrics",
                                  ap_metrics_json(&row->m), "gates", gates_of(c, row));
         if (before)

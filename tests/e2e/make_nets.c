@@ -421,6 +421,15 @@ static void state_net(bench *b, const float *scale, const char *name) {
     write_model(b, name);
 }
 
+static void sum_net(bench *b) { // a single number
+    start(b, 17);
+    input(b, "x", "1,8");
+    floats(b, "w", "8,1");
+    node(b, "sum", "MatMul", "x,w", "y");
+    output(b, "y", "1,1");
+    write_model(b, "sum.onnx");
+}
+
 static void state_nets(bench *b) {
     static const float scales[] = {1, 1.000001F, 0.5F};
     state_net(b, &scales[0], "state.onnx");
@@ -556,6 +565,7 @@ int main(int argc, char **argv) {
     static const int64_t opsets[] = {7, 9, 10, 11, 13, 15, 17, 18, 20, 22};
     for (size_t i = 0; i < sizeof opsets / sizeof *opsets; i++) opset_net(&b, opsets[i]);
     state_nets(&b);
+    sum_net(&b);
     tensor_file(&b, "x9.npy", AP_F32, (const int64_t[]){1, 3, 9, 9}, 4, -1, 1);
     tensor_file(&b, "x16.npy", AP_F32, (const int64_t[]){1, 16}, 2, -1, 1);
     tensor_file(&b, "batch5.npy", AP_F32, (const int64_t[]){5, 16}, 2, -1, 1);

@@ -153,6 +153,15 @@ what came of it is judged, too := {g["what"] for g in d["end"]} == {"exit code",
 Q
 verify 0 "state that drifts, in words" --artifacts state-near -- "$python" state.py
 has "how it was compared" "$out" "calls had other inputs when served"
+cat >single.py <<'PY'
+import numpy as np
+import onnxruntime as ort
+ort.InferenceSession("sum.onnx").run(None, {"x": np.ones((1, 8), "f4")})
+PY
+cp "$nets/sum.onnx" .
+"$aipc" deploy sum.onnx -o sum --target cpu -q >"$tmp/log" 2>&1 </dev/null || not_ok "sum is deployed" <"$tmp/log"
+verify 0 "an output of one number" --artifacts sum -- "$python" single.py
+same "its distance is shown" "y max_abs info" "$(awk '/max_abs/ { print $3, $4, $NF }' <<<"$out")"
 verify 10 "wrong where inputs differ" --artifacts state-wrong --task none --json -- "$python" state.py
 asks "$tmp/out" "wrong where inputs differ" <<'Q'
 the calls say so, not what came of it := [(c["replayed"] > 1, c["verdict"]) for c in d["calls"]] == [(True, "fail")] and all(g["verdict"] == "pass" for g in d["end"])
