@@ -37,4 +37,4 @@ class InferenceSession(_ort.InferenceSession):
 
 def served(session):
     """Is its model deployed?"""
-    return session._aipc_model is not None
+    return getattr(session, "_aipc_model", None) is not None

@@ -343,8 +343,8 @@ AIPC_API const char *aipc_served_name(const aipc_served *m);
 /* Counts a call that the original answers. True: say so, it is the first for this reason. */
 AIPC_API bool aipc_served_refuse(aipc_served *m, const char *why);
 /* {dir, feeds: [{name, leaf, dtype}], outputs: [{name, dtype, dims}], results: [{output, dtype}], out_spec,
- * lent}: what run takes (dtype null: as it is) and gives; how a module's answer is made of it; bytes of what
- * is lent, 0: nothing. */
+ * lent}: what run takes (dtype null: as it is) and gives; how a module's answer is made of it (output null:
+ * nothing makes what the program does not read; then dims, too); bytes of what is lent, 0: nothing. */
 AIPC_API char *aipc_deployed_document(const aipc_deployed *d);
 /* The same one by one: a feed's name, what is made; NULL behind the last. */
 AIPC_API const char *aipc_deployed_feed(const aipc_deployed *d, size_t i);

@@ -2,6 +2,7 @@
 """exec: serves the program's models by deployed artifacts. The original module or session stays whole and runs whatever
 was not deployed. Which artifact answers which call is libaipc's to say (docs/recordings.md, "Serving")."""
 import atexit
+import functools
 import json
 import os
 import sys
@@ -11,21 +12,18 @@ from . import flat, hook, identity, libaipc, record
 
 def open_handler(env):
     options = json.loads(env.get("AIPC_HOOK_OPTIONS") or "{}")
-    server = Server(env["AIPC_ARTIFACTS"], env.get("AIPC_TARGET"), env.get("AIPC_STRICT"))
+    server = Server(env["AIPC_ARTIFACTS"], env.get("AIPC_TARGET"), env.get("AIPC_STRICT"), options.get("blank"))
     return Recorded(server, env["AIPC_HOOK_DIR"], options["record"]) if options.get("record") else server
 
 class Server:
-    def __init__(self, folders, target=None, strict=False):
-        self.server, self.strict = libaipc.Server(folders, target), strict
+    def __init__(self, folders, target=None, strict=False, blank=False):
+        self.server, self.strict, self.blank = libaipc.Server(folders, target), strict, blank
         atexit.register(self.server.server_close, self.server.handle)
-        os.register_at_fork(after_in_child=self.forked)
+        os.register_at_fork(after_in_child=lambda: self.server.server_forked(self.server.handle))
         self.classes, self.wanted, self.known, self.told = {}, {}, {}, set()
         for m in self.server.models:
             method = m["path"] if (m["path"] or "").startswith(".") else ""
             self.classes.setdefault((m["class"], method), set()).add(m["arch"])
-
-    def forked(self):
-        self.server.server_forked(self.server.handle)
 
     def _say(self, text):
         if text not in self.told:
@@ -77,15 +75,12 @@ class Server:
             if torch.is_grad_enabled() and (module.training or any(getattr(x, "requires_grad", False) for x in leaves)):
                 raise libaipc.Error("gradients are wanted")
             key = spec, tuple([(x.dtype, x.shape) for x in leaves])
-            d = model.chosen.get(key)
-            if type(d) is not libaipc.Deployed:
-                d = model.choose(key, spec, [("",) + flat.meta(x) for x in leaves])
-            return _run_torch(d, leaves, torch)
+            d = model.choose(key, spec, lambda: [("",) + flat.meta(x) for x in leaves])
+            return _blank(model, d, call(module, *args, **kwargs)) if self.blank else _run_torch(d, leaves, torch)
         return self._serve(model, run, lambda: call(module, *args, **kwargs))
 
     def session_init(self, session, call, args, kwargs):
         call(session, *args, **kwargs)
-        session._aipc_model = None
         with hook.quietly("cannot look at a session"):
             model = self.server.find_file(args[0] if args else kwargs["path_or_bytes"])
             kinds = {i.name: i.type for i in session.get_inputs()}
@@ -102,10 +97,7 @@ class Recorded(record.Recorder):
 
     def __init__(self, server, folder, options):
         super().__init__(folder, options)
-        self.server = server
-
-    def methods(self, cls):
-        return self.server.methods(cls)
+        self.server, self.methods = server, server.methods
 
     def module(self, module, call, args, kwargs, method=""):
         serve = self.server.module
@@ -120,25 +112,36 @@ class Recorded(record.Recorder):
 def _plain(leaf, dtype, torch):
     """Row by row in memory, of the contract's type. Copied only when it is not."""
     t = leaf if isinstance(leaf, torch.Tensor) else torch.from_numpy(sys.modules["numpy"].ascontiguousarray(leaf))
-    if t.requires_grad or t.is_conj() or t.is_neg():
-        t = t.detach().resolve_conj().resolve_neg()
-    if dtype and t.dtype is not dtype or t.device.type != "cpu":
-        t = t.to(device="cpu", dtype=dtype)
-    return t.contiguous()
+    return t.detach().resolve_conj().resolve_neg().to(device="cpu", dtype=dtype).contiguous()
+
+@functools.lru_cache(None)
+def _no_data():
+    """Makes tensors of type and shape alone: torch raises for whoever wants elements, or mixes them with real ones."""
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+    sys.stderr.write("aipc: what the program did not read when it was deployed has no data\n")
+    mode = FakeTensorMode()
+    return lambda x: FakeTensor(mode, x.to("meta"), x.device)
+
+def _blank(model, d, out):
+    """The original's answer, without the data of tensors that have no output: does the program read them?"""
+    model.refuse("blank")  # counts it
+    leaves, spec = flat.flatten(out)
+    return flat.unflatten(spec, [_no_data()(x) if r["output"] is None else x for x, r in zip(leaves, d.results)])
 
 def _run_torch(d, leaves, torch):
     """What a copy was made of lives until the run is over."""
-    if "plan" not in vars(d):
-        kind, at = lambda t: t["dtype"] and flat.torch_dtype(t["dtype"]), [r["output"] for r in d.results]
-        d.plan, d.out_spec = ([(f["leaf"], kind(f)) for f in d.feeds], [(o["dims"], kind(o)) for o in d.outputs], [
-            (r["output"], kind(r), r["output"] in at[:i]) for i, r in enumerate(d.results)]), flat.thaw(d.out_spec)
-    given = [_plain(leaves[at], kind, torch) for at, kind in d.plan[0]]
-    made = [torch.empty(dims, dtype=kind, device="cpu") for dims, kind in d.plan[1]]
-    d.run([t.data_ptr() for t in given], [t.data_ptr() for t in made])
     device = getattr(leaves[0], "device", "cpu") if leaves else "cpu"
-    out = [made[at].clone() if again else made[at] for at, _, again in d.plan[2]]
-    return flat.unflatten(d.out_spec, [t if t.dtype is kind and t.device == device else t.to(device=device, dtype=kind)
-                                       for t, (_, kind, _) in zip(out, d.plan[2])])
+    if "plan" not in vars(d):
+        kind = lambda t: t["dtype"] and flat.torch_dtype(t["dtype"])
+        fake = lambda r: _no_data()(torch.empty(r["dims"], dtype=kind(r), device=device))
+        d.plan = ([(f["leaf"], kind(f)) for f in d.feeds], [(o["dims"], kind(o)) for o in d.outputs], [
+            (r["output"], kind(r), r["output"] is None and fake(r)) for r in d.results], flat.thaw(d.out_spec))
+    feeds, outputs, results, spec = d.plan
+    given = [_plain(leaves[at], kind, torch) for at, kind in feeds]
+    made = [torch.empty(dims, dtype=kind, device="cpu") for dims, kind in outputs]
+    d.run([t.data_ptr() for t in given], [t.data_ptr() for t in made])
+    return flat.unflatten(spec, [
+        fake if at is None else made[at].to(device=device, dtype=kind) for at, kind, fake in results])
 
 def _run_session(model, kinds, known, feed, names):
     numpy = sys.modules["numpy"]
@@ -148,7 +151,7 @@ def _run_session(model, kinds, known, feed, names):
     try:
         arrays = {k: record.as_array(v, kinds[k]) for k, v in feed.items()}
         metas = tuple([(k,) + flat.meta(v) for k, v in arrays.items()])
-        d = model.choose(metas, None, metas)
+        d = model.choose(metas, None, lambda: metas)
     except (AttributeError, TypeError, ValueError):
         raise libaipc.Error("inputs that are no arrays")
     given = [numpy.ascontiguousarray(arrays[f["name"]]) for f in d.feeds]

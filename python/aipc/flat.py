@@ -10,7 +10,7 @@ import sys
 
 MAX_TEXT, MAX_DEPTH = 200, 40
 SECRET = re.compile(r"^(Bearer |(sk|ghp|gho|glpat|hf|xox[a-z])[-_]|AKIA)")  # how keys of well-known services begin
-TENSOR, ARRAY = ("tensor",), ("array",)
+TENSOR, ARRAY, FAKE = ("tensor",), ("array",), ("fake",)
 _names = {}  # dtype object -> name
 
 def class_path(cls):
@@ -27,10 +27,11 @@ def torch_dtype(name):
     return getattr(sys.modules["torch"], name.replace("float8e", "float8_e"))
 
 def leaf_kind(x):
-    """TENSOR, ARRAY, or None for all that cannot be written element by element."""
+    """TENSOR, ARRAY, FAKE of a torch.Tensor without data, or None for all that cannot be written element by element."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch and isinstance(x, torch.Tensor):
-        return TENSOR if x.layout is torch.strided and not x.is_quantized and x.device.type != "meta" else None
+        kind = FAKE if type(x).__name__ == "FakeTensor" else TENSOR
+        return kind if x.layout is torch.strided and not x.is_quantized and not x.is_meta else None
     return ARRAY if numpy and isinstance(x, (numpy.ndarray, numpy.generic)) and x.dtype.kind in "biufc" else None
 
 def _plain(x):
@@ -90,7 +91,7 @@ def unflatten(spec, leaves):
 
     def build(spec):
         tag = spec[0]
-        if tag in ("tensor", "array"):
+        if tag in ("tensor", "array", "fake"):
             return next(leaves)
         if tag == "dict":
             module, _, name = (spec[1] or "builtins:dict").partition(":")
@@ -103,13 +104,14 @@ def unflatten(spec, leaves):
     return build(spec)
 
 def array(leaf):
-    """A leaf as a numpy array, row by row. Types numpy does not have become whole numbers of the same width."""
+    """A leaf as a numpy array, row by row. Types numpy lacks become whole numbers as wide, FAKE has no element."""
     import numpy
     if not isinstance(leaf, (numpy.ndarray, numpy.generic)):
-        leaf = leaf.detach().resolve_neg().resolve_conj().cpu().contiguous()
+        fake, torch = leaf_kind(leaf) is FAKE, sys.modules["torch"]
+        leaf = torch.empty(0, dtype=leaf.dtype) if fake else leaf.detach().resolve_neg().resolve_conj().cpu()
         name = meta(leaf)[0]
         odd = "uint16" if name == "bfloat16" else "uint8" if name.startswith("float8") else name
-        leaf = leaf.view(torch_dtype(odd)).numpy()
+        leaf = leaf.contiguous().view(torch_dtype(odd)).numpy()
     return numpy.asarray(leaf, order="C")
 
 def load(path, dtype):

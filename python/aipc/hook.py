@@ -10,6 +10,7 @@ handler. Its methods (`call` runs the original; without session_run() onnxruntim
     session_run(session, call, names, feed, options) run, and run_with_iobinding: call(session, names, feed, options)
 Inside of `with local:` calls of nested modules go straight to the original.
 """
+import contextlib
 import functools
 import importlib.util
 import os
@@ -27,28 +28,22 @@ class _Local(threading.local):
         self.busy = False
 
 local = _Local()
-_handler = []
 
+@functools.lru_cache(None)
 def handler():
     """The one handler of this process, made when the first of torch and onnxruntime is imported."""
-    if not _handler:
-        _handler.append(importlib.import_module("aipc." + os.environ["AIPC_HOOK"]).open_handler(os.environ))
-    return _handler[0]
+    return importlib.import_module("aipc." + os.environ["AIPC_HOOK"]).open_handler(os.environ)
 
-class quietly:
+@contextlib.contextmanager
+def quietly(what):
     """An error of ours must not become one of the program's: it is written beside the recording, or to stderr."""
-    def __init__(self, what):
-        self.what = what
-    def __enter__(self):
-        pass
-    def __exit__(self, kind, error, trace):
-        if kind is None or not issubclass(kind, Exception):
-            return False
+    try:
+        yield
+    except Exception:
         folder = os.environ.get("AIPC_HOOK_DIR")
         path = os.path.join(folder, "hook-error-%d.txt" % os.getpid()) if folder and os.path.isdir(folder) else None
         with open(path or sys.stderr.fileno(), "a", closefd=bool(path)) as f:
-            f.write("aipc: %s: %s" % (self.what, "".join(traceback.format_exception(kind, error, trace))))
-        return True
+            f.write("aipc: %s: %s" % (what, traceback.format_exc()))
 
 def spec_of(name, asking):
     """The spec that finders other than `asking` give, with our patch behind its loader."""

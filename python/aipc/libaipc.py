@@ -77,12 +77,12 @@ class Model:
         self.name = server.served_name(handle).decode()
 
     def choose(self, key, spec, leaves):
-        """The Deployed for a call, asked once a `key`. `leaves`: (name, dtype, shape)."""
+        """The Deployed for a call, asked once a `key`. `leaves()`: [(name, dtype, shape)]."""
         found = self.chosen.get(key)
         if found is None:
             out = c_void_p()
             try:
-                text = json.dumps([spec, leaves]).encode()
+                text = json.dumps([spec, leaves()]).encode()
                 self.server.check(self.server.served_choose_json(self.handle, text, byref(out)))
                 found = Deployed(self, out)
             except Error as e:

@@ -72,6 +72,14 @@ static bool is_shown(const json_t *gate, bool single) {
     return strcmp(metric, "cosine") == 0 || strcmp(metric, "sqnr_db") == 0;
 }
 
+/* Something that was not compared, and why. */
+static void put_uncompared(term_table *t, const char *where, const char *why) {
+    table_row(t);
+    table_cell(t, CLI_PLAIN, "%s", where);
+    for (int i = 0; i < 4; i++) table_cell(t, CLI_PLAIN, "%s", "");
+    table_cell(t, CLI_DIM, "%s", why);
+}
+
 static void put_call(term_table *t, const json_t *call) {
     const json_t *outputs = json_object_get(call, "outputs"), *o, *g;
     for (size_t i = 0; (o = json_array_get(outputs, i)) != NULL; i++) {
@@ -79,13 +87,13 @@ static void put_call(term_table *t, const json_t *call) {
                                doc_text(o, "name", "-"));
         for (size_t k = 0; (g = json_array_get(json_object_get(o, "gates"), k)) != NULL; k++)
             if (is_shown(g, is_single(o))) put_gate(t, where, g);
+        if (json_is_false(json_object_get(o, "read"))) put_uncompared(t, where, "not read");
         free(where);
     }
     if (json_array_size(outputs)) return;
-    table_row(t);
-    table_cell(t, CLI_PLAIN, "%s %s", doc_text(call, "name", "-"), doc_text(call, "signature", ""));
-    for (int i = 0; i < 4; i++) table_cell(t, CLI_PLAIN, "%s", "");
-    table_cell(t, CLI_DIM, "%s", doc_text(call, "verdict", "-"));
+    char *where = cli_text("%s %s", doc_text(call, "name", "-"), doc_text(call, "signature", ""));
+    put_uncompared(t, where, doc_text(call, "verdict", "-"));
+    free(where);
 }
 
 static void show(const json_t *doc) {

@@ -5,6 +5,7 @@
 #include "plan/surgery.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void ap_target_reset(ap_deploy_target *t) {
     json_t **owned[] = {&t->build,   &t->build_stage,   &t->align,     &t->align_stage, &t->runs[0],
@@ -82,26 +83,70 @@ static void run_again(ap_deploy_target *t) {
     ap_target_finish(t);
 }
 
-// Judges the target; what fails is repaired and judged again; what still fails is looked into.
-static void conclude(ap_deploy_target *t) {
+// What fails is repaired and judged again.
+static void repair(ap_deploy_target *t) {
     ap_deployment *d = t->d;
     bool again = false;
-    ap_target_finish(t);
-    if (!d->baseline_err && (t->err || ap_target_gains(t))) {
-        ap_err err = ap_target_repair(t, &again);
-        if (err) ap_context_log(d->ctx, AIPC_WARN, "%s: no repair: %s", t->id.text, ap_err_message(err));
-        if (ap_err_code(err) == AP_ERR_CANCELLED) {
-            ap_err_free(t->err);
-            t->err = err;
-            err = NULL;
-        }
-        ap_err_free(err);
+    if (d->baseline_err || (!t->err && !ap_target_gains(t))) return;
+    ap_err err = ap_target_repair(t, &again);
+    if (err) ap_context_log(d->ctx, AIPC_WARN, "%s: no repair: %s", t->id.text, ap_err_message(err));
+    if (ap_err_code(err) == AP_ERR_CANCELLED) {
+        ap_err_free(t->err);
+        t->err = err;
+        err = NULL;
     }
+    ap_err_free(err);
     if (again) run_again(t);
+}
+
+// What still fails is looked into.
+static void conclude(ap_deploy_target *t) {
+    ap_deployment *d = t->d;
     t->err = ap_surgery_note(json_object_get(t->surgery, "repairs"), t->err);
+    if (d->asks && d->asks->why && ap_err_code(t->err) == AP_ERR_GATE)
+        t->err = ap_err_note(t->err, "%s", d->asks->why);
     if (!d->baseline_err && t->err && t->gate_list) ap_target_diagnose(t);
     const char *note = ap_json_str(t->trace, "note", NULL);
     if (note) ap_context_log(d->ctx, AIPC_WARN, "%s: no per-tensor comparison: %s", t->id.text, note);
+}
+
+// ---- outputs that may not be needed
+
+// Adds the gates that failed; false when something else failed, too.
+static bool add_failed(const ap_deploy_target *t, json_t *gates, json_t *names) {
+    const json_t *g;
+    if (!t->err) return true;
+    if (ap_err_code(t->err) != AP_ERR_GATE || !t->gate_list) return false;
+    for (size_t i = 0; (g = json_array_get(t->gate_list, i)) != NULL; i++) {
+        const char *output = ap_json_str(g, "output", "");
+        if (strcmp(ap_json_str(g, "verdict", ""), "fail") != 0) continue;
+        if (!ap_json_find(json_object_get(t->d->contract, "outputs"), "name", output)) return false;
+        json_array_append(gates, (json_t *)(uintptr_t)g);
+        json_object_set_new(names, output, json_true());
+    }
+    return true;
+}
+
+// Is all that failed some of the outputs, and does nobody need them?
+static bool only_unread_fail(ap_deployment *d) {
+    json_t *gates = json_array(), *names = json_object();
+    bool only = d->asks && d->asks->unread && !d->o->no_surgery && !d->baseline_err;
+    for (size_t i = 0; only && i < d->target_count; i++) only = add_failed(&d->targets[i], gates, names);
+    size_t failed = json_object_size(names), all = json_array_size(json_object_get(d->contract, "outputs"));
+    only = only && failed && failed < all && d->asks->unread(d->asks->user, gates);
+    json_decref(gates);
+    json_decref(names);
+    return only;
+}
+
+// Judges and repairs. False: it ends here, somebody found the outputs that fail not to be needed.
+static bool finish(ap_deployment *d) {
+    for (size_t i = 0; i < d->target_count; i++) ap_target_finish(&d->targets[i]);
+    if (only_unread_fail(d)) return false;
+    for (size_t i = 0; i < d->target_count; i++) repair(&d->targets[i]);
+    if (only_unread_fail(d)) return false;
+    for (size_t i = 0; i < d->target_count; i++) conclude(&d->targets[i]);
+    return true;
 }
 
 // The error of the whole: the baseline's, else the first target's. The document keeps them all.
@@ -116,24 +161,32 @@ static ap_err first_error(ap_deployment *d) {
     return err;
 }
 
-ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
-    ap_deployment d = {.ctx = c, .o = o};
+ap_err ap_deploy_asking(aipc_context *c, const aipc_deploy_options *o, ap_deploy_asks *asks,
+                        json_t **document) {
+    ap_deployment d = {.ctx = c, .o = o, .asks = asks};
     json_t *doc = NULL;
     ap_err err = NULL;
     pthread_mutex_init(&d.step_lock, NULL);
     ap_ledger_init(&d.ledger);
     AP_TRY(ap_deploy_prepare(&d));
+    if (asks && asks->left_out)
+        json_array_append_new(d.warnings, ap_json_string(ap_json_str(asks->left_out, "why", "")));
     for (size_t i = 0; i < json_array_size(d.warnings); i++)
         ap_context_log(c, AIPC_WARN, "%s", json_string_value(json_array_get(d.warnings, i)));
     for (size_t i = 0; i < d.target_count; i++) AP_TRY(ap_target_recall(&d.targets[i]));
     run_jobs(&d);
-    for (size_t i = 0; i < d.target_count; i++) conclude(&d.targets[i]);
-    AP_TRY(ap_deploy_document(&d, &doc));
-    AP_TRY(ap_deploy_write(&d, doc));
-    *document = json_incref(doc);
+    if (finish(&d)) {
+        AP_TRY(ap_deploy_document(&d, &doc));
+        AP_TRY(ap_deploy_write(&d, doc));
+        *document = json_incref(doc);
+    }
     err = first_error(&d);
 done:
     json_decref(doc);
     deployment_release(&d);
     return err;
+}
+
+ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
+    return ap_deploy_asking(c, o, NULL, document);
 }

@@ -21,6 +21,20 @@
 // one, also together with an error. `o` is whole, whatever size its caller's caller handed in (api/api.c).
 AP_MUST ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document);
 
+// Who deploys a recorded model can find out whether outputs that fail their gates are needed at all.
+typedef struct ap_deploy_asks {
+    // Some of the outputs failed the gates of `gates`, nothing else did, and nothing has been searched for
+    // yet. True: they are not needed; the deployment ends with its error and writes nothing. Else `why` may
+    // say what needs them.
+    bool (*unread)(void *user, const json_t *gates);
+    void *user;
+    const char *why;  // a note for the error
+    json_t *left_out; // `unread` of the document: what the given model was without
+} ap_deploy_asks;
+// The same with somebody to ask; `asks` may be NULL.
+AP_MUST ap_err ap_deploy_asking(aipc_context *c, const aipc_deploy_options *o, ap_deploy_asks *asks,
+                                json_t **document);
+
 // ---- shared by the files of plan/deploy_*.c
 
 typedef struct ap_deployment ap_deployment;
@@ -65,6 +79,7 @@ typedef struct ap_deploy_target {
 struct ap_deployment {
     aipc_context *ctx;
     const aipc_deploy_options *o;
+    ap_deploy_asks *asks; // may be NULL
     ap_arena arena;
     ap_store store;
     ap_ledger ledger;

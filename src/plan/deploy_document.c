@@ -214,6 +214,7 @@ ap_err ap_deploy_document(ap_deployment *d, json_t **document) {
     json_object_set_new(doc, "tools", tools);
     json_object_set(doc, "warnings", d->warnings);
     json_object_set(doc, "contract", d->contract);
+    json_object_set_new(doc, "unread", or_null(d->asks ? d->asks->left_out : NULL));
     json_object_set_new(doc, "stages", stages);
     json_object_set_new(doc, "targets", targets);
     json_object_set_new(doc, "time", ap_ledger_json(&d->ledger));

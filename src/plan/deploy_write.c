@@ -120,6 +120,8 @@ ap_err ap_deploy_write(ap_deployment *d, json_t *document) {
         json_object_get(document, "created"), "verdict", json_object_get(document, "verdict"), "model",
         "file", json_object_get(d->stats, "file"), "sha256", d->digest, "tools",
         json_object_get(document, "tools"), "contract", d->contract, "targets", targets, "golden", golden);
+    const json_t *unread = json_object_get(document, "unread");
+    if (json_is_object(unread)) json_object_set(manifest, "unread", (json_t *)(uintptr_t)unread);
     AP_TRY(ap_json_save(path, manifest));
 done:
     json_decref(targets);

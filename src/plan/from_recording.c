@@ -7,6 +7,7 @@
 #include "plan/export.h"
 #include "plan/index.h"
 #include "plan/recording.h"
+#include "plan/unread.h"
 #include "plan/verify.h"
 #include "tensor/npy.h"
 
@@ -24,6 +25,7 @@ typedef struct batch {
     json_t *exported; // export document
     json_t *models;   // of the index
     ap_err first;     // of the deployments
+    ap_unread unread; // who asks the program
 } batch;
 
 // ---- what was exported
@@ -86,6 +88,10 @@ static json_t *level1_export(batch *b, const char *name) {
 }
 
 // ---- one signature
+
+static bool is_module(const json_t *model) {
+    return !strcmp(ap_json_str(model, "kind", ""), "module");
+}
 
 static bool is_fixed(const aipc_deploy_options *o, const char *input) {
     size_t n = strlen(input);
@@ -185,21 +191,84 @@ static const char *const *switch_args(batch *b, const json_t *switches) {
     return args;
 }
 
-static ap_err deploy_one(batch *b, const json_t *sig, const json_t *made, const json_t *switches,
-                         const char *dir, bool *passed) {
-    aipc_deploy_options o = *b->o;
+// One signature of a model, on its way.
+typedef struct signature {
+    batch *b;
+    const json_t *model, *sig; // of the recording
+    const json_t *made;        // as exported
+    json_t *switches, *tried;  // tried: exports that failed before `made`
+    char *below, *dir;
+    aipc_deploy_options o;
+    ap_deploy_asks asks;
+    ap_unread_question question;
+    bool passed;
+} signature;
+
+static ap_err deploy_into(signature *s, const json_t *made, const char *dir, ap_deploy_asks *asks) {
+    batch *b = s->b;
+    aipc_deploy_options o = s->o;
     json_t *doc = NULL;
     if (!o.fixed_count) {
-        o.fixed = switch_args(b, switches);
-        o.fixed_count = json_array_size(switches);
+        o.fixed = switch_args(b, s->switches);
+        o.fixed_count = json_array_size(s->switches);
     }
     o.model = ap_json_str(made, "file", "");
-    o.inputs = input_args(b, &o, sig, made, &o.input_count);
+    o.inputs = input_args(b, &o, s->sig, made, &o.input_count);
     o.out_dir = dir;
-    ap_err err = ap_deploy(b->ctx, &o, &doc);
-    *passed = !strcmp(ap_json_str(doc, "verdict", ""), "pass");
+    ap_err err = ap_deploy_asking(b->ctx, &o, asks, &doc);
+    s->passed = !strcmp(ap_json_str(doc, "verdict", ""), "pass");
     json_decref(doc);
     return err;
+}
+
+// Of the index.
+static json_t *entry_of(const signature *s, const json_t *made, const json_t *unread) {
+    const json_t *sig = s->sig, *outputs = json_object_get(sig, "outputs");
+    json_t *leaves = unread && is_module(s->model) ? ap_unread_leaves(outputs, made)
+                                                   : json_copy((json_t *)(uintptr_t)outputs);
+    return json_pack(
+        "{sO,ss,ss,sO,sO,sO,so,sO,sO,sO?,sO,sO,sO*}", "signature", json_object_get(sig, "id"), "dir",
+        s->below, "verdict", s->passed ? "pass" : "fail", "spec", json_object_get(sig, "spec"), "inputs",
+        json_object_get(sig, "inputs"), "out_spec", json_object_get(sig, "out_spec"), "outputs", leaves,
+        "feeds", json_object_get(made, "feeds"), "results", json_object_get(made, "results"), "level1",
+        json_object_get(made, "level1"), "fixed", s->switches, "tried", s->tried, "unread", unread);
+}
+
+// ---- outputs that nobody reads
+
+// For the question: as short as it can be.
+static json_t *deploy_for_question(void *user, const json_t *made, const char *dir) {
+    signature *s = user;
+    aipc_deploy_options all = s->o;
+    s->o.no_trace = true;
+    s->o.tune = false;
+    ap_err err = deploy_into(s, made, dir, NULL);
+    s->o = all;
+    ap_err_free(err);
+    return s->passed ? entry_of(s, made, made) : NULL;
+}
+
+static bool is_unread(void *user, const json_t *gates) {
+    signature *s = user;
+    s->question = (ap_unread_question){
+        .model = s->model, .sig = s->sig, .made = s->made, .deploy = deploy_for_question, .user = s};
+    bool unread = ap_unread_ask(&s->b->unread, &s->question, gates);
+    s->asks.why = s->question.why;
+    return unread;
+}
+
+// With all its outputs, or without those that fail and nobody reads.
+static ap_err deploy_one(signature *s, const json_t *made) {
+    s->made = made;
+    s->asks = (ap_deploy_asks){.unread = is_unread, .user = s};
+    ap_unread_question_release(&s->question);
+    ap_err err = deploy_into(s, made, s->dir, &s->asks);
+    if (!s->question.evidence) return err;
+    ap_err_free(err);
+    s->made = s->question.without;
+    s->asks = (ap_deploy_asks){.left_out = s->question.evidence};
+    s->o.fresh = false; // the question has just built it
+    return deploy_into(s, s->made, s->dir, &s->asks);
 }
 
 static bool refused(const ap_error *err) {
@@ -211,33 +280,29 @@ static bool refused(const ap_error *err) {
 static void deploy_signature(batch *b, const json_t *model, const json_t *sig, const json_t *made,
                              json_t *list) {
     const char *name = ap_json_str(model, "name", "model"), *id = ap_json_str(sig, "id", "signature");
-    char *below = ap_arena_printf(&b->arena, "%s/%s", name, id);
-    char *dir = ap_path_join(&b->arena, b->out, below);
-    json_t *again = NULL, *switches = switches_of(b, model, sig, made), *tried = json_array();
-    bool passed = false;
-    ap_context_log(b->ctx, AIPC_INFO, "deploys %s", below);
-    ap_err err = deploy_one(b, sig, made, switches, dir, &passed);
-    bool module = !strcmp(ap_json_str(model, "kind", ""), "module");
-    if (refused(err) && module && !json_array_size(json_object_get(made, "level1"))) {
+    signature s = {.b = b, .model = model, .sig = sig, .o = *b->o, .tried = json_array()};
+    json_t *again = NULL;
+    s.below = ap_arena_printf(&b->arena, "%s/%s", name, id);
+    s.dir = ap_path_join(&b->arena, b->out, s.below);
+    s.switches = switches_of(b, model, sig, made);
+    ap_context_log(b->ctx, AIPC_INFO, "deploys %s", s.below);
+    ap_err err = deploy_one(&s, made);
+    if (refused(err) && is_module(model) && !json_array_size(json_object_get(made, "level1"))) {
         again = level1_export(b, name);
         json_t *other = ap_json_find(json_object_get(again, "signatures"), "id", id);
         if (file_there(other) && json_array_size(json_object_get(other, "level1"))) {
-            json_array_append_new(tried, json_pack("{sO?,so}", "level1", json_object_get(made, "level1"),
-                                                   "error", ap_json_from_err(err)));
+            json_array_append_new(s.tried, json_pack("{sO?,so}", "level1", json_object_get(made, "level1"),
+                                                     "error", ap_json_from_err(err)));
             ap_err_free(err);
-            made = other;
-            err = deploy_one(b, sig, made, switches, dir, &passed);
+            err = deploy_one(&s, other);
         }
     }
-    json_array_append_new(
-        list, json_pack("{sO,ss,ss,sO,sO,sO,sO,sO,sO,sO?,so,so}", "signature", json_object_get(sig, "id"),
-                        "dir", below, "verdict", passed ? "pass" : "fail", "spec",
-                        json_object_get(sig, "spec"), "inputs", json_object_get(sig, "inputs"), "out_spec",
-                        json_object_get(sig, "out_spec"), "outputs", json_object_get(sig, "outputs"), "feeds",
-                        json_object_get(made, "feeds"), "results", json_object_get(made, "results"), "level1",
-                        json_object_get(made, "level1"), "fixed", switches, "tried", tried));
+    json_array_append_new(list, entry_of(&s, s.made, s.question.evidence));
+    ap_unread_question_release(&s.question);
+    json_decref(s.switches);
+    json_decref(s.tried);
     json_decref(again);
-    err = ap_err_context(err, "%s", below);
+    err = ap_err_context(err, "%s", s.below);
     if (b->first)
         ap_err_free(err);
     else
@@ -282,16 +347,18 @@ ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t
     AP_TRY(ap_path_real(o->model, &b.arena, &real));
     b.recording = real;
     AP_TRY(ap_recording_read(b.recording, &b.doc));
+    if (!o->task_count)
+        named.tasks = ap_json_texts_of(json_object_get(b.doc, "tasks"), &b.arena, &named.task_count);
+    ap_unread_open(&b.unread, c, &named, b.recording, b.doc);
     AP_TRY(get_export(&b));
     AP_TRY(ap_mkdirs(b.out));
     json_array_foreach(json_object_get(b.exported, "models"), i, exported) deploy_model(&b, exported);
-    if (!o->task_count)
-        named.tasks = ap_json_texts_of(json_object_get(b.doc, "tasks"), &b.arena, &named.task_count);
     AP_TRY(ap_index_write(b.out, &named, b.recording, b.models, document));
     err = b.first;
     b.first = NULL;
 done:
     ap_err_free(b.first);
+    ap_unread_close(&b.unread);
     json_decref(b.models);
     json_decref(b.exported);
     json_decref(b.doc);

@@ -54,11 +54,14 @@ static void give_names(json_t *models) {
 static void find_refused(const json_t *spec, const char *path, const json_t *names, json_t *out) {
     const char *tag = json_string_value(json_array_get(spec, 0));
     if (!tag || json_array_size(out) >= 16) return;
-    if (!strcmp(tag, "opaque") || !strcmp(tag, "text")) {
-        const char *type = json_string_value(json_array_get(spec, 1));
-        json_array_append_new(
-            out, json_pack("{so,so}", "path", ap_json_string(*path ? path + (*path == '.') : "."), "type",
-                           ap_json_string(*tag == 't' ? "a text that was not kept" : type)));
+    bool opaque = !strcmp(tag, "opaque"), text = !strcmp(tag, "text");
+    if (opaque || text || !strcmp(tag, "fake")) {
+        const char *type = opaque ? json_string_value(json_array_get(spec, 1))
+                           : text ? "a text that was not kept"
+                                  : "a tensor without data";
+        json_array_append_new(out, json_pack("{so,so}", "path",
+                                             ap_json_string(*path ? path + (*path == '.') : "."), "type",
+                                             ap_json_string(type)));
         return;
     }
     bool keyed = !strcmp(tag, "dict");

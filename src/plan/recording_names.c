@@ -8,7 +8,7 @@
 enum { LEAVES = 1024, RANK = 16 };
 
 typedef struct walk {
-    json_t *out;         // [{name, dtype, dims}]
+    json_t *out;         // [{name, dtype, dims}]; "data": false where a tensor has none
     const json_t *metas; // [[dtype, dims]] of the leaves
     bool verbatim;       // keys are the names
 } walk;
@@ -38,14 +38,16 @@ static void put_name(const walk *w, const char *path, ap_buf *name) {
     }
 }
 
-static bool put_leaf(walk *w, const char *path) {
+static bool put_leaf(walk *w, const char *path, bool has_data) {
     const json_t *meta = json_array_get(w->metas, json_array_size(w->out));
     const json_t *dtype = json_array_get(meta, 0), *dims = json_array_get(meta, 1);
     if (!json_is_string(dtype) || !is_dims(dims) || json_array_size(w->out) >= LEAVES) return false;
     ap_buf name = {0};
     put_name(w, path, &name);
-    json_array_append_new(w->out, json_pack("{so,sO,sO}", "name", ap_json_string(ap_buf_str(&name)), "dtype",
-                                            dtype, "dims", dims));
+    json_t *leaf =
+        json_pack("{so,sO,sO}", "name", ap_json_string(ap_buf_str(&name)), "dtype", dtype, "dims", dims);
+    if (!has_data) json_object_set_new(leaf, "data", json_false());
+    json_array_append_new(w->out, leaf);
     ap_buf_free(&name);
     return true;
 }
@@ -66,7 +68,8 @@ static void put_step(const json_t *key, const json_t *params, size_t i, ap_buf *
 static bool walk_spec(walk *w, const json_t *spec, const char *path, const json_t *params, int depth) {
     const char *tag = json_string_value(json_array_get(spec, 0));
     if (!tag || depth > AP_RECORDING_DEPTH) return false;
-    if (!strcmp(tag, "tensor") || !strcmp(tag, "array")) return put_leaf(w, path);
+    bool has_data = strcmp(tag, "fake") != 0;
+    if (!has_data || !strcmp(tag, "tensor") || !strcmp(tag, "array")) return put_leaf(w, path, has_data);
     bool keyed = !strcmp(tag, "dict"), ok = true;
     if (!keyed && strcmp(tag, "list") != 0 && strcmp(tag, "tuple") != 0) return true;
     for (size_t i = keyed ? 2 : 1; ok && i < json_array_size(spec); i++) {

@@ -84,14 +84,23 @@ static size_t output_of(const aipc_deployed *d, size_t leaf) {
     for (size_t i = 0; (r = json_array_get(made, i)) != NULL; i++)
         for (size_t k = 0; ap_json_int(r, "leaf", -1) == (int64_t)leaf && k < d->contract->output_count; k++)
             if (strcmp(ap_json_str(r, "output", ""), d->contract->outputs[k].name) == 0) return k;
-    return SIZE_MAX;
+    return AP_NO_OUTPUT;
+}
+
+// A tensor of the answer that the program does not read: it has no output, only type and shape.
+static bool is_unread(const json_t *leaf) {
+    const json_t *dims = json_object_get(leaf, "dims"), *dim;
+    for (size_t i = 0; (dim = json_array_get(dims, i)) != NULL; i++)
+        if (!json_is_integer(dim) || json_integer_value(dim) < 0) return false;
+    return json_is_array(dims) && !ap_json_bool(leaf, "read", true);
 }
 
 static ap_err read_results(aipc_server *s, aipc_deployed *d) {
-    size_t count = json_array_size(json_object_get(d->call, "outputs"));
+    const json_t *leaves = json_object_get(d->call, "outputs");
+    size_t count = json_array_size(leaves);
     d->results = ap_arena_calloc(&s->arena, count + 1, sizeof *d->results);
     for (size_t i = 0; i < count; i++)
-        if ((d->results[i] = output_of(d, i)) == SIZE_MAX)
+        if ((d->results[i] = output_of(d, i)) == AP_NO_OUTPUT && !is_unread(json_array_get(leaves, i)))
             return ap_err_new(AP_ERR_CORRUPT, "the index has no output for tensor %zu of the answer of %s", i,
                               d->dir);
     return NULL;

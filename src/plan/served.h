@@ -17,6 +17,8 @@ typedef struct ap_feed {
     int64_t value;
 } ap_feed;
 
+#define AP_NO_OUTPUT SIZE_MAX
+
 struct aipc_deployed {
     aipc_served *model;
     const char *dir;
@@ -26,7 +28,8 @@ struct aipc_deployed {
     const char *refusal;              // why it answers nothing; the server's lock
     ap_feed *feeds;                   // the contract's inputs, then what is fixed
     size_t feed_count;
-    size_t *results; // of a module: for every leaf of the answer, which output it is
+    size_t *results; // of a module: for every leaf of the answer, which output it is; AP_NO_OUTPUT: none,
+                     // because the program does not read it
     size_t slot;     // of its counter, when this process is
     pid_t slot_owner;
     aipc_deployed *next;

@@ -147,13 +147,18 @@ static json_t *described(const aipc_tensor *list, size_t count) {
     return out;
 }
 
-// Of which type each leaf of the original's answer was.
+// Which output each leaf of the original's answer is, and of which type it was. Without an output: also its
+// shape.
 static json_t *results(const aipc_deployed *d) {
     const json_t *answer = json_object_get(d->call, "outputs"), *leaf;
     json_t *out = json_array();
-    for (size_t i = 0; d->results && (leaf = json_array_get(answer, i)) != NULL; i++)
-        json_array_append_new(out, json_pack("{sI,ss}", "output", (json_int_t)d->results[i], "dtype",
-                                             ap_json_str(leaf, "dtype", "float32")));
+    for (size_t i = 0; d->results && (leaf = json_array_get(answer, i)) != NULL; i++) {
+        bool none = d->results[i] == AP_NO_OUTPUT;
+        json_array_append_new(out, json_pack("{so,ss,sO*}", "output",
+                                             none ? json_null() : json_integer((json_int_t)d->results[i]),
+                                             "dtype", ap_json_str(leaf, "dtype", "float32"), "dims",
+                                             none ? json_object_get(leaf, "dims") : NULL));
+    }
     return out;
 }
 

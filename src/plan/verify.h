@@ -57,13 +57,15 @@ typedef struct ap_sides {
     const ap_task *tasks;
     size_t task_count;
     const ap_gates *gates;
+    uint64_t limit_ms; // of a run; 0: none
 } ap_sides;
 // Makes the two folders below the cache; `arena` and `here` are set. Error USAGE when it lies inside `here`.
 AP_MUST ap_err ap_sides_open(ap_sides *s, const char *first, const char *second);
 void ap_sides_close(ap_sides *s); // removes them
 AP_MUST ap_err ap_sides_tasks(ap_sides *s, const char *const *texts, size_t count);
 char *ap_sides_in(const ap_sides *s, size_t side, const char *name);
-// Copies the working folder and runs the program there; arguments that name it name the copy.
+// Copies the working folder and runs the program there; arguments that name it name the copy. Error
+// RECORDING when it takes longer than the limit.
 AP_MUST ap_err ap_sides_run(ap_sides *s, size_t side, const char *const *command, size_t count,
                             const char *const *env);
 // Gates of exit code, stdout and files; the names of what either run wrote.

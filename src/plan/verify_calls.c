@@ -257,6 +257,16 @@ done:
     return err;
 }
 
+// Leaves that no output makes, behind those that were compared.
+static void tell_unread(call *c) {
+    const json_t *leaves = json_object_get(c->sig, "outputs"), *leaf;
+    for (size_t i = 0; c->again && (leaf = json_array_get(leaves, i)) != NULL; i++)
+        if (!ap_again_has(c->again, i))
+            json_array_append_new(c->outputs,
+                                  json_pack("{sO,sn,s[],sb}", "name", json_object_get(leaf, "name"),
+                                            "metrics", "gates", "read", 0));
+}
+
 static const char *verdict_of(const call *c) {
     const json_t *o;
     if (!c->compared) return "not compared";
@@ -276,6 +286,7 @@ static ap_err compare_signature(sides *s, const json_t *model, const json_t *sig
     if (s->b->server) AP_TRY(ap_again_open(s->b->ctx, s->b->server, model, sig, &c.again));
     for (size_t i = 0; (one = json_array_get(samples, i)) != NULL; i++)
         AP_TRY(compare_sample(&c, one, others));
+    tell_unread(&c);
     json_array_append_new(
         out, json_pack("{sO,sO,sO,sI,sI,sI,sO?,so,sO,ss}", "name", json_object_get(model, "name"),
                        "signature", json_object_get(sig, "id"), "calls", json_object_get(sig, "calls"),

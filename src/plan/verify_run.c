@@ -42,7 +42,11 @@ ap_err ap_sides_run(ap_sides *s, size_t side, const char *const *command, size_t
                          .stdout_path = ap_sides_in(s, side, "stdout"),
                          .stderr_path = ap_sides_in(s, side, "stderr")};
     AP_TRY(ap_proc_start(&o, &p));
-    AP_TRY(ap_proc_wait(&p, UINT64_MAX, &done, &how));
+    AP_TRY(ap_proc_wait(&p, s->limit_ms ? s->limit_ms : UINT64_MAX, &done, &how));
+    if (!done) {
+        ap_proc_kill(&p, NULL);
+        AP_FAIL(AP_ERR_RECORDING, "the program did not end within %.0f s", (double)s->limit_ms / 1e3);
+    }
     s->status[side] = ap_exit_status(&how);
 done:
     return err;

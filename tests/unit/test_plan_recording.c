@@ -155,7 +155,7 @@ static void leaves_have_names(void **state) {
           "],[\"dict\",\"\",[[\"value\",\"past_0_0\"]," LEAF "]]],"
           "\"inputs\":[" META "," META "," META "," META "," META "]}\n"
           "{\"ev\":\"outputs\",\"s\":1,\"spec\":[\"dict\",\"\",[[\"value\",\"last.state\"]," LEAF
-          "]],\"outputs\":[" META "]}\n",
+          "],[[\"value\",\"rest\"],[\"fake\"]]],\"outputs\":[" META "," META "]}\n",
           1, 0);
     static const char *const want[] = {"x", "past_0_0", "past_0_1", "arg2", "past_0_0_2"};
     json_t *doc = read_it(s), *sig = signature(model(doc, 0), 0), *inputs = json_object_get(sig, "inputs");
@@ -164,6 +164,13 @@ static void leaves_have_names(void **state) {
         assert_string_equal(ap_json_str(json_array_get(inputs, i), "name", ""), want[i]);
     const json_t *output = json_array_get(json_object_get(sig, "outputs"), 0);
     assert_string_equal(ap_json_str(output, "name", ""), "output_last_state");
+    assert_true(ap_json_bool(output, "data", true));
+    // A tensor without data is a leaf, too, and keeps the call from being exported.
+    const json_t *fake = json_array_get(json_object_get(sig, "outputs"), 1);
+    assert_string_equal(ap_json_str(fake, "name", ""), "output_rest");
+    assert_false(ap_json_bool(fake, "data", true));
+    const json_t *refused = json_array_get(json_object_get(sig, "refused"), 0);
+    assert_string_equal(ap_json_str(refused, "type", ""), "a tensor without data");
     json_decref(doc);
 }
 

@@ -20,12 +20,14 @@
                                                                                 "\",\"files\":[]}]}"
 // One tensor in, one out; a whole number "n" beside it that must be 7.
 #define SPEC "[\"tuple\",[\"tuple\",[\"tensor\"],[\"tensor\"]],[\"dict\",\"\"]]"
-#define ENTRY(dir, feeds, results, dims)                                                                     \
+#define ENTRY_MORE(dir, feeds, results, dims, more)                                                          \
     "{\"signature\":\"s\",\"dir\":\"" dir "\",\"verdict\":\"pass\",\"spec\":" SPEC ",\"inputs\":["           \
     "{\"name\":\"x\",\"dtype\":\"float32\",\"dims\":" dims "},{\"name\":\"n\",\"dtype\":\"int64\","          \
     "\"dims\":[]}],\"out_spec\":[\"tensor\"],\"outputs\":[{\"name\":\"y\",\"dtype\":\"float32\","            \
-    "\"dims\":" dims "}],\"feeds\":" feeds ",\"results\":" results                                           \
+    "\"dims\":" dims "}" more "],\"feeds\":" feeds ",\"results\":" results                                   \
     ",\"fixed\":[{\"input\":\"n\",\"leaf\":1,\"value\":7}]}"
+#define ENTRY(dir, feeds, results, dims) ENTRY_MORE(dir, feeds, results, dims, "")
+#define UNREAD(dims) ",{\"name\":\"z\",\"dtype\":\"float16\",\"dims\":" dims ",\"read\":false}"
 #define FEEDS "[{\"input\":\"x\",\"leaf\":0}]"
 #define RESULTS "[{\"output\":\"y\",\"leaf\":0}]"
 #define INDEX(entries)                                                                                       \
@@ -152,6 +154,29 @@ static void a_module_by_its_call(void **state) {
     ap_context_close(c);
 }
 
+// A tensor of the answer that the program does not read has no output, but a type and a shape.
+static void an_answer_that_is_not_read(void **state) {
+    scratch *s = *state;
+    aipc_context *c = NULL;
+    aipc_server *server = NULL;
+    aipc_deployed *d = NULL;
+    put(s, "out/a/manifest.json", MANIFEST("cpu", "pass", "[1,4]"));
+    put(s, "out/index.json", INDEX(ENTRY_MORE("a", FEEDS, RESULTS, "[1,4]", UNREAD("[3,5]"))));
+    must(open_server(s, "out", NULL, &c, &server));
+    assert_null(choose(ap_server_find(server, "m:Net/a/c"), true, one_four, "float32", &d));
+    json_t *doc = ap_deployed_document(d), *results = json_object_get(doc, "results"),
+           *first = json_array_get(results, 0), *second = json_array_get(results, 1);
+    assert_int_equal(json_array_size(results), 2);
+    assert_int_equal(ap_json_int(first, "output", -1), 0);
+    assert_null(json_object_get(first, "dims"));
+    assert_true(json_is_null(json_object_get(second, "output")));
+    assert_string_equal(ap_json_str(second, "dtype", ""), "float16");
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(second, "dims"), 1)), 5);
+    json_decref(doc);
+    ap_server_close(server);
+    ap_context_close(c);
+}
+
 static void hostile_indexes(void **state) {
     static const struct {
         const char *index, *part;
@@ -166,6 +191,9 @@ static void hostile_indexes(void **state) {
         {INDEX(ENTRY("a", "[]", RESULTS, "[1,4]")), "no leaf for input 'x'"},
         {INDEX(ENTRY("a", FEEDS, "[]", "[1,4]")), "no output for tensor 0"},
         {INDEX(ENTRY("a", FEEDS, "[{\"output\":\"z\",\"leaf\":0}]", "[1,4]")), "no output for tensor 0"},
+        {INDEX(ENTRY_MORE("a", FEEDS, RESULTS, "[1,4]", UNREAD("[\"n\"]"))), "no output for tensor 1"},
+        {INDEX(ENTRY_MORE("a", FEEDS, RESULTS, "[1,4]", UNREAD("[-1]"))), "no output for tensor 1"},
+        {INDEX(ENTRY_MORE("a", FEEDS, RESULTS, "[1,4]", UNREAD("null"))), "no output for tensor 1"},
     };
     scratch *s = *state;
     put(s, "out/a/manifest.json", MANIFEST("cpu", "pass", "[1,4]"));
@@ -197,6 +225,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_session_by_its_hash, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(targets, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(a_module_by_its_call, test_setup, test_teardown),
+        cmocka_unit_test_setup_teardown(an_answer_that_is_not_read, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(hostile_indexes, test_setup, test_teardown),
         cmocka_unit_test_setup_teardown(nothing_deployed, test_setup, test_teardown),
     };

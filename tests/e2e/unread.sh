@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A module answers more than the program reads, and what it does not read fails a gate: deployed without that, when
+# the program ends alike without it, and not when the program needs it.
+. "$(dirname "$0")/deploy_lib.bash"
+need onnxruntime onnxruntime-qnn
+python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+if [[ -n ${AIPC_SAN:-} ]] || ! "$python" -c "import torch, onnx, numpy" 2>/dev/null; then
+    echo "ok outputs nobody reads # skipped: torch not here, or a sanitized library"
+    finish
+fi
+export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore
+unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
+mkdir "$tmp/app" && cd "$tmp/app" || exit 1
+# Feature 3 is the small difference of two large channels: in half precision mostly noise.
+cat >net.py <<'PY'
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.conv, self.features, self.head = torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 4, 1), torch.nn.Linear(8, 5)
+        with torch.no_grad():
+            for t in (self.conv.weight, self.conv.bias):
+                t[0] = t[0].abs()
+                t[1] = t[0] * 1.001
+            self.features.weight[3] = 0
+            self.features.weight[3, 0], self.features.weight[3, 1], self.features.bias[3] = 20, -20, 0
+
+    def forward(self, x):
+        h = torch.relu(self.conv(x))
+        return self.head(h.mean((2, 3))), {"features": self.features(h)}
+
+def run(read):
+    net, seen = Net().eval(), torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for i in range(3):
+            scores, more = net(seen + i)
+            print("best", scores.argmax().item(), tuple(more["features"].shape))
+            read(more["features"])
+PY
+echo 'import net; net.run(lambda features: None)' >ignores.py
+echo 'import net; net.run(lambda features: print("mean %.4f" % features.mean().item()))' >reads.py
+cat >recovers.py <<'PY'
+import net
+def read(features):
+    try:
+        print("mean %.4f" % features.mean().item())
+    except Exception:
+        print("no mean")
+net.run(read)
+PY
+budget=(--repair-builds 1 --repair-time 1 --piece-time 1 --no-trace)
+
+# deploys CODE NAME: records and deploys NAME.py into out-NAME
+deploys() {
+    run record -o "rec-$2" -- "$python" "$2.py"
+    run deploy "rec-$2" --target htp:sm8650 -o "out-$2" "${budget[@]}" -v
+    if [[ $code == "$1" ]]; then ok "$2: exit $1"; else printf '%s\n' "exit $code" "$out" "$err" | not_ok "$2: exit $1"; fi
+}
+
+deploys 0 ignores
+has "it says what it left out" "$err" "warning: left out: "
+has "by which gate" "$err" "(worst_channel_db "
+has "and how it knows" "$err" "The program does not read it"
+same "it was asked once, and told in one line" "1 1" "$(grep -c "asks the program whether" "$tmp/err") $(grep -c "left out: " "$tmp/err")"
+asks out-ignores/index.json "the index" <<'Q'
+one artifact passed := [a["verdict"] for a in d["models"][0]["artifacts"]] == ["pass"]
+its answer has two tensors, of which one is read := [o.get("read") for o in d["models"][0]["artifacts"][0]["outputs"]] == [None, False]
+one of them is made := [r["leaf"] for r in d["models"][0]["artifacts"][0]["results"]] == [0]
+why it was left out := {g["metric"] for g in d["models"][0]["artifacts"][0]["unread"]["gates"]} == {"worst_channel_db"}
+how it was asked := d["models"][0]["artifacts"][0]["unread"]["program"]["calls"] == 3 and {g["verdict"] for g in d["models"][0]["artifacts"][0]["unread"]["program"]["end"]} == {"pass"}
+Q
+folder=$(dirname "$(echo out-ignores/*/*/manifest.json)")
+asks "$folder/report.json" "the report" <<'Q'
+it was not built := len(d["contract"]["outputs"]) == 1 and len(t["artifact"]["readback"]["graphs"][0]["outputs"]) == 1
+why := d["unread"]["outputs"] and d["unread"]["why"] in d["warnings"]
+nothing was searched for := t["repairs"] is None
+Q
+asks "$folder/manifest.json" "the manifest" <<'Q'
+why := d["unread"]["gates"][0]["verdict"] == "fail"
+Q
+"$aipc" exec --strict --artifacts out-ignores -- "$python" ignores.py >served 2>err </dev/null
+same "exec serves it" "0" "$?"
+same "the same output, shapes too" "$("$python" ignores.py)" "$(<served)"
+"$aipc" exec --artifacts out-ignores -- "$python" reads.py >served 2>err </dev/null
+same "a program that reads it fails" "1" "$?"
+has "by torch's own error" "$(tail -n 3 err)" "meta"
+run verify --artifacts out-ignores --json -- "$python" ignores.py
+same "verify passes" 0 "$code"
+asks "$tmp/out" "verify" <<'Q'
+all calls were compared := [(c["compared"], c["apart"], c["verdict"]) for c in d["calls"]] == [(3, 0, "pass")]
+the tensor without data is told, and not judged := [(o.get("read"), o["gates"] != []) for o in d["calls"][0]["outputs"]] == [(None, True), (False, False)]
+Q
+run verify --artifacts out-ignores -- "$python" ignores.py
+has "and shown" "$out" "not read"
+
+deploys 10 reads
+has "the gate that fails" "$err" "worst_channel_db"
+has "and that the program needs it" "$err" "the program needs "
+asks out-reads/index.json "the index of what is read" <<'Q'
+it failed, whole := [(a["verdict"], "unread" in a, [o.get("read") for o in a["outputs"]]) for a in d["models"][0]["artifacts"]] == [("fail", False, [None, None])]
+Q
+asks "$(echo out-reads/*/*/report.json)" "its report" <<'Q'
+the failure keeps the reason := any("the program needs" in n for n in t["failure"]["error"]["notes"])
+the search was not left out := t["repairs"] is not None
+Q
+deploys 10 recovers
+has "an error that the program catches is seen at its end" "$err" "its stdout is not the same"
+finish
