@@ -259,6 +259,19 @@ AIPC_API aipc_error *aipc_apply(aipc_context *c, const char *model, const char *
  * An error names the step that does not fit. */
 AIPC_API aipc_error *aipc_rebase(aipc_context *c, const char *model, const char *plan, const char *new_plan,
                                  const char *out, char **document);
+typedef struct aipc_rebase_options {
+    size_t size;               /* sizeof(aipc_rebase_options) */
+    const char *model, *plan;  /* the model that has changed; the plan of the one before */
+    const char *new_plan;      /* written */
+    const char *save;          /* the model after the steps; NULL: not written */
+    const char *const *inputs; /* inputs, recipes as for deploy: what every step is judged on; none: random */
+    size_t input_count;
+    const char *const *recipes;
+    size_t recipe_count;
+    uint64_t seed; /* of random inputs; 0: 1 */
+} aipc_rebase_options;
+/* aipc_rebase on inputs of the caller's. */
+AIPC_API aipc_error *aipc_rebase_on(aipc_context *c, const aipc_rebase_options *o, char **document);
 /* Two models side by side. */
 AIPC_API aipc_error *aipc_diff(const char *a, const char *b, char **document);
 

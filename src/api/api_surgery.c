@@ -222,8 +222,16 @@ aipc_error *aipc_apply(aipc_context *c, const char *model, const char *plan_path
 
 aipc_error *aipc_rebase(aipc_context *c, const char *model, const char *plan_path, const char *new_plan,
                         const char *out, char **document) {
+    const aipc_rebase_options o = {
+        .size = sizeof o, .model = model, .plan = plan_path, .new_plan = new_plan, .save = out};
+    return aipc_rebase_on(c, &o, document);
+}
+
+aipc_error *aipc_rebase_on(aipc_context *c, const aipc_rebase_options *given, char **document) {
+    aipc_rebase_options o;
     json_t *doc = NULL;
-    ap_err err = ap_rebase(c, model, plan_path, new_plan, out, &doc);
+    api_take(&o, sizeof o, given);
+    ap_err err = ap_rebase(c, &o, &doc);
     if (doc) api_give(doc, document);
     return err;
 }

@@ -5,6 +5,8 @@
 
 typedef struct values {
     const char *model, *plan, *out, *rebase;
+    cli_list inputs, recipes;
+    cli_u64 seed;
 } values;
 
 static void show(const char *document) {
@@ -34,9 +36,22 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
     char *document = NULL;
     (void)status;
     if (!v->out && !v->rebase) return cli_usage("add -o FILE", "apply needs a file to write the model to");
+    if (!v->rebase && (v->inputs.count || v->recipes.count || v->seed.given))
+        return cli_usage("leave --input, --recipe and --seed out, or add --rebase FILE",
+                         "apply runs on no inputs: equal bytes have equal outputs");
+    const aipc_rebase_options o = {.size = sizeof o,
+                                   .model = v->model,
+                                   .plan = v->plan,
+                                   .new_plan = v->rebase,
+                                   .save = v->out,
+                                   .inputs = v->inputs.items,
+                                   .input_count = v->inputs.count,
+                                   .recipes = v->recipes.items,
+                                   .recipe_count = v->recipes.count,
+                                   .seed = v->seed.given ? v->seed.value : 1};
     aipc_error *e = cli_context_open(env, &context);
     if (!e)
-        e = v->rebase ? aipc_rebase(context, v->model, v->plan, v->rebase, v->out, &document)
+        e = v->rebase ? aipc_rebase_on(context, &o, &document)
                       : aipc_apply(context, v->model, v->plan, v->out, &document);
     term_progress_end();
     if (!e && env->common.json)
@@ -78,19 +93,38 @@ static const cli_option options[] = {
      .arg = "FILE",
      .complete = CLI_FILE,
      .help = "the model has changed: take the steps anew by name, judge each, write the new plan here"},
+    {.name = "input",
+     .letter = 'i',
+     .kind = CLI_PAIRS,
+     .offset = offsetof(values, inputs),
+     .arg = "NAME=FILE",
+     .complete = CLI_NAME_FILE,
+     .help =
+         "with --rebase: example data the steps are judged on (.npy, .pb, .raw, .jpg, .png); random without"},
+    {.name = "recipe",
+     .kind = CLI_PAIRS,
+     .offset = offsetof(values, recipes),
+     .arg = "NAME=RECIPE",
+     .help = "how a picture becomes the tensor of an input"},
+    {.name = "seed",
+     .kind = CLI_U64,
+     .offset = offsetof(values, seed),
+     .arg = "N",
+     .help = "of random inputs"},
     {0},
 };
 
 static const cli_example examples[] = {
     {"run a recorded plan again", "aipc apply yolo.onnx plan.json -o clean.onnx"},
     {"the steps of an old plan on a new model",
-     "aipc apply new.onnx plan.json --rebase new.json -o clean.onnx"},
+     "aipc apply new.onnx plan.json --rebase new.json --input images=photo.jpg -o clean.onnx"},
     {"does the plan still hold?", "aipc -q apply yolo.onnx plan.json -o /dev/null"},
     {0},
 };
 
 static const cli_exit exits[] = {
     {CLI_EXIT_MODEL, NULL},
+    {CLI_EXIT_INPUT, NULL},
     {CLI_EXIT_RUNTIME, NULL},
     {CLI_EXIT_IO, NULL},
     {CLI_EXIT_GATE, "a step of the plan no longer holds"},

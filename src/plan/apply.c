@@ -92,18 +92,22 @@ static json_t *new_plan_of(const ap_table *t, const json_t *old, const char *mod
     return plan;
 }
 
-ap_err ap_rebase(aipc_context *c, const char *model, const char *plan_path, const char *new_plan,
-                 const char *out, json_t **document) {
+ap_err ap_rebase(aipc_context *c, const aipc_rebase_options *given, json_t **document) {
+    const ap_input_request r = {.inputs = given->inputs,
+                                .input_count = given->input_count,
+                                .recipes = given->recipes,
+                                .recipe_count = given->recipe_count,
+                                .seed = given->seed ? given->seed : 1};
     ap_table t;
     json_t *plan = NULL, *report = NULL, *made = NULL;
     ap_cleaned now = {0};
     ap_plan_rules rules = {0};
     ap_err err = NULL;
-    AP_TRY(ap_table_open(c, model, &t));
-    AP_TRY(ap_plan_load(plan_path, &plan));
+    AP_TRY(ap_table_open(c, given->model, &t));
+    AP_TRY(ap_plan_load(given->plan, &plan));
     t.params = json_incref(json_object_get(plan, "params"));
     AP_TRY(ap_freeze_shapes(t.model, json_object_get(plan, "shapes")));
-    AP_TRY(ap_table_sets(&t, (ap_input_request){.seed = 1}, 2));
+    AP_TRY(ap_table_sets(&t, r, 2));
     AP_TRY(ap_table_oracle(&t));
     ap_pass_context context = {.oracle = &t.oracle, .params = t.params};
     AP_TRY(ap_plan_rules_open(c, plan, &context, &rules));
@@ -114,9 +118,9 @@ ap_err ap_rebase(aipc_context *c, const char *model, const char *plan_path, cons
                           .pieces = context.pieces,
                           .compute = context.compute};
     AP_TRY(ap_clean(t.model, &o, &now, &report));
-    made = new_plan_of(&t, plan, model, &now, report);
-    if (out) AP_TRY(ap_model_save(now.model, out, &(ap_save_options){.embed = t.outside}));
-    AP_TRY(ap_plan_save(new_plan, made));
+    made = new_plan_of(&t, plan, given->model, &now, report);
+    if (given->save) AP_TRY(ap_model_save(now.model, given->save, &(ap_save_options){.embed = t.outside}));
+    AP_TRY(ap_plan_save(given->new_plan, made));
     *document = json_incref(made);
 done:
     json_decref(plan);
@@ -125,5 +129,5 @@ done:
     ap_cleaned_release(&now);
     ap_plan_rules_close(&rules);
     ap_table_release(&t);
-    return ap_err_stage(ap_err_subject(err, model), "rebase");
+    return ap_err_stage(ap_err_subject(err, given->model), "rebase");
 }

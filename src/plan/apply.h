@@ -6,10 +6,9 @@
 #include "base/json.h"
 #include "plan/context.h"
 
-// As aipc_apply and aipc_rebase (aipc.h).
+// As aipc_apply and aipc_rebase_on (aipc.h); `o` is whole.
 AP_MUST ap_err ap_apply(aipc_context *c, const char *model, const char *plan_path, const char *out,
                         json_t **document);
-AP_MUST ap_err ap_rebase(aipc_context *c, const char *model, const char *plan_path, const char *new_plan,
-                         const char *out, json_t **document);
+AP_MUST ap_err ap_rebase(aipc_context *c, const aipc_rebase_options *o, json_t **document);
 
 #endif

@@ -76,6 +76,22 @@ PY
 applied "the new plan" "$nets/plan-retrained.onnx" "$tmp/rebased.json"
 same "rebase: and writes its model" 0 "$(cmp -s "$tmp/rebased.onnx" "$tmp/applied.onnx"; echo $?)"
 same "rebase: it is another model" no "$(cmp -s "$tmp/rebased.onnx" "$tmp/all.onnx" && echo yes || echo no)"
+# On inputs of the user's: the same steps, judged on these alone.
+run apply "$nets/plan-retrained.onnx" "$plan" --rebase "$tmp/given.json" -o "$tmp/given.onnx" --input "x=$x"
+same "rebase: on inputs of one's own" "0 0" "$code $(cmp -s "$tmp/given.onnx" "$tmp/rebased.onnx"; echo $?)"
+asks "$tmp/given.json" "rebase: on inputs of one's own" <<PY
+judged on other numbers := [s.get("gate") for s in d["steps"]] != [s.get("gate") for s in json.load(open("$tmp/rebased.json"))["steps"]]
+PY
+run apply "$nets/plan-retrained.onnx" "$plan" --rebase "$tmp/none.json" --input "x=$nets/x16.npy"
+has "rebase: an input of another shape" "$code $err" "4 aipc: error:"
+run apply "$nets/plan-retrained.onnx" "$plan" --rebase "$tmp/none.json" --input "no=$x"
+has "rebase: no such input" "$code $err" "the model has no input 'no'"
+same "rebase: then nothing is written either" no "$([[ -e $tmp/none.json ]] && echo yes || echo no)"
+run apply "$nets/plan.onnx" "$plan" -o "$tmp/none.onnx" --input "x=$x"
+has "a replay runs on no inputs" "$code $err" "2 aipc: error: apply runs on no inputs: equal bytes have equal outputs"
+# Random tokens lie outside of the table: on those of the run the steps can be judged.
+run apply "$nets/plan-tokens.onnx" "$tmp/tokens/htp-sm8650/plan.json" --rebase "$tmp/tokens.json" --input "tokens=$nets/tokens.npy"
+same "rebase: inputs that index" 0 "$code"
 run apply "$nets/plan-renamed.onnx" "$plan" --rebase "$tmp/none.json" -o "$tmp/none.onnx"
 has "rebase: a value that is gone" "$code $err" "10 aipc: error: step 4 of the plan (reduce_prod) does not fit this model: no node makes 'p0'"
 same "rebase: then nothing is written" "no no" "$([[ -e $tmp/none.json ]] && echo yes || echo no) $([[ -e $tmp/none.onnx ]] && echo yes || echo no)"
