@@ -22,22 +22,28 @@ static wide_int int_at(const ap_tensor *t, size_t i) {
     return v > max ? (wide_int)v - (wide_int)max - (wide_int)max - 2 : (wide_int)v; // sign of the narrow type
 }
 
+// Takes the low bits; `v` is one the type has.
+static void int_put(ap_tensor *t, size_t i, wide_int v) {
+    size_t bits = ap_dtype_bits(t->dtype);
+    uint64_t low = (uint64_t)v;
+    double small = (double)v;
+    if (bits == 4)
+        ap_tensor_put_f64(t, i, 1, &small);
+    else
+        memcpy((unsigned char *)t->data + i * (bits / 8), &low, bits / 8);
+}
+
 static void cast_ints(const ap_tensor *t, ap_tensor *out) {
     int64_t min = 0;
     uint64_t max = 0;
     (void)ap_int_range(out->dtype, &min, &max);
-    size_t n = ap_tensor_count(t), bits = ap_dtype_bits(out->dtype), width = bits / 8;
+    size_t n = ap_tensor_count(t);
     for (size_t i = 0; i < n; i++) {
         wide_int v = int_at(t, i);
         if (out->dtype == AP_BOOL) v = v != 0;
         if (v < min) v = min;
         if (v > (wide_int)max) v = (wide_int)max;
-        uint64_t low = (uint64_t)v;
-        double small = (double)v;
-        if (bits == 4)
-            ap_tensor_put_f64(out, i, 1, &small);
-        else
-            memcpy((unsigned char *)out->data + i * width, &low, width);
+        int_put(out, i, v);
     }
 }
 
@@ -164,19 +170,14 @@ static ap_err random_ints(ap_tensor *t, uint64_t seed, double lo, double hi) {
     if (first > last)
         return ap_err_new(AP_ERR_USAGE, "no %s lies in [%.17g, %.17g)", ap_dtype_name(t->dtype), lo, hi);
     __extension__ unsigned __int128 range = (unsigned __int128)(last - first) + 1U;
-    size_t n = ap_tensor_count(t), bits = ap_dtype_bits(t->dtype), width = bits / 8;
+    size_t n = ap_tensor_count(t);
     for (size_t i = 0; i < n; i++) {
         // Multiply-shift (Lemire 2019) without rejection: the bias is below range / 2^64.
         uint64_t r = next_random(&seed);
         __extension__ unsigned __int128 product =
             range >> 64 ? (unsigned __int128)r << 64 : (unsigned __int128)r * (uint64_t)range;
         wide_int v = first + (wide_int)(product >> 64);
-        uint64_t low = (uint64_t)v;
-        double small = (double)v;
-        if (bits == 4)
-            ap_tensor_put_f64(t, i, 1, &small);
-        else
-            memcpy((unsigned char *)t->data + i * width, &low, width);
+        int_put(t, i, v);
     }
     return NULL;
 }

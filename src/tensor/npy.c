@@ -216,6 +216,15 @@ ap_err ap_npy_parse(const void *data, size_t bytes, ap_tensor *out) {
     return ap_tensor_view(h.dtype, h.dims, h.rank, (void *)(uintptr_t)(r.data + r.end), need, out);
 }
 
+// The view keeps the mapping it lies in.
+static ap_tensor held(const ap_tensor *view, ap_filemap *map) {
+    ap_tensor t = *view;
+    t.map = *map;
+    t.hold = AP_HOLD_MAP;
+    *map = (ap_filemap){0};
+    return t;
+}
+
 ap_err ap_npy_map(const char *path, ap_tensor *out) {
     ap_filemap map = {0};
     ap_tensor view = {0}, copy = {0};
@@ -229,10 +238,7 @@ ap_err ap_npy_map(const char *path, ap_tensor *out) {
         *out = copy;
         goto done;
     }
-    view.map = map;
-    view.hold = AP_HOLD_MAP;
-    map = (ap_filemap){0};
-    *out = view;
+    *out = held(&view, &map);
 done:
     ap_filemap_close(&map);
     return ap_err_subject(err, path);
@@ -295,10 +301,7 @@ ap_err ap_npy_create(const char *path, ap_dtype t, const int64_t *dims, size_t r
     AP_TRY(ap_filemap_create(path, total, &map));
     memcpy(map.data, header.data, header.len);
     AP_TRY(ap_tensor_view(t, dims, rank, map.data + header.len, bytes, &view));
-    view.map = map;
-    view.hold = AP_HOLD_MAP;
-    map = (ap_filemap){0};
-    *out = view;
+    *out = held(&view, &map);
 done:
     ap_filemap_close(&map);
     ap_buf_free(&header);
@@ -322,10 +325,7 @@ ap_err ap_raw_map(const char *path, ap_dtype t, const int64_t *dims, size_t rank
         goto done;
     }
     AP_TRY(ap_tensor_view(t, dims, rank, map.data, bytes, &view));
-    view.map = map;
-    view.hold = AP_HOLD_MAP;
-    map = (ap_filemap){0};
-    *out = view;
+    *out = held(&view, &map);
 done:
     ap_filemap_close(&map);
     return ap_err_subject(err, path);
