@@ -127,6 +127,15 @@ void ap_html_fact(ap_buf *out, const char *label, const char *text, bool code) {
     ap_buf_puts(out, "</dd></div>");
 }
 
+void ap_html_items(const json_t *list, ap_buf *out) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        ap_buf text = {0};
+        ap_rd_value(json_array_get(list, i), &text);
+        if (text.len) ap_html_fmt(out, "<li>%s</li>\n", ap_buf_str(&text));
+        ap_buf_free(&text);
+    }
+}
+
 // ---- operator families ----
 
 static const char *const family_names[AP_OP_FAMILIES] = {"convolution", "matmul",       "activation",

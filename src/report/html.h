@@ -31,6 +31,8 @@ void ap_html_table_open(ap_buf *out, const char *css_class, const char *const *h
 void ap_html_table_close(ap_buf *out);
 // An entry of a <dl class="facts">; skipped when `text` is NULL or empty.
 void ap_html_fact(ap_buf *out, const char *label, const char *text, bool code);
+// An <li> for every entry that says something.
+void ap_html_items(const json_t *list, ap_buf *out);
 
 // Family of an operator, for colours: CSS class and the legend's word.
 typedef enum ap_op_family {

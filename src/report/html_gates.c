@@ -162,12 +162,7 @@ void ap_html_gates(const json_t *target, size_t index, ap_buf *out) {
 static void proof_panel(const json_t *list, const char *css_class, const char *title, ap_buf *out) {
     if (!list) return;
     ap_html_fmt(out, "<div class=\"panel %s\"><h4>%s</h4><ul>\n", css_class, title);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        ap_buf text = {0};
-        ap_rd_value(json_array_get(list, i), &text);
-        if (text.len) ap_html_fmt(out, "<li>%s</li>\n", ap_buf_str(&text));
-        ap_buf_free(&text);
-    }
+    ap_html_items(list, out);
     ap_buf_puts(out, "</ul></div>\n");
 }
 

@@ -126,12 +126,7 @@ void ap_html_warnings(const json_t *doc, ap_buf *out) {
     }
     if (list) {
         ap_buf_puts(out, "<div class=\"note warn\"><p><strong>Warnings</strong></p><ul>\n");
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            ap_buf text = {0};
-            ap_rd_value(json_array_get(list, i), &text);
-            if (text.len) ap_html_fmt(out, "<li>%s</li>\n", ap_buf_str(&text));
-            ap_buf_free(&text);
-        }
+        ap_html_items(list, out);
         ap_buf_puts(out, "</ul></div>\n");
     }
     ap_buf_puts(out, "</div>\n");
