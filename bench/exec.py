@@ -5,9 +5,10 @@
     bench/exec.py BUILD [CALLS]       table on stdout and in bench/results/exec-DATE.md; it measures and never asserts
 
 The model is y = relu(x) of two sizes, deployed for the cpu and called by a PyTorch program (whose module multiplies
-by a weight first, so that it has one) and by an onnxruntime program. alone: the program's own call; served: under `aipc exec`;
-C: aipc_artifact_run_into of libaipc; model: the run inside the worker (bench/calls.c). beyond = served - model.
-Microseconds of CALLS (2000) calls, medians; of the served ones the fastest tenth, too: what other work on the machine
+by a weight first, so that it has one) and by an onnxruntime program. alone: the program's own call; served: under `aipc exec`,
+from the program's call to the answer in its hands; C: the same by libaipc alone; model: the artifact's run inside the worker, that is,
+the one call of the vendor's library with all it does (bench/calls.c). beyond = served - model: Python, the copy of the input, two
+processes' turns, the answer. Microseconds of CALLS (2000) calls, medians; of the served ones the fastest tenth, too: what other work on the machine
 takes away is not ours."""
 import datetime
 import json
@@ -75,13 +76,13 @@ def measure(build, calls, work, shape):
     run(aipc, "deploy", model, "-o", work + "/session", "--target", "cpu", "-q", "--no-trace")
     out = run(os.path.join(build, "bench", "calls"), folder, str(calls))
     c = {m[0]: tuple(map(float, m[1:])) for m in re.findall(r"^(\S+ \S+) +whole +(\S+) +model +(\S+) +rest +(\S+)", out, re.M)}
-    inner = c["caller's outputs"][1]
+    whole, inner, _ = c["lent outputs"]
     rows = []
     for kind, artifacts in (("module", "out"), ("session", "session")):
         argv = [*me, kind, model, text, str(calls)]
         alone = float(run(*argv).split()[0])
         served, fast = map(float, run(aipc, "exec", "--strict", "--artifacts", os.path.join(work, artifacts), "--", *argv).split())
-        rows.append((kind, alone, served, fast, c["caller's outputs"][0], inner, served - inner, fast - inner))
+        rows.append((kind, alone, served, fast, whole, inner, served - inner, fast - inner))
     return rows
 
 

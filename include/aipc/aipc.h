@@ -355,9 +355,10 @@ AIPC_API aipc_error *aipc_served_choose_json(aipc_served *m, const char *call, a
 AIPC_API const char *aipc_served_name(const aipc_served *m);
 /* Counts a call that the original answers. True: say so, it is the first for this reason. */
 AIPC_API bool aipc_served_refuse(aipc_served *m, const char *why);
-/* {dir, feeds: [{name, leaf, dtype}], outputs: [{name, dtype, dims}], results: [{output, dtype}], out_spec,
- * lent}: what run takes (dtype null: as it is) and gives; how a module's answer is made of it (output null:
- * nothing makes what the program does not read; then dims, too); bytes of what is lent, 0: nothing. */
+/* {dir, feeds: [{name, leaf, dtype}], outputs: [{name, dtype, dims, at}], results: [{output, dtype}],
+ * out_spec, bytes}: what run takes (dtype null: as it is) and gives; how a module's answer is made of it
+ * (output null: nothing makes what the program does not read; then dims, too); where in `bytes` of memory for
+ * an answer each output begins. */
 AIPC_API char *aipc_deployed_document(const aipc_deployed *d);
 /* The same one by one: a feed's name, what is made; NULL behind the last. */
 AIPC_API const char *aipc_deployed_feed(const aipc_deployed *d, size_t i);
@@ -372,6 +373,13 @@ AIPC_API void aipc_loan_release(aipc_loan *loan);
 /* Runs and counts. Addresses of row-major tensors: an input a feed, an output each; NULL: nobody wants it.
  * The artifact is started at the first run. */
 AIPC_API aipc_error *aipc_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs);
+/* The same into memory that is lent where there is such, else into memory of this process alone: it goes back
+ * by aipc_loan_release() in either case. The document says where in it each output begins. */
+typedef struct aipc_answer {
+    void *memory;
+    aipc_loan *loan;
+} aipc_answer;
+AIPC_API aipc_error *aipc_deployed_answer(aipc_deployed *d, const void *const *inputs, aipc_answer *out);
 
 typedef struct aipc_verify_options {
     size_t size; /* sizeof(aipc_verify_options) */

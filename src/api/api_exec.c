@@ -73,6 +73,9 @@ const aipc_tensor *aipc_deployed_output(const aipc_deployed *d, size_t i) {
 aipc_loan *aipc_deployed_lend(aipc_deployed *d, void **outputs) {
     return ap_deployed_lend(d, outputs);
 }
+aipc_error *aipc_deployed_answer(aipc_deployed *d, const void *const *inputs, aipc_answer *out) {
+    return ap_deployed_answer(d, inputs, out);
+}
 void aipc_loan_release(aipc_loan *loan) {
     ap_loan_release(loan);
 }

@@ -30,8 +30,8 @@ AP_MUST ap_err ap_artifact_open_manifest(aipc_context *c, const char *dir, const
 AP_MUST ap_err ap_artifact_check_file(const char *path, const char *sha256);
 // Makes the memory of the runs and shows it to the worker (artifact_run.c).
 AP_MUST ap_err ap_artifact_share(aipc_artifact *a);
-// Bytes of the room an answer is lent in, the first output at its front; 0: answers are copied.
-size_t ap_artifact_lends(const aipc_artifact *a);
+// Where in a room for its answers an output begins; of the one behind the last: how large that room is.
+size_t ap_artifact_offset(const aipc_artifact *a, size_t output);
 // A run of tensors that are those of the contract: addresses, one an input and an output; NULL: nobody wants
 // it. Outputs that lie in a room that is lent are made there.
 AP_MUST ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *const *outputs);

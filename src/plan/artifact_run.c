@@ -18,11 +18,11 @@ static bool reserve(size_t bytes, size_t *end) {
     return ap_add_size(bytes, 2 * ALIGN - 1, &room) && ap_add_size(*end, room / ALIGN * ALIGN, end);
 }
 
-size_t ap_artifact_lends(const aipc_artifact *a) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < a->output_count; i++)
-        if (!reserve(a->outputs[i].bytes, &bytes)) return 0;
-    return ap_pool_lends(bytes) ? bytes : 0;
+size_t ap_artifact_offset(const aipc_artifact *a, size_t output) {
+    size_t end = 0;
+    for (size_t i = 0; i < output && i < a->output_count; i++)
+        if (!reserve(a->outputs[i].bytes, &end)) return 0; // it cannot be started, either
+    return end;
 }
 
 // Gives every tensor its offset and appends it to the request.

@@ -5,14 +5,14 @@
 #include <stdlib.h>
 
 enum { PAGE = 65536 }; // a multiple of the pages of any machine
-enum { MOST_ROOMS = 16 };
+enum { MOST_ROOMS = 16, ALIGN = 64 };
 #define LEND_FROM ((size_t)64 << 10)
 #define MOST_BYTES ((size_t)256 << 20) // of what is lent; taken from the system when it is first written to
 
 enum { HOME, LENT, KEPT }; // KEPT: by a fork, and never lent again
 
 struct aipc_loan {
-    ap_pool *pool;
+    ap_pool *pool; // NULL: memory of this process alone, behind this
     atomic_int state;
 };
 
@@ -99,12 +99,30 @@ ap_loan *ap_pool_lend(ap_pool *p) {
     return NULL;
 }
 
+ap_loan *ap_loan_own(size_t bytes) {
+    size_t all;
+    ap_loan *loan = NULL;
+    if (!ap_add_size(bytes, 2 * ALIGN, &all)) return NULL;
+    loan = aligned_alloc(ALIGN, all / ALIGN * ALIGN);
+    if (loan) *loan = (ap_loan){.state = LENT};
+    return loan;
+}
+
+void *ap_loan_memory(ap_loan *loan) {
+    ap_pool *p = loan->pool;
+    return p ? p->memory.data + p->first + ap_loan_behind(loan) : (uint8_t *)loan + ALIGN;
+}
+
 size_t ap_loan_behind(const ap_loan *loan) {
     return (size_t)(loan - loan->pool->loans) * loan->pool->stride;
 }
 
 void ap_loan_release(ap_loan *loan) {
     ap_pool *p = loan->pool;
+    if (!p) {
+        free(loan);
+        return;
+    }
     (void)change(loan, LENT, HOME);
     ap_pool_leave(p);
 }

@@ -31,7 +31,9 @@ bool ap_pool_lends(size_t bytes);
 
 // All of these from any thread, without locks: a loan may come back wherever memory is freed.
 ap_loan *ap_pool_lend(ap_pool *p);          // NULL: all are lent
-size_t ap_loan_behind(const ap_loan *loan); // how far it lies behind room 0
+ap_loan *ap_loan_own(size_t bytes);         // as much memory of this process alone; NULL: there is none
+void *ap_loan_memory(ap_loan *loan);        // where it begins
+size_t ap_loan_behind(const ap_loan *loan); // how far it lies behind room 0, if not of this process alone
 void ap_loan_release(ap_loan *loan);
 void ap_pool_forking(ap_pool *p); // just before a fork, in the parent
 

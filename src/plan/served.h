@@ -70,6 +70,7 @@ AP_MUST ap_err ap_served_choose_json(aipc_served *m, const char *call, aipc_depl
 bool ap_served_refuse(aipc_served *m, const char *why);
 ap_loan *ap_deployed_lend(aipc_deployed *d, void **outputs);
 json_t *ap_deployed_document(const aipc_deployed *d);
+AP_MUST ap_err ap_deployed_answer(aipc_deployed *d, const void *const *inputs, aipc_answer *out);
 AP_MUST ap_err ap_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs);
 
 #endif

@@ -138,12 +138,14 @@ bool ap_served_refuse(aipc_served *m, const char *why) {
 
 // ---- what the caller has to know
 
-static json_t *described(const aipc_tensor *list, size_t count) {
+static json_t *outputs(const aipc_artifact *a) {
     json_t *out = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(out,
-                              json_pack("{so,ss,so}", "name", ap_json_string(list[i].name), "dtype",
-                                        list[i].dtype, "dims", ap_json_dims(list[i].dims, list[i].rank)));
+    for (size_t i = 0; i < a->output_count; i++) {
+        const aipc_tensor *t = &a->outputs[i];
+        json_array_append_new(out, json_pack("{so,ss,so,sI}", "name", ap_json_string(t->name), "dtype",
+                                             t->dtype, "dims", ap_json_dims(t->dims, t->rank), "at",
+                                             (json_int_t)ap_artifact_offset(a, i)));
+    }
     return out;
 }
 
@@ -171,9 +173,9 @@ json_t *ap_deployed_document(const aipc_deployed *d) {
                                                (json_int_t)f->leaf, "dtype", ap_json_string(dtype)));
     }
     return json_pack("{so,so,so,so,sO*,sI}", "dir", ap_json_string(d->dir), "feeds", feeds, "outputs",
-                     described(d->contract->outputs, d->contract->output_count), "results", results(d),
-                     "out_spec", json_object_get(d->call, "out_spec"), "lent",
-                     (json_int_t)ap_artifact_lends(d->contract));
+                     outputs(d->contract), "results", results(d), "out_spec",
+                     json_object_get(d->call, "out_spec"), "bytes",
+                     (json_int_t)ap_artifact_offset(d->contract, d->contract->output_count));
 }
 
 // ---- the call
@@ -276,19 +278,44 @@ static void count(aipc_deployed *d) {
     pthread_mutex_unlock(&d->model->server->lock);
 }
 
+// It will not get better: the original answers from now on.
+static ap_err give_up(aipc_deployed *d, ap_err err) {
+    aipc_server *s = d->model->server;
+    pthread_mutex_lock(&s->lock);
+    d->refusal = ap_arena_strdup(&s->arena, ap_err_message(err));
+    pthread_mutex_unlock(&s->lock);
+    return err;
+}
+
 ap_err ap_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs) {
     aipc_artifact *a = NULL;
     ap_err err = check_inputs(d, inputs);
     if (err) return err;
-    AP_TRY(started(d, &a));
-    AP_TRY(ap_artifact_run_at(a, inputs, outputs));
+    err = started(d, &a);
+    if (!err) err = ap_artifact_run_at(a, inputs, outputs);
+    if (err) return give_up(d, err);
     count(d);
-done:
-    if (err) { // it will not get better: the original answers from now on
-        aipc_server *s = d->model->server;
-        pthread_mutex_lock(&s->lock);
-        d->refusal = ap_arena_strdup(&s->arena, ap_err_message(err));
-        pthread_mutex_unlock(&s->lock);
-    }
+    return NULL;
+}
+
+ap_err ap_deployed_answer(aipc_deployed *d, const void *const *inputs, aipc_answer *out) {
+    aipc_artifact *a = NULL;
+    ap_err err = check_inputs(d, inputs);
+    if (err) return err;
+    err = started(d, &a);
+    if (err) return give_up(d, err);
+    size_t count = a->output_count, bytes = ap_artifact_offset(a, count);
+    ap_loan *loan = ap_pool_lend(a->pool);
+    if (!loan) loan = ap_loan_own(bytes);
+    if (!loan) return ap_err_new(AP_ERR_NO_MEMORY, "no memory for an answer of %zu bytes", bytes);
+    uint8_t **outputs = ap_calloc(count + 1, sizeof *outputs), *begin = ap_loan_memory(loan);
+    for (size_t i = 0; i < count; i++)
+        outputs[i] = begin + ((uint8_t *)a->output_at[i] - (uint8_t *)a->output_at[0]);
+    err = ap_deployed_run(d, inputs, (void *const *)outputs);
+    free(outputs);
+    if (err)
+        ap_loan_release(loan);
+    else
+        *out = (aipc_answer){.memory = begin, .loan = loan};
     return err;
 }

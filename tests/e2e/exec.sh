@@ -31,12 +31,18 @@ fi
 make_nets
 deploy 0 two two-io.onnx --target cpu
 net=$nets/two-io.onnx
+deploy 0 large large.onnx --target cpu
 by="by TMP/two (cpu)"
 same_as_alone "names, order, subset, lists" "$tmp/two" "aipc: served 3 of 3 calls; two 3 $by" ort "$net" plain
 same_as_alone "IO binding" "$tmp/two" "aipc: served 3 of 3 calls; two 3 $by" ort "$net" binding
 same_as_alone "a subclass, pickled" "$tmp/two" "aipc: served 1 of 1 calls; two 1 $by" ort "$net" subclass
 same_as_alone "wrong names" "$tmp/two" "aipc: two is not served: names the model does not have
 aipc: served 0 of 2 calls; two 2 not: names the model does not have" ort "$net" wrong
+large="aipc: served 99 of 99 calls; large 99 by TMP/large (cpu)"
+same_as_alone "answers kept, written to, in threads and forks" "$tmp/large" "$large" ort "$nets/large.onnx" kept
+same_as_alone "the worker dies" "$tmp/large" "aipc: large is not served: the worker for cpu died of signal 9 (Killed) during 'call'
+aipc: served 1 of 2 calls; large 1 by TMP/large (cpu); large 1 not: the worker for cpu died of signal 9 (Killed) during 'call'" \
+    ort "$nets/large.onnx" crash
 same_as_alone "a model that was not deployed" "$tmp/two" "aipc: served nothing: the program called no model that was deployed" \
     ort "$nets/mlp.onnx" plain
 "$aipc" exec --strict --artifacts "$tmp/two" -- "$python" "$apps" ort "$nets/mlp.onnx" plain >"$tmp/out" 2>"$tmp/err"
@@ -50,6 +56,30 @@ has "the hook cannot load the library: the original, and why" "$?|$(<"$tmp/err")
 same "no such folder" 7 $?
 "$aipc" exec --artifacts "$tmp/two" -- "$python" -c 'import sys; sys.exit(9)' >"$tmp/out" 2>"$tmp/err"
 same "the program's own exit code" 9 $?
+
+# Several folders, from the environment.
+cat >"$tmp/both.py" <<'PY'
+import sys
+import numpy as np
+import onnxruntime as ort
+for path in sys.argv[1:]:
+    session = ort.InferenceSession(path)
+    feed = {i.name: np.ones([d if isinstance(d, int) else 1 for d in i.shape], {"tensor(float)": "f4", "tensor(int64)": "i8"}[i.type])
+            for i in session.get_inputs()}
+    print([float(np.asarray(o, "f8").sum().round(3)) for o in session.run(None, feed)])
+PY
+"$python" "$tmp/both.py" "$net" "$nets/large.onnx" >"$tmp/plain"
+AIPC_ARTIFACTS=$tmp/two:$tmp/large "$aipc" exec -- "$python" "$tmp/both.py" "$net" "$nets/large.onnx" >"$tmp/out" 2>"$tmp/err"
+same "AIPC_ARTIFACTS with two folders: output" "0|$(<"$tmp/plain")" "$?|$(<"$tmp/out")"
+same "AIPC_ARTIFACTS with two folders: both serve" "aipc: served 2 of 2 calls; two 1 $by; large 1 by TMP/large (cpu)" \
+    "$(sed "s|$tmp|TMP|g" "$tmp/err")"
+AIPC_ARTIFACTS=$tmp/two:$tmp/nothing "$aipc" exec -- "$python" "$tmp/both.py" "$net" >"$tmp/out" 2>"$tmp/err"
+same "AIPC_ARTIFACTS with a folder that is not there" 7 $?
+mkdir "$tmp/work"
+(cd "$tmp/work" && AIPC_ARTIFACTS=$tmp/two:$tmp/large "$aipc" verify -- "$python" "$tmp/both.py" "$net" "$nets/large.onnx") \
+    >"$tmp/out" 2>"$tmp/err"
+same "verify with two folders" "0|" "$?|$(<"$tmp/err")"
+has "verify with two folders: both serve" "$(<"$tmp/out")" "served: 2 of 2 calls"
 
 # The same without `aipc exec`: a module that stands for onnxruntime.
 cat >"$tmp/wrapped.py" <<'PY'
@@ -83,6 +113,10 @@ same_as_alone "module: channels_last, strided, half" "$tmp/index" \
     "aipc: served 3 of 3 calls; Tiny 2 $float; TinyHalf 1 by TMP/index/Tiny/half (cpu)" torch layout
 same_as_alone "module: weights change" "$tmp/index" "aipc: a Tiny is not the one that was recorded: other weights; the original runs
 aipc: served 1 of 1 calls; Tiny 1 $float" torch weights
+wide="by TMP/index/Tiny/wide (cpu)"
+same_as_alone "module: answers kept, written to, in threads and forks" "$tmp/index" "aipc: served 99 of 99 calls; Tiny 99 $wide" torch kept
+same_as_alone "module: the worker dies" "$tmp/index" "aipc: Tiny is not served: the worker for cpu died of signal 9 (Killed) during 'call'
+aipc: served 1 of 2 calls; Tiny 1 $wide; Tiny 1 not: the worker for cpu died of signal 9 (Killed) during 'call'" torch crash
 same_as_alone "module: four threads" "$tmp/index" "aipc: served 80 of 80 calls; Tiny 80 $float" torch threads
 same_as_alone "module: fork" "$tmp/index" "aipc: served 3 of 3 calls; Tiny 3 $float" torch fork
 same_as_alone "module: a program it starts" "$tmp/index" \

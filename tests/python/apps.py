@@ -43,19 +43,64 @@ def tiny():
     return Tiny().eval()
 
 
-def arguments(torch, seed=0):
+def arguments(torch, seed=0, size=8):
     g = torch.Generator().manual_seed(seed)
-    return torch.rand(1, 3, 8, 8, generator=g), torch.rand(1, 1, 1, 1, generator=g)
+    return torch.rand(1, 3, size, size, generator=g), torch.rand(1, 1, 1, 1, generator=g)
+
+
+def keeping(call, want):
+    """Answers are the program's own, however many of them it has, whatever it does with them, and in whatever process.
+    call(i) -> array or tensor, another one for each i; want(i): what it should be, by numpy."""
+    import threading
+    import numpy as np
+
+    def wrong(answers, change=0):
+        return sum(not np.allclose(np.asarray(a), want(i) + change, atol=1e-4) for i, a in answers.items())
+    kept = {i: call(i) for i in range(30)}
+    for i in range(0, 30, 3):
+        kept[i] -= 5
+    print("written to", wrong({i: kept.pop(i) for i in range(0, 30, 3)}, -5), "kept", wrong(kept))
+    views = [(i, kept.pop(i).reshape(-1)[5:9]) for i in list(kept)[:14]]
+    again = {i: call(i) for i in range(30, 42)}
+    print("views", sum(not np.allclose(np.asarray(v), want(i).reshape(-1)[5:9], atol=1e-4) for i, v in views), wrong(again))
+    del kept, views, again
+    found = []
+
+    def work(base):
+        mine = {base + i: call(base + i) for i in range(12)}
+        found.append(wrong(mine))
+    threads = [threading.Thread(target=work, args=(100 * i,)) for i in range(1, 4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    print("threads", found, flush=True)
+    for i in range(200, 203):
+        mine = {i: call(i)}
+        child = os.fork()
+        mine[i] += -1 if child else 1
+        others = {k: call(k) for k in range(220, 223)}
+        if child == 0:
+            os._exit(wrong(mine, 1) + wrong(others))
+        print("child", os.waitpid(child, 0)[1], "parent", wrong(mine, -1), wrong(others), flush=True)
+
+
+def end_workers():
+    """As a crash would. Alone there is none."""
+    import signal
+    with open("/proc/self/task/%d/children" % os.getpid()) as f:
+        for pid in map(int, f.read().split()):
+            with open("/proc/%d/cmdline" % pid, "rb") as c:
+                if c.read().split(b"\0")[1:2] == [b"worker"]:
+                    os.kill(pid, signal.SIGKILL)
 
 
 def write_index(folder, aipc):
     import torch
     sys.path.insert(0, os.environ["AIPC_PYTHON"])
     from aipc import flat, identity
-    model, (x, scale) = tiny(), arguments(__import__("torch"))
+    model = tiny()
     artifacts = []
-    for tag, kind in (("float", torch.float32), ("half", torch.float16)):
-        m = model if kind == torch.float32 else tiny().to(kind)
+    for tag, kind, size in (("float", torch.float32, 8), ("half", torch.float16, 8), ("wide", torch.float32, 96)):
+        m, (x, scale) = model if kind == torch.float32 else tiny().to(kind), arguments(torch, size=size)
         xs, ss = x.to(kind), scale.to(kind)
 
         class Flat(torch.nn.Module):
@@ -81,7 +126,7 @@ def write_index(folder, aipc):
             "feeds": [{"input": "x", "leaf": 0}, {"input": "scale", "leaf": 1}],
             "results": [{"output": "map", "leaf": 0}, {"output": "score", "leaf": 1}]}))
     index = {"format": 1, "kind": "aipc index", "aipc": "0", "created": "", "recording": "", "targets": ["cpu"], "models": [
-        {"name": "Tiny" if i == 0 else "TinyHalf", "kind": "module", "identity": dict(
+        {"name": "TinyHalf" if i == 1 else "Tiny", "kind": "module", "identity": dict(
             identity.of_module(m), **{"class": "__main__:tiny.<locals>.Tiny"}), "path": None, "artifacts": [a]}
         for i, (m, a) in enumerate(artifacts)]}
     with open(os.path.join(folder, "index.json"), "w") as f:
@@ -145,14 +190,19 @@ def torch_program(what):
         elif what == "children":  # a program of its own
             put("parent", model(x, scale=scale))
             subprocess.run([sys.executable, __file__, "torch", "layout"], check=True)
-        elif what == "speed":
-            import time
-            times = []
-            for _ in range(3000):
-                t = time.perf_counter()
-                model(x, scale=scale)
-                times.append(time.perf_counter() - t)
-            print("median %.1f us" % (sorted(times)[1500] * 1e6))
+        elif what == "kept":
+            torch.set_num_threads(1)  # its thread pool does not survive a fork
+
+            def call(i, run=model):
+                with torch.no_grad():  # threads have a mode of their own
+                    return run(arguments(torch, i, 96)[0], scale=scale)["map"]
+            keeping(call, lambda i: call(i, model.forward).numpy())
+        elif what == "crash":
+            before = model(arguments(torch, 1, 96)[0], scale=scale)["map"]
+            end_workers()
+            put("after", model(arguments(torch, 2, 96)[0], scale=scale))
+            before += 1
+            show("before", before)
         elif what == "killed":
             put("call", model(x, scale=scale))
             sys.stdout.flush()
@@ -174,7 +224,16 @@ def ort_program(path, what):
         feed[arg.name] = (np.arange(np.prod(dims)).reshape(dims) % 7 - 3 + i).astype(kind)
     names = [o.name for o in session.get_outputs()]
     print(session.get_providers(), names, isinstance(session, ort.InferenceSession))
-    if what == "plain":
+    if what == "kept":
+        keeping(lambda i: session.run(names[:1], {k: v * i for k, v in feed.items()})[0],
+                lambda i: np.maximum(feed["x"] * i, 0))
+    elif what == "crash":
+        before, = session.run(names[:1], feed)
+        end_workers()
+        show("after", session.run(names, feed)[1])
+        before += 1
+        show("before", before)
+    elif what == "plain":
         for out in session.run(None, feed):
             show("all", out)
         for out in session.run(names[::-1], dict(reversed(list(feed.items())))):

@@ -107,6 +107,32 @@ static void kept_over_many_calls(void **state) {
     }
 }
 
+// Without memory of the caller's: lent, and when all is lent, of this process alone.
+static void answers(void **state) {
+    enum { CALLS = 30 };
+    stage s = {0};
+    aipc_answer all[CALLS];
+    float *x = malloc(N * sizeof *x);
+    open_stage(*state, &s);
+    char *document = aipc_deployed_document(s.d);
+    assert_non_null(strstr(document, "\"at\": 0"));
+    aipc_free(document);
+    for (int i = 0; i < CALLS; i++) {
+        for (size_t k = 0; k < N; k++) x[k] = (float)i;
+        must(aipc_deployed_answer(s.d, (const void *const[]){x}, &all[i]));
+        ((float *)all[i].memory)[0] += 1;
+    }
+    must_fail(aipc_deployed_answer(s.d, (const void *const[]){NULL}, &all[0]), AP_ERR_INPUT_SHAPE,
+              "input 'x' has no data");
+    close_stage(&s);
+    for (int i = 0; i < CALLS; i++) {
+        float *y = all[i].memory;
+        assert_true(y[0] == (float)i + 1 && y[1] == (float)i && y[N - 1] == (float)i);
+        aipc_loan_release(all[i].loan);
+    }
+    free(x);
+}
+
 // Some outputs lent, some not, none wanted.
 static void where_it_goes(void **state) {
     stage s = {0};
@@ -267,7 +293,11 @@ int main(void) {
         return test_skipped("onnxruntime");
     if (!test_program(program)) return puts("skipped: no aipc program in this build") < 0;
     setenv("AIPC_PROGRAM", program, 1);
-    const struct CMUnitTest tests[] = {BENCH_TEST(kept_over_many_calls), BENCH_TEST(where_it_goes),
-                                       BENCH_TEST(threads), BENCH_TEST(forks), BENCH_TEST(worker_dies)};
+    const struct CMUnitTest tests[] = {BENCH_TEST(kept_over_many_calls),
+                                       BENCH_TEST(answers),
+                                       BENCH_TEST(where_it_goes),
+                                       BENCH_TEST(threads),
+                                       BENCH_TEST(forks),
+                                       BENCH_TEST(worker_dies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,11 @@ static void sizes(void **state) {
     ap_err_free(err);
     assert_null(p);
     ap_pool_leave(NULL);
+    ap_loan *own = ap_loan_own(1000);
+    memset(ap_loan_memory(own), 7, 1000);
+    assert_int_equal((uintptr_t)ap_loan_memory(own) % 64, 0);
+    ap_loan_release(own);
+    assert_null(ap_loan_own(SIZE_MAX));
     size_t huge = SIZE_MAX;
     assert_false(ap_pool_align(&huge));
 }
