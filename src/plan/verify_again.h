@@ -39,9 +39,10 @@ bool ap_again_has(const ap_again *g, size_t leaf);
 AP_MUST ap_err ap_again_leaves(ap_again *g, const ap_asked *a, const json_t *tensors, json_t **out);
 
 // ---- verify_picked.c
-// As ap_picked_look for what was asked. *why: what keeps it from looking at a model that picks; in the arena
-// of `g`. Errors: machinery only.
-AP_MUST ap_err ap_again_look(ap_again *g, const ap_asked *a, json_t **golden, json_t **picks,
+// As ap_picked_look for a call with these leaves. A model that picks nothing is not asked; else `a` is what
+// was asked, or becomes it. *why: what keeps it from looking at a model that picks; in the arena of `g`. The
+// only error is CANCELLED.
+AP_MUST ap_err ap_again_look(ap_again *g, const json_t *leaves, ap_asked *a, json_t **golden, json_t **picks,
                              const char **why);
 void ap_remade_free(struct ap_remade *r);
 

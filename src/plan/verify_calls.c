@@ -181,8 +181,7 @@ static ap_err look_again(call *c, ap_asked *asked, const json_t *inputs, const j
     table given = {.rows = ap_calloc(MOST, sizeof *given.rows)};
     const char *why = NULL;
     ap_err err = NULL;
-    if (!asked->inputs) AP_TRY(ap_again_ask(c->again, inputs, asked));
-    AP_TRY(ap_again_look(c->again, asked, &golden, &picks, &why));
+    AP_TRY(ap_again_look(c->again, inputs, asked, &golden, &picks, &why));
     if (why) c->note = ap_arena_strdup(&c->s->arena, why);
     if (!golden || json_array_size(picks) + t->count > MOST) goto done;
     AP_TRY(ap_again_leaves(c->again, asked, golden, &want));

@@ -169,7 +169,23 @@ done:
 
 // ---- the look
 
-ap_err ap_again_look(ap_again *g, const ap_asked *a, json_t **golden, json_t **picks, const char **why) {
+static ap_err look(ap_remade *r, const json_t *leaves, ap_asked *a, json_t **golden, json_t **picks) {
+    ap_err err = a->inputs ? NULL : ap_again_ask(r->g, leaves, a);
+    if (err) return err;
+    r->inputs = a->inputs;
+    const ap_picked q = {.original = r->original,
+                         .model = r->built ? r->built : r->original,
+                         .inputs = a->inputs,
+                         .answer = a->answer,
+                         .dir = a->dir,
+                         .oracle = ask_oracle,
+                         .target = ask_target,
+                         .user = r};
+    return ap_picked_look(&q, golden, picks);
+}
+
+ap_err ap_again_look(ap_again *g, const json_t *leaves, ap_asked *a, json_t **golden, json_t **picks,
+                     const char **why) {
     ap_remade *r = g->remade;
     ap_err err = NULL;
     *golden = *picks = NULL;
@@ -178,18 +194,7 @@ ap_err ap_again_look(ap_again *g, const ap_asked *a, json_t **golden, json_t **p
         r->g = g;
         err = remake(r);
     }
-    if (!err && r->picks && !r->why) {
-        r->inputs = a->inputs;
-        const ap_picked q = {.original = r->original,
-                             .model = r->built ? r->built : r->original,
-                             .inputs = a->inputs,
-                             .answer = a->answer,
-                             .dir = a->dir,
-                             .oracle = ask_oracle,
-                             .target = ask_target,
-                             .user = r};
-        err = ap_picked_look(&q, golden, picks);
-    }
+    if (!err && r->picks && !r->why) err = look(r, leaves, a, golden, picks);
     if (err && ap_err_code(err) != AP_ERR_CANCELLED) { // then the first numbers stand
         if (!r->why)
             r->why = ap_arena_printf(&g->arena, "no second look at picked rows: %s", ap_err_message(err));
