@@ -44,9 +44,10 @@ static bool has(ap_arena *a, const char *dir, const char *name) {
     return ap_file_exists(ap_path_join(a, dir, name));
 }
 
-// What aipc made: a recording, a deployment, an index of deployments.
+// What aipc made: a recording, a deployment (a refused one has no manifest), an index of deployments.
 static bool is_ours(ap_arena *a, const char *dir) {
-    return ap_recording_is(dir) || (has(a, dir, AP_MANIFEST) && has(a, dir, "report.json")) ||
+    return ap_recording_is(dir) ||
+           (has(a, dir, "report.json") && (has(a, dir, AP_MANIFEST) || has(a, dir, ".lock"))) ||
            ap_index_is_ours(dir);
 }
 

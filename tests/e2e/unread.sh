@@ -37,11 +37,13 @@ def run(read):
     with torch.no_grad():
         for i in range(3):
             scores, more = net(seen + i)
-            print("best", scores.argmax().item(), tuple(more["features"].shape))
             read(more["features"])
+            print("best", scores.argmax().item(), tuple(more["features"].shape))
 PY
 echo 'import net; net.run(lambda features: None)' >ignores.py
 echo 'import net; net.run(lambda features: print("mean %.4f" % features.mean().item()))' >reads.py
+echo 'import net, torch; net.run(lambda features: print("sum", (torch.ones(10, 10) @ features).sum() > 0))' >mixes.py
+echo 'import net; net.run(lambda features: print(features[:, 1:].detach().cpu().half().shape, features.device))' >passes_on.py
 cat >recovers.py <<'PY'
 import net
 def read(features):
@@ -86,7 +88,13 @@ same "exec serves it" "0" "$?"
 same "the same output, shapes too" "$("$python" ignores.py)" "$(<served)"
 "$aipc" exec --artifacts out-ignores -- "$python" reads.py >served 2>err </dev/null
 same "a program that reads it fails" "1" "$?"
-has "by torch's own error" "$(tail -n 3 err)" "meta"
+has "by torch's own error" "$(<err)" "DataDependentOutputException"
+has "after a line that explains it" "$(<err)" "aipc: what the program did not read when it was deployed has no data"
+"$aipc" exec --artifacts out-ignores -- "$python" mixes.py >served 2>err </dev/null
+same "one that computes with it and a real tensor fails, too" "1 0" "$? $(wc -l <served)"
+has "by torch's own error, too" "$(<err)" "FakeTensor"
+"$aipc" exec --artifacts out-ignores -- "$python" passes_on.py >served 2>err </dev/null
+same "what is passed on is no harm" "0|$("$python" passes_on.py)" "$?|$(<served)"
 run verify --artifacts out-ignores --json -- "$python" ignores.py
 same "verify passes" 0 "$code"
 asks "$tmp/out" "verify" <<'Q'

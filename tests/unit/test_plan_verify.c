@@ -180,9 +180,12 @@ static void a_copy_knows_what_changed(void **state) {
     put(s, "app/.venv/lib", "x");
     put(s, "app/out/manifest.json", "{}");
     put(s, "app/out/report.json", "{}");
+    put(s, "app/refused/report.json", "{}");
+    put(s, "app/refused/.lock", "");
     put(s, "app/web/manifest.json", "{}"); // somebody else's
     must(ap_verify_copy(at(s, "app"), at(s, "copy")));
     assert_true(is_link(at(s, "copy/.venv")) && is_link(at(s, "copy/out")) && !is_link(at(s, "copy/web")));
+    assert_true(is_link(at(s, "copy/refused")));
     must(ap_verify_changed(at(s, "app"), at(s, "copy"), names));
     assert_int_equal(json_object_size(names), 0);
     put(s, "copy/data/in.txt", "other");
