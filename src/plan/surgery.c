@@ -157,8 +157,9 @@ static ap_err mend(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, 
         AP_TRY(surgery_repair(s, dir, now, w, &repaired, steps));
         join(report, repaired);
     }
-    if (!blurred && (ap_is_blurred(w) || ap_state_carrier(now->model->graph)))
-        AP_TRY(surgery_sharpen(s, w->passed, now, w, *report, steps));
+    bool late = !blurred && w->built && !w->passed;
+    if (late || (w->passed && ap_state_carrier(now->model->graph)))
+        AP_TRY(surgery_sharpen(s, !late, now, w, *report, steps));
 done:
     return err;
 }

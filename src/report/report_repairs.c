@@ -144,12 +144,14 @@ void ap_rd_repair_effect(const json_t *repair, ap_buf *out) {
 // ---- the whole
 
 // Distinct nodes of all repairs, and of what is left, by verdict: "4 refused, 1 wrong".
+// What is neither "refused" nor "inexact" counts as "wrong": unstable, too.
 static size_t count_verdict(const json_t *list, const char *verdict, bool by_node) {
     size_t n = 0, i;
     json_t *one;
     json_array_foreach(list, i, one) {
-        bool refused = strcmp(ap_rd_str_or(one, "verdict", ""), "refused") == 0;
-        if (refused != (strcmp(verdict, "refused") == 0)) continue;
+        const char *is = ap_rd_str_or(one, "verdict", "");
+        if (strcmp(is, "refused") != 0 && strcmp(is, "inexact") != 0) is = "wrong";
+        if (strcmp(is, verdict) != 0) continue;
         n += by_node ? json_array_size(ap_rd_arr(one, "nodes")) : 1;
     }
     return n;
@@ -168,6 +170,9 @@ void ap_rd_repairs_lede(const json_t *repairs, ap_buf *out) {
     put_sentence(out, count_verdict(made, "wrong", true),
                  "node that is accepted but computed wrong was rewritten",
                  "nodes that are accepted but computed wrong were rewritten");
+    put_sentence(out, count_verdict(made, "inexact", true),
+                 "node that is less exact than it could be was rewritten",
+                 "nodes that are less exact than they could be were rewritten");
     put_sentence(out, count_verdict(left, "refused", false), "refused node could not be repaired",
                  "refused nodes could not be repaired");
     put_sentence(out, count_verdict(left, "wrong", false),
