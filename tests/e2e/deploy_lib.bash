@@ -29,7 +29,7 @@ make_nets() {
     mkdir -p "$nets"
     (
         flock 9
-        if [[ $program -nt $build/libaipc.a && $program -nt $root/tests/e2e/make_nets.c && -f $nets/done ]]; then exit 0; fi
+        if [[ $program -nt $build/libaipc.a && $program -nt $root/tests/e2e/make_nets.c && $program -nt $root/tests/e2e/net_parts.h && -f $nets/done ]]; then exit 0; fi
         # shellcheck disable=SC2046
         "${CC:-gcc}" -std=c17 -O1 -g -D_GNU_SOURCE $(san_flags) -I"$root/src" -I"$root/include" -I"$build/gen" \
             $(pkg-config --cflags libprotobuf-c jansson) "$root/tests/e2e/make_nets.c" "$build/libaipc.a" -lcmocka \
