@@ -177,6 +177,7 @@ typedef struct box {
     char words[256];
     double score; // the number before the four; NaN: none
     const char *line;
+    size_t list;     // boxes of lines that follow each other are a list: a picture's
     bool used, last; // last: of the boxes printed together none has a smaller score, but for TIE
 } box;
 
@@ -205,26 +206,31 @@ static bool box_of(const char *line, box *out) {
     return out->n[2] >= out->n[0] && out->n[3] >= out->n[1];
 }
 
-// Boxes of lines that follow each other: where the list was cut.
-static void mark_last(box *group, size_t count) {
+// The boxes of one list: where it was cut.
+static void close_list(box *list, size_t count, size_t index) {
     double least = INFINITY;
-    for (size_t i = 0; i < count; i++) least = fmin(least, group[i].score);
-    for (size_t i = 0; i < count; i++) group[i].last = group[i].score <= least + TIE;
+    for (size_t i = 0; i < count; i++) least = fmin(least, list[i].score);
+    for (size_t i = 0; i < count; i++) {
+        list[i].last = list[i].score <= least + TIE;
+        list[i].list = index;
+    }
 }
 
 static size_t boxes_of(const char *text, box **out) {
-    size_t n = 0, lines = 1, first = 0;
+    size_t n = 0, lines = 1, first = 0, lists = 0;
     for (const char *p = text; *p && lines < MAX_BOXES; p++) lines += *p == '\n';
     *out = ap_calloc(lines, sizeof **out);
     for (const char *line = text; *line && n < lines;) {
         bool is_box = box_of(line, &(*out)[n]);
-        if (!is_box) mark_last(*out + first, n - first);
+        if (!is_box && n > first) {
+            close_list(*out + first, n - first, lists++);
+            first = n;
+        }
         n += is_box;
-        if (!is_box) first = n;
         line += line_length(line);
         line += *line == '\n';
     }
-    mark_last(*out + first, n - first);
+    close_list(*out + first, n - first, lists);
     return n;
 }
 
@@ -236,12 +242,13 @@ static double iou(const box *a, const box *b) {
     return all > 0 ? both / all : 1;
 }
 
-// The partner of `x`: of those of its class that nobody has the one with the largest IoU; m: none.
+// The partner of `x`: of those of its list and class that nobody has the one with the largest IoU; m: none.
 static size_t partner_of(const box *x, const box *y, size_t m, double *best) {
     size_t at = m;
     *best = 0;
     for (size_t k = 0; k < m; k++)
-        if (!y[k].used && strcmp(x->words, y[k].words) == 0 && (at == m || iou(x, &y[k]) > *best)) {
+        if (!y[k].used && x->list == y[k].list && strcmp(x->words, y[k].words) == 0 &&
+            (at == m || iou(x, &y[k]) > *best)) {
             *best = iou(x, &y[k]);
             at = k;
         }
@@ -252,7 +259,8 @@ static size_t partner_of(const box *x, const box *y, size_t m, double *best) {
 // none while there is such a box on the other side.
 static bool is_tied(const box *x, box *y, size_t m) {
     for (size_t k = 0; x->last && k < m; k++)
-        if (!y[k].used && y[k].last && fabs(x->score - y[k].score) <= TIE) return y[k].used = true;
+        if (!y[k].used && y[k].last && x->list == y[k].list && fabs(x->score - y[k].score) <= TIE)
+            return y[k].used = true;
     return false;
 }
 

@@ -65,6 +65,12 @@ static const struct {
      "cat 0.9 [0, 0, 90, 80]\ncow 0.4 [5, 5, 9, 9]", false},
     {"topboxes", "cat [0, 0, 9, 9]\ncow [5, 5, 9, 9]", "cat [0, 0, 9, 9]\ndog [1, 1, 7, 7]",
      false}, // no scores
+    // what another picture has is no partner: both lists end in a tie
+    {"topboxes",
+     "p\ncat 0.9 [0, 0, 9, 9]\ncat 0.5 [4, 4, 8, 8]\nq\ncat 0.9 [0, 0, 9, 9]\ncat 0.5 [1, 1, 5, 5]",
+     "p\ncat 0.9 [0, 0, 9, 9]\ncat 0.5 [1, 1, 5, 5]\nq\ncat 0.9 [0, 0, 9, 9]\ncat 0.5 [4, 4, 8, 8]", true},
+    {"boxes", "p\ncat 0.9 [0, 0, 9, 9]\nq\ncat 0.9 [4, 4, 8, 8]",
+     "p\ncat 0.9 [4, 4, 8, 8]\nq\ncat 0.9 [0, 0, 9, 9]", false},
     {"topboxes", "none", "none", false},
     {"psnr=45", "out.png 256x256", "out.png 256x256", true},
     {"psnr=45", "out.png", "other.png", false},
