@@ -84,7 +84,7 @@ static void any_cell(void **state_) {
         trial q = {.k = make_model(14 + rnd(4))};
         char what[160];
         random_cell(&q, ops[n % 3], what, sizeof what);
-        judged(&q, rules[n % 3], 2e-6, false, what);
+        judged(&q, rules[n % 3], 1e-5, false, what); // 100 dB; ONNX Runtime approximates Sigmoid
         trial_free(&q);
     }
 }
