@@ -5,6 +5,7 @@
 // bisection: what is wrong is taken to stay wrong downstream.
 #include "golden/trace.h"
 #include "plan/whole_priv.h"
+#include "surgery/search.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,19 +24,15 @@ typedef struct cutter {
     size_t cuts;
 } cutter;
 
-static bool is_op(const ap_node *n, const char *op) {
-    return n && strcmp(n->op, op) == 0 && !*n->domain;
-}
-
 // What an operation of whole numbers gives, as real numbers: offsets of the whole ones would hide errors.
 static bool ends_operation(const ap_value *v) {
     const ap_node *dq = v ? v->producer : NULL;
-    return is_op(dq, "DequantizeLinear") && dq->inputs[0] && is_op(dq->inputs[0]->producer, "QuantizeLinear");
+    return ap_node_dequantizes(dq) && dq->inputs[0] && ap_node_quantizes(dq->inputs[0]->producer);
 }
 
 bool whole_is_quantised(const ap_model *m) {
     for (size_t i = 0; i < m->graph->node_count; i++)
-        if (is_op(m->graph->nodes[i], "QuantizeLinear")) return true;
+        if (ap_node_quantizes(m->graph->nodes[i])) return true;
     return false;
 }
 
@@ -84,6 +81,7 @@ static ap_err cut_behind(cutter *c, const char *name, json_t **entry, bool *bad)
     AP_TRY(ap_trace_compare(c->m, c->want, values, &trace));
     *entry = json_incref(json_array_get(trace, 0));
     double db = ap_json_to_real(json_object_get(*entry, "sqnr_db"));
+    if (*entry) ap_context_log(c->h->ctx, AIPC_DEBUG, "cut behind '%s': %.1f dB", name, db);
     *bad =
         *entry && !(db >= (ap_json_bool(*entry, "whole", false) ? fmax(c->floor_db, WHOLE_DB) : c->floor_db));
 done:
@@ -91,6 +89,7 @@ done:
     json_decref(trace);
     ap_code code = ap_err_code(err);
     if (code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || whole_is_worker_death(code)) { // no answer
+        ap_context_log(c->h->ctx, AIPC_DEBUG, "cut behind '%s': %s", name, ap_err_message(err));
         ap_err_free(err);
         err = NULL;
     }

@@ -5,6 +5,7 @@
 #include "golden/trace.h"
 #include "plan/picked.h"
 #include "plan/whole_priv.h"
+#include "surgery/search.h"
 #include "tensor/npy.h"
 
 #include <math.h>
@@ -178,15 +179,10 @@ static ap_err values_of(const wrongness *w, const ap_node *n, json_t **out) {
     return err;
 }
 
-static bool is_op(const ap_node *n, const char *op) {
-    return strcmp(n->op, op) == 0 && !*n->domain;
-}
-
 // What made this tensor: the operator itself, not the QuantizeLinear and DequantizeLinear behind it.
 static const ap_node *operation_of(const ap_value *v) {
     const ap_node *n = v ? v->producer : NULL;
-    while (n && (is_op(n, "DequantizeLinear") || is_op(n, "QuantizeLinear")) && n->inputs[0] &&
-           n->inputs[0]->producer)
+    while ((ap_node_dequantizes(n) || ap_node_quantizes(n)) && n->inputs[0] && n->inputs[0]->producer)
         n = n->inputs[0]->producer;
     return n;
 }

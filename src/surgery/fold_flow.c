@@ -191,6 +191,7 @@ static const struct {
 // Operators of com.microsoft that keep shapes plain. Their elements are left to the runtime all the same.
 static const char *const contributed[] = {
     "BiasGelu",
+    "DequantizeLinear",
     "FastGelu",
     "FusedConv",
     "FusedGemm",
@@ -206,6 +207,7 @@ static const char *const contributed[] = {
     "QLinearMul",
     "QLinearSigmoid",
     "QLinearSoftmax",
+    "QuantizeLinear",
     "QuickGelu",
     "SimplifiedLayerNormalization",
     "SkipLayerNormalization",

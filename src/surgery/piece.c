@@ -31,7 +31,14 @@ static bool add(region *r, ap_node *n) {
 // What stands between DequantizeLinear and QuantizeLinear is one operation of whole numbers to a target; cut
 // off from them it would be another one.
 static bool is_op(const ap_node *n, const char *op) {
-    return n && !strcmp(n->op, op) && !*n->domain;
+    return n && !strcmp(n->op, op) && (!*n->domain || !strcmp(n->domain, "com.microsoft"));
+}
+
+bool ap_node_quantizes(const ap_node *n) {
+    return is_op(n, "QuantizeLinear");
+}
+bool ap_node_dequantizes(const ap_node *n) {
+    return is_op(n, "DequantizeLinear");
 }
 
 bool ap_node_is_quantised(const ap_node *n) {

@@ -185,6 +185,8 @@ static const char *const lines[] = {
     "direction=s:forward hidden_size=i layout@14=i:0 input_forget=i:0",
     "RotaryEmbedding@23 | T T T i? | T | interleaved=i:0 num_heads=i:0 rotary_embedding_dim=i:0",
     "SimplifiedLayerNormalization | T T | T V? | axis=i:-1 epsilon=f:1e-05 stash_type=i:1",
+    "com.microsoft::QuantizeLinear | T T U? | U | axis=i:1",
+    "com.microsoft::DequantizeLinear | U T U? | T | axis=i:1",
     "com.microsoft::BiasGelu | T T | T |",
     "com.microsoft::Inverse | T | T |",
     "com.microsoft::SkipLayerNormalization | T T T T? T? | T V? V? T? | epsilon=f:1e-12",

@@ -71,6 +71,9 @@ typedef struct ap_piece {
 // `env`'s model must outlive the piece: constants are shared. Error SHAPE_UNKNOWN (subject: the value) when
 // the types around it are not known in full.
 AP_MUST ap_err ap_piece_cut(const ap_match_env *env, ap_node *n, size_t radius, ap_piece *out);
+// QuantizeLinear and DequantizeLinear, of ONNX or as ONNX Runtime's quantizer writes them (com.microsoft).
+bool ap_node_quantizes(const ap_node *n); // NULL: no
+bool ap_node_dequantizes(const ap_node *n);
 // Does it work on what DequantizeLinear gives? Such an operation is fused with the one before it: what is
 // right on its own may be wrong behind it, so it is asked about with its makers (radius 1).
 bool ap_node_is_quantised(const ap_node *n);

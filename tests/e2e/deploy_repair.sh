@@ -59,6 +59,11 @@ asks "$tmp/out" "silu: why" <<'PY'
 wrong where it stands := all(n["verdict"] == "wrong" and "with what makes its operands" in n["reason"] for n in d["nodes"] if n["op"] == "Mul")
 and the chain that helps := {tuple(n["chain"]) for n in d["nodes"] if n["op"] == "Mul"} == {("silu_flat_quantised",)}
 PY
+deploy 0 silu-contrib wrong-silu-contrib.onnx --target htp:sm8650 --input "x=$nets/x9.npy"
+asks "$tmp/silu-contrib/report.json" "silu, as ONNX Runtime's quantizer writes it" <<'PY'
+afterwards the numbers are right := t["metrics"]["silu2.d"]["sqnr_db"] > 50
+by the same rule := {x for r in t["repairs"]["repairs"] for x in r["rules"]} == {"silu_flat_quantised_contrib"}
+PY
 deploy 0 silu-16 silu.onnx --target htp:sm8650
 asks "$tmp/silu-16/report.json" "silu, 16 rows" <<<'right as it is := t["repairs"] is None and t["metrics"]["silu2.d"]["sqnr_db"] > 50'
 

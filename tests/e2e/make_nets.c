@@ -268,8 +268,16 @@ static void quantised_conv(bench *b, const char *name, const char *in, int chann
     attr_ints(b, n0, "pads", "1,1,1,1");
 }
 
+// As ONNX Runtime's quantizer writes it.
+static void contribute(bench *b) {
+    import(b, "com.microsoft", 1);
+    for (size_t i = 0; i < b->graph->n_node; i++)
+        if (strstr(b->graph->node[i]->op_type, "uantizeLinear"))
+            b->graph->node[i]->domain = dup_text(b, "com.microsoft");
+}
+
 // Behind each convolution x sigmoid(x), which HTP fuses, wrong where the map is 9 to 12 rows high.
-static void silu_net(bench *b, int rows, int columns, const char *file) {
+static void silu_net(bench *b, int rows, int columns, bool contributed, const char *file) {
     char in[64] = "x.d", shape[32];
     start(b, 21);
     snprintf(shape, sizeof shape, "1,3,%d,%d", rows, columns);
@@ -292,6 +300,7 @@ static void silu_net(bench *b, int rows, int columns, const char *file) {
     }
     snprintf(shape, sizeof shape, "1,8,%d,%d", rows, columns);
     output(b, "silu2.d", shape);
+    if (contributed) contribute(b);
     write_model(b, file);
 }
 
@@ -532,8 +541,9 @@ int main(int argc, char **argv) {
     cosh_net(&b);
     wrong_nets(&b);
     large_mod(&b);
-    silu_net(&b, 9, 9, "wrong-silu.onnx");
-    silu_net(&b, 16, 9, "silu.onnx");
+    silu_net(&b, 9, 9, false, "wrong-silu.onnx");
+    silu_net(&b, 9, 9, true, "wrong-silu-contrib.onnx");
+    silu_net(&b, 16, 9, false, "silu.onnx");
     picks_nets(&b);
     blurred_nets(&b);
     tune_net(&b);
