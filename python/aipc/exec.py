@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import weakref
+from ctypes import addressof, c_char
 
 from . import flat, hook, identity, libaipc, record
 
@@ -19,7 +20,8 @@ class Server:
     def __init__(self, folders, target=None, strict=False, blank=False):
         self.server, self.strict, self.blank = libaipc.Server(folders, target), strict, blank
         atexit.register(self.server.server_close, self.server.handle)
-        os.register_at_fork(after_in_child=lambda: self.server.server_forked(self.server.handle))
+        os.register_at_fork(before=lambda: self.server.server_forking(self.server.handle),
+                            after_in_child=lambda: self.server.server_forked(self.server.handle))
         self.classes, self.wanted, self.known, self.told = {}, {}, {}, set()
         for m in self.server.models:
             method = m["path"] if (m["path"] or "").startswith(".") else ""
@@ -36,7 +38,7 @@ class Server:
             return run()
         except libaipc.Error as e:
             why = "%s is not served: %s" % (model.name, e)
-            model.refuse(str(e))
+            model.server.served_refuse(model.handle, str(e).encode("utf-8", "replace"))
         if self.strict:
             raise RuntimeError("aipc exec --strict: " + why)
         self._say(why)
@@ -112,7 +114,9 @@ class Recorded(record.Recorder):
 def _plain(leaf, dtype, torch):
     """Row by row in memory, of the contract's type. Copied only when it is not."""
     t = leaf if isinstance(leaf, torch.Tensor) else torch.from_numpy(sys.modules["numpy"].ascontiguousarray(leaf))
-    return t.detach().resolve_conj().resolve_neg().to(device="cpu", dtype=dtype).contiguous()
+    if t.dtype is not dtype or not t.is_cpu or t.requires_grad or t.is_conj() or t.is_neg():
+        t = t.detach().resolve_conj().resolve_neg().to(device="cpu", dtype=dtype)
+    return t.contiguous()
 
 @functools.lru_cache(None)
 def _no_data():
@@ -124,40 +128,40 @@ def _no_data():
 
 def _blank(model, d, out):
     """The original's answer, without the data of tensors that have no output: does the program read them?"""
-    model.refuse("blank")  # counts it
+    model.server.served_refuse(model.handle, b"blank")  # counts it
     leaves, spec = flat.flatten(out)
     return flat.unflatten(spec, [_no_data()(x) if r["output"] is None else x for x, r in zip(leaves, d.results)])
 
 def _run_torch(d, leaves, torch):
-    """What a copy was made of lives until the run is over."""
     device = getattr(leaves[0], "device", "cpu") if leaves else "cpu"
     if "plan" not in vars(d):
         kind = lambda t: t["dtype"] and flat.torch_dtype(t["dtype"])
         fake = lambda r: _no_data()(torch.empty(r["dims"], dtype=kind(r), device=device))
-        d.plan = ([(f["leaf"], kind(f)) for f in d.feeds], [(o["dims"], kind(o)) for o in d.outputs], [
-            (r["output"], kind(r), r["output"] is None and fake(r)) for r in d.results], flat.thaw(d.out_spec))
+        d.plan = ([(f["leaf"], kind(f)) for f in d.feeds],
+                  [((o["dims"], flat.RAW.get(o["dtype"], o["dtype"])), o["at"], o["dtype"] in flat.RAW and kind(o))
+                   for o in d.outputs],
+                  [(r["output"], kind(r), r["output"] is None and fake(r)) for r in d.results], flat.thaw(d.out_spec))
     feeds, outputs, results, spec = d.plan
-    given = [_plain(leaves[at], kind, torch) for at, kind in feeds]
-    made = [torch.empty(dims, dtype=kind, device="cpu") for dims, kind in outputs]
-    d.run([t.data_ptr() for t in given], [t.data_ptr() for t in made])
-    return flat.unflatten(spec, [
-        fake if at is None else made[at].to(device=device, dtype=kind) for at, kind, fake in results])
+    given = [_plain(leaves[at], kind, torch) for at, kind in feeds]  # copies live until the run is over
+    memory, array = d.run([t.data_ptr() for t in given]), sys.modules["numpy"].ndarray
+    made = [torch.from_numpy(array(*kind, memory, at)) for kind, at, _ in outputs]
+    made = [t.view(odd) if odd else t for t, (_, _, odd) in zip(made, outputs)]
+    made = [fake if at is None else made[at].to(device=device, dtype=kind) for at, kind, fake in results]
+    return made[0] if spec == flat.TENSOR else flat.unflatten(spec, made)
 
 def _run_session(model, kinds, known, feed, names):
-    numpy = sys.modules["numpy"]
-    names = known if names is None else names
+    numpy, names = sys.modules["numpy"], known if names is None else names
     if not set(feed) <= set(kinds) or not set(names) <= set(known):
         raise libaipc.Error("names the model does not have")  # the original says so in its own words
     try:
         arrays = {k: record.as_array(v, kinds[k]) for k, v in feed.items()}
-        metas = tuple([(k,) + flat.meta(v) for k, v in arrays.items()])
-        d = model.choose(metas, None, lambda: metas)
+        key = tuple([(k, v.dtype, v.shape) for k, v in arrays.items()])
+        d = model.choose(key, None, lambda: [(k,) + flat.meta(v) for k, v in arrays.items()])
     except (AttributeError, TypeError, ValueError):
         raise libaipc.Error("inputs that are no arrays")
     given = [numpy.ascontiguousarray(arrays[f["name"]]) for f in d.feeds]
-    made = {o["name"]: numpy.empty(o["dims"], o["dtype"]) for o in d.outputs if o["name"] in names}
-    if len(made) < len(set(names)):
+    if not set(names) <= {o["name"] for o in d.outputs}:
         raise libaipc.Error("outputs the artifact does not have")
-    to = {n: a.ctypes.data for n, a in made.items()}
-    d.run([a.ctypes.data for a in given], [to.get(o["name"]) for o in d.outputs])
+    memory = d.run([addressof(c_char.from_buffer(a)) if a.size and a.flags.writeable else a.ctypes.data for a in given])
+    made = {o["name"]: numpy.ndarray(o["dims"], o["dtype"], memory, o["at"]) for o in d.outputs}
     return [made[n] for n in names]

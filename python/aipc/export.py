@@ -126,7 +126,7 @@ class Signature:
             if level1:
                 from . import level1 as replacements
                 mode = replacements.prove(self._copy(), inputs)
-                attempt["level1"], attempt["level1_refused"] = mode.report()
+                attempt["level1"], attempt["level1_refused"] = mode.proven, mode.wrong
                 if not attempt["level1"]:
                     return
             self.result["attempts"].append(attempt)

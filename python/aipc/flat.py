@@ -11,17 +11,15 @@ import sys
 MAX_TEXT, MAX_DEPTH = 200, 40
 SECRET = re.compile(r"^(Bearer |(sk|ghp|gho|glpat|hf|xox[a-z])[-_]|AKIA)")  # how keys of well-known services begin
 TENSOR, ARRAY, FAKE = ("tensor",), ("array",), ("fake",)
-_names = {}  # dtype object -> name
+RAW = {"bfloat16": "uint16", "float8e4m3fn": "uint8", "float8e5m2": "uint8", "float8e4m3fnuz": "uint8",
+       "float8e5m2fnuz": "uint8", "float8e8m0fnu": "uint8"}  # what numpy gets of types it lacks: as wide
 
 def class_path(cls):
     return "%s:%s" % (cls.__module__, cls.__qualname__)
 
 def meta(leaf):
     """(dtype, shape): what of a leaf is part of a signature."""
-    name = _names.get(leaf.dtype)
-    if name is None:
-        name = _names[leaf.dtype] = str(leaf.dtype).replace("torch.", "").replace("_", "")
-    return name, tuple(leaf.shape)
+    return str(leaf.dtype).replace("torch.", "").replace("_", ""), tuple(leaf.shape)
 
 def torch_dtype(name):
     return getattr(sys.modules["torch"], name.replace("float8e", "float8_e"))
@@ -110,8 +108,7 @@ def array(leaf):
         fake, torch = leaf_kind(leaf) is FAKE, sys.modules["torch"]
         leaf = torch.empty(0, dtype=leaf.dtype) if fake else leaf.detach().resolve_neg().resolve_conj().cpu()
         name = meta(leaf)[0]
-        odd = "uint16" if name == "bfloat16" else "uint8" if name.startswith("float8") else name
-        leaf = leaf.contiguous().view(torch_dtype(odd)).numpy()
+        leaf = leaf.contiguous().view(torch_dtype(RAW.get(name, name))).numpy()
     return numpy.asarray(leaf, order="C")
 
 def load(path, dtype):

@@ -131,15 +131,11 @@ TABLE = {torch.max_pool3d: max_pool3d, F.max_pool3d: max_pool3d, torch.roll: rol
          torch.fft.fft: fft, torch.fft.rfft: rfft, torch.fft.ifft: ifft, torch.fft.irfft: irfft}
 
 class Level1(TorchFunctionMode):
-    """Puts replacements in place. While `judging`, runs both first and keeps the verdicts."""
+    """Puts replacements in place. While `judging`, runs both first and keeps the verdicts; `wrong`: {name: why}."""
 
     def __init__(self):
         super().__init__()
         self.judging, self.hits, self.wrong = True, set(), {}
-
-    def report(self):
-        """-> names of what was proven, {name: why} of what was not"""
-        return sorted(self.hits - set(self.wrong)), self.wrong
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs, made = kwargs or {}, TABLE.get(func)
@@ -173,5 +169,5 @@ def prove(wrapper, inputs):
     mode = Level1()
     with torch.no_grad(), mode:
         wrapper(*inputs)
-    mode.judging = False
+    mode.judging, mode.proven = False, sorted(mode.hits - set(mode.wrong))
     return mode

@@ -4,7 +4,7 @@ import ctypes
 import json
 import os
 import sys
-from ctypes import byref, c_bool, c_char_p, c_size_t, c_void_p
+from ctypes import byref, c_bool, c_char, c_char_p, c_size_t, c_void_p
 
 KEPT = 512  # signatures a model whose artifact is remembered
 
@@ -21,25 +21,26 @@ def find():
     places = [os.path.join(folder, "libaipc.so.0") for folder in folders]
     return os.environ.get("AIPC_LIBRARY") or next((p for p in places if os.path.exists(p)), "libaipc.so.0")
 
-_FUNCTIONS = {  # name: result, arguments
-    "error_message": (c_char_p, c_void_p), "error_free": (None, c_void_p), "free": (None, c_void_p),
-    "context_open": (c_void_p, c_void_p, c_void_p),
-    "server_open": (c_void_p, c_void_p, c_char_p, c_char_p, c_void_p),
-    "server_close": (None, c_void_p), "server_forked": (None, c_void_p), "server_models": (c_void_p, c_void_p),
-    "server_find": (c_void_p, c_void_p, c_char_p),
-    "server_find_model": (c_void_p, c_void_p, c_char_p, c_char_p, c_size_t, c_void_p),
-    "served_name": (c_char_p, c_void_p), "served_refuse": (c_bool, c_void_p, c_char_p),
-    "served_choose_json": (c_void_p, c_void_p, c_char_p, c_void_p),
-    "deployed_document": (c_void_p, c_void_p), "deployed_run": (c_void_p, c_void_p, c_void_p, c_void_p),
+_FUNCTIONS = {  # result, arguments: names
+    (None, c_void_p): "error_free free server_close server_forking server_forked loan_release",
+    (c_char_p, c_void_p): "error_message served_name",
+    (c_bool, c_void_p, c_char_p): "served_refuse",
+    (c_void_p, c_void_p): "server_models deployed_document",
+    (c_void_p, c_void_p, c_char_p): "server_find",
+    (c_void_p, c_void_p, c_void_p): "context_open",
+    (c_void_p, c_void_p, c_char_p, c_void_p): "served_choose_json",
+    (c_void_p, c_void_p, c_void_p, c_void_p): "deployed_answer",
+    (c_void_p, c_void_p, c_char_p, c_char_p, c_void_p): "server_open",
+    (c_void_p, c_void_p, c_char_p, c_char_p, c_size_t, c_void_p): "server_find_model",
 }
 
 class Server:
     def __init__(self, folders, target):
         library = ctypes.CDLL(find())
-        for name, (result, *arguments) in _FUNCTIONS.items():
-            f = getattr(library, "aipc_" + name)
-            f.restype, f.argtypes = result, arguments
-            setattr(self, name, f)
+        for (result, *arguments), names in _FUNCTIONS.items():
+            for name in names.split():
+                f = vars(self)[name] = getattr(library, "aipc_" + name)
+                f.restype, f.argtypes = result, arguments
         self.context, self.handle, self.found = c_void_p(), c_void_p(), {}
         self.check(self.context_open(None, byref(self.context)))
         self.check(self.server_open(self.context, os.fsencode(folders), (target or "").encode(), byref(self.handle)))
@@ -93,18 +94,20 @@ class Model:
             raise Error(found)
         return found
 
-    def refuse(self, why):
-        return self.server.served_refuse(self.handle, why.encode("utf-8", "replace"))
-
 class Deployed:
     def __init__(self, model, handle):
-        self.model, self.handle = model, handle
-        vars(self).update(model.server.document(model.server.deployed_document(handle)))  # feeds, results...
-        self._in, self._out = c_void_p * len(self.feeds), c_void_p * len(self.outputs)
+        self.model, self.handle, self.server = model, handle, model.server
+        vars(self).update(self.server.document(self.server.deployed_document(handle)))  # feeds, results...
+        self._in, release = c_void_p * len(self.feeds), self.server.loan_release
+        self._memory = type("Memory", (c_char * self.bytes,), {"__del__": lambda memory: release(memory.loan)})
 
-    def run(self, inputs, outputs):
-        """Addresses, one a feed and an output; None: not wanted. What they point to is filled when it returns."""
-        error = self.model.server.deployed_run(self.handle, self._in(*inputs), self._out(*outputs))
+    def run(self, inputs):
+        """Addresses, one a feed. -> memory with the outputs in it: the program's until nobody has a view of it."""
+        made = (c_void_p * 2)()
+        error = self.server.deployed_answer(self.handle, self._in(*inputs), made)
         if error:
             self.model.chosen.clear()  # it will not get better
-            self.model.server.check(error)
+            self.server.check(error)
+        memory = self._memory.from_address(made[0])
+        memory.loan = made[1]
+        return memory
