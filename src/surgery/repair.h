@@ -35,8 +35,8 @@ typedef struct ap_repair_tools {
     ap_err (*search)(const ap_piece *const *pieces, size_t count, const ap_search_options *o,
                      ap_search_result *out);
     ap_err (*apply)(const ap_recipe *r, const ap_match_env *env, ap_node *n, json_t *steps);
-    // Appends {node, op, verdict, reason} of nodes the target takes and computes wrong on its own. NULL:
-    // nobody is asked.
+    // Appends {node, op, verdict, reason, with} of nodes the target takes and computes wrong on their own;
+    // with (may be missing): the nodes it was asked about together with. NULL: nobody is asked.
     ap_err (*probe)(const ap_match_env *env, const ap_search_options *o, json_t *wrong);
 } ap_repair_tools;
 extern const ap_repair_tools ap_repair_tools_of_search;

@@ -381,18 +381,21 @@ static ap_err keep_piece(repair *r, json_t *left) {
     return NULL;
 }
 
+// What a node was wrong together with was repaired: nobody has asked about it as it stands now.
+static bool has_other_company(const repair *r, const char *name) {
+    const json_t *with = json_object_get(ap_json_find(r->wrong_alone, "node", name), "with");
+    for (size_t i = 0; i < json_array_size(with); i++)
+        if (!ap_graph_node(r->base.model->graph, json_string_value(json_array_get(with, i)))) return true;
+    return false;
+}
+
 // A need that still is one: the target says so now, or it was never touched.
 static bool still_there(const repair *r, const json_t *need) {
-    const json_t *lists[] = {r->base.whole.refused, r->base.whole.wrong};
     const char *name = ap_json_str(need, "node", "");
-    for (size_t k = 0; k < 2; k++) {
-        size_t i;
-        json_t *o;
-        json_array_foreach((json_t *)(uintptr_t)lists[k], i,
-                           o) if (!strcmp(ap_json_str(o, "node", ""), name)) return true;
-    }
+    if (ap_json_find(r->base.whole.refused, "node", name) || ap_json_find(r->base.whole.wrong, "node", name))
+        return true;
     return strcmp(ap_json_str(need, "verdict", ""), "refused") != 0 &&
-           ap_graph_node(r->base.model->graph, name) != NULL;
+           ap_graph_node(r->base.model->graph, name) != NULL && !has_other_company(r, name);
 }
 
 ap_err repair_left(repair *r, json_t *left) {

@@ -36,6 +36,12 @@ static ap_err add_question(questions *q, const ap_match_env *env, ap_node *n) {
     return ap_probe_add_node(&q->set, env->model, n, type_by_name, (void *)(uintptr_t)env);
 }
 
+static json_t *names_of(const ap_piece *p) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < p->node_count; i++) json_array_append_new(list, ap_json_string(p->nodes[i]));
+    return list;
+}
+
 static ap_err probe_nodes(const ap_match_env *env, const ap_search_options *o, json_t *wrong) {
     const ap_graph *g = env->model->graph;
     questions q = {.pieces = ap_calloc(g->node_count + 1, sizeof *q.pieces),
@@ -49,9 +55,10 @@ static ap_err probe_nodes(const ap_match_env *env, const ap_search_options *o, j
         const ap_probe *p = &q.set.list[i];
         if (!is_bad(p)) continue;
         json_array_append_new(wrong,
-                              json_pack("{ss,ss,ss,ss}", "node", q.nodes[i]->name, "op", q.nodes[i]->op,
+                              json_pack("{ss,ss,ss,ss,so}", "node", q.nodes[i]->name, "op", q.nodes[i]->op,
                                         "verdict", ap_probe_verdict_word(p->verdict), "reason",
-                                        p->reason ? p->reason : "its numbers differ from the oracle's"));
+                                        p->reason ? p->reason : "its numbers differ from the oracle's",
+                                        "with", names_of(&q.pieces[i])));
     }
 done:
     ap_probe_set_release(&q.set);

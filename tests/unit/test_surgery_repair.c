@@ -16,7 +16,8 @@ typedef struct target {
     const char *refuse, *bad, *alone; // operators, " Abs Neg "; alone: wrong when asked alone
     bool blames;                      // a failed gate comes with the first wrong node
     bool allow_cpu;
-    bool slow; // the search is never done in its time
+    const char *with; // operator: what is wrong alone was asked about together with nodes of it
+    bool slow;        // the search is never done in its time
     way ways[6];
     ap_code dies; // of the judge, at its second answer
     size_t judged, searched, kept, applied;
@@ -119,9 +120,13 @@ static ap_err probe(const ap_match_env *env, const ap_search_options *o, json_t 
     (void)o;
     for (size_t i = 0; i < env->model->graph->node_count; i++) {
         const ap_node *n = env->model->graph->nodes[i];
-        if (has(the_target->alone, n->op))
-            json_array_append_new(wrong, json_pack("{ss,ss,ss,ss}", "node", n->name, "op", n->op, "verdict",
-                                                   "wrong", "reason", "off on its own"));
+        if (!has(the_target->alone, n->op)) continue;
+        json_t *with = json_array();
+        for (size_t k = 0; the_target->with && k < env->model->graph->node_count; k++)
+            if (!strcmp(env->model->graph->nodes[k]->op, the_target->with))
+                json_array_append_new(with, json_string(env->model->graph->nodes[k]->name));
+        json_array_append_new(wrong, json_pack("{ss,ss,ss,ss,so}", "node", n->name, "op", n->op, "verdict",
+                                               "wrong", "reason", "off on its own", "with", with));
     }
     return NULL;
 }
@@ -368,6 +373,21 @@ static void blame_is_not_all(void **state) {
 }
 
 // When a gate fails in the end it may be the one: then it gets all the time there is.
+// Wrong together with a node that was repaired since: as it stands now nobody has asked about it.
+static void wrong_with_what_is_gone(void **state) {
+    (void)state;
+    target t = {.refuse = " Floor ", .alone = " Neg ", .ways = {{"Floor", "Ceil", 0, false, false}}};
+    ap_repaired r = repair_of(&t, "Floor Neg");
+    expect_ops(&r, "Ceil Neg");
+    assert_int_equal(listed(&r, "left"), 1);
+    finish(&t, &r);
+    t = (target){.refuse = t.refuse, .alone = t.alone, .with = "Floor", .ways = {t.ways[0]}};
+    r = repair_of(&t, "Floor Neg");
+    expect_ops(&r, "Ceil Neg");
+    assert_int_equal(listed(&r, "left"), 0);
+    finish(&t, &r);
+}
+
 static void wrong_alone_is_suspected(void **state) {
     (void)state;
     target t = {
@@ -520,6 +540,7 @@ int main(void) {
                                        cmocka_unit_test(refused_in_the_model),
                                        cmocka_unit_test(the_other_half_stays),
                                        cmocka_unit_test(wrong_alone_is_flagged),
+                                       cmocka_unit_test(wrong_with_what_is_gone),
                                        cmocka_unit_test(wrong_alone_is_suspected),
                                        cmocka_unit_test(blame_comes_first),
                                        cmocka_unit_test(blame_is_not_all),
