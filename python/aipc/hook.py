@@ -84,7 +84,7 @@ def _patch_torch(m, h):
     def __init_subclass__(cls, **kwargs):  # before anybody calls the methods
         super(m.Module, cls).__init_subclass__(**kwargs)
         for name in h.methods(cls):
-            if callable(cls.__dict__.get(name)):
+            if callable(getattr(cls, name, None)):
                 _replace(cls, name, to_handler(name))
     m.Module.__init_subclass__ = classmethod(__init_subclass__)
 

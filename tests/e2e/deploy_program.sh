@@ -24,4 +24,30 @@ same "exec serves them" 0 $?
 same "the same output" "$("${app[@]}" 2>/dev/null | sort)" "$(sort served)"
 "$aipc" deploy -o broken -- "$python" -c 'import sys; sys.exit(3)' >out 2>err </dev/null
 same "a program without a model" 4 $?
+
+# ---- a method that a subclass has from its base
+if ! "$python" -c "import torch, onnx" 2>/dev/null; then
+    echo "ok a method of a base class # skipped: torch not here"
+    finish
+fi
+cat >sub.py <<'PY'
+import torch
+class Base(torch.nn.Module):
+    def encode(self, x):
+        return torch.tanh(self.l(x))
+class Sub(Base):
+    def __init__(self):
+        super().__init__()
+        self.l = torch.nn.Linear(8, 4)
+torch.manual_seed(1)
+with torch.no_grad():
+    print("%.4f" % Sub().eval().encode(torch.ones(2, 8)).sum().item())
+PY
+"$aipc" record -q -o sub.rec --module Base.encode -- "$python" sub.py >/dev/null 2>err </dev/null
+same "a method of a base class is recorded" 0 $?
+"$aipc" deploy -q -t cpu -o sub sub.rec >out 2>err </dev/null
+same "and deployed" 0 $?
+"$aipc" exec --artifacts sub --target cpu --strict -- "$python" sub.py >served 2>err </dev/null
+same "and served" "$("$python" sub.py)" "$(<served)"
+has "as that of the class it is called on" "$(<err)" "Sub.encode 1 by"
 finish
