@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// bell: a call and its answer without a word on the channel, between two that are both awake.
+// bell: a call and its answer without a word on the channel.
 //
-// It lies at the front of the memory that a worker shares with its asker. A worker that has just answered
-// watches it for a moment before it sleeps, and so does the asker while a short run goes on. Whoever sleeps
-// is woken by a frame on the channel (worker/protocol.h). Each step is one exchange of a word, so that nobody
-// sleeps while the other believes him awake. The other side may be broken: what it writes here ends a wait
-// at worst too early, never later than the limit.
+// It lies at the front of the memory that a worker shares with its asker. Each of the two has a word that the
+// other changes, and sleeps on its own until then, or watches it for a moment before: a process that has just
+// been asked, or waits for a short run, is soon wanted again. Frames on the channel ring, too, since the
+// worker sleeps here. The other side may be broken: what it writes ends a wait too early, never later than
+// the limit.
 #ifndef AP_WORKER_BELL_H
 #define AP_WORKER_BELL_H
 
@@ -17,10 +17,10 @@
 
 // In zeroed memory it is ready. Each side writes on a cache line of its own.
 typedef struct ap_bell {
-    alignas(64) _Atomic uint32_t call; // the asker's
-    _Atomic uint32_t asker_cpu;        // where it is, and one more; 0: unknown
-    uint32_t room;                     // which room for outputs the call is about
-    alignas(64) _Atomic uint32_t answer;
+    alignas(64) _Atomic uint32_t call;   // the worker sleeps on it
+    _Atomic uint32_t asker_cpu;          // where it is, and one more; 0: unknown
+    uint32_t room;                       // which room for outputs the call is about
+    alignas(64) _Atomic uint32_t answer; // the asker sleeps on it
     _Atomic uint32_t worker_cpu;
     uint64_t vendor_us;
 } ap_bell;
@@ -31,20 +31,19 @@ typedef struct ap_patience {
     uint32_t quick;    // waits in a row that were short
     uint64_t since_us; // the wait that is going on; 0: none
 } ap_patience;
-// What it waited for has come, in whatever way: the next wait learns from it.
-void ap_patience_over(ap_patience *p);
+
+typedef enum ap_ring { AP_RING_NONE, AP_RING_CALL, AP_RING_FRAME } ap_ring;
 
 // ---- the asker
-// Rings. False: the worker sleeps, a frame must wake it.
-bool ap_bell_ring(ap_bell *b, uint32_t room);
-// Waits awake while that is worth it. True: answered. False: the answer comes as a frame.
-bool ap_bell_wait(ap_bell *b, ap_patience *p);
+void ap_bell_call(ap_bell *b, uint32_t room);
+void ap_bell_frame(ap_bell *b); // something stands, or ends, on the channel
+// Waits for the answer of a call. CALL: here it is; FRAME: it comes as a frame; NONE: nothing in all this
+// time, wait again.
+ap_ring ap_bell_answered(ap_bell *b, ap_patience *p, unsigned timeout_ms);
 
 // ---- the worker
-// Waits awake while that is worth it. True: it was rung, *room is set. False: a frame comes.
-bool ap_bell_watch(ap_bell *b, ap_patience *p, uint32_t *room);
-// Tells who waits awake. False: a frame must be sent, because the asker sleeps or `frame` wants one (an
-// error).
-bool ap_bell_answer(ap_bell *b, bool frame, uint64_t vendor_us);
+// Waits for ever. FRAME: look at the channel.
+ap_ring ap_bell_asked(ap_bell *b, ap_patience *p, uint32_t *room);
+void ap_bell_answer(ap_bell *b, bool frame, uint64_t vendor_us); // `frame`: one is on its way, an error
 
 #endif

@@ -9,11 +9,6 @@
 static const char magic[4] = {'A', 'I', 'P', 'C'};
 #define HEADER 8
 
-ap_err ap_frame_wake(int fd) {
-    static const char empty[HEADER] = "AIPC";
-    return ap_channel_write(fd, empty, sizeof empty, NULL, 0, -1);
-}
-
 ap_err ap_frame_pass(int fd, const json_t *message, int pass) {
     char *text = ap_json_text(message, false);
     size_t n = strlen(text);
@@ -45,11 +40,7 @@ ap_err ap_frame_take(ap_buf *buf, json_t **out) {
     if (n > AP_FRAME_MAX)
         return ap_err_new(AP_ERR_WORKER_GARBAGE, "the worker announced a reply of %zu bytes", n);
     if (buf->len < HEADER + n) return NULL;
-    ap_err err = NULL;
-    if (n == 0)
-        *out = json_null();
-    else
-        err = ap_json_parse(buf->data + HEADER, n, "worker message", AP_ERR_WORKER_GARBAGE, out);
+    ap_err err = ap_json_parse(buf->data + HEADER, n, "worker message", AP_ERR_WORKER_GARBAGE, out);
     if (err) return err;
     size_t rest = buf->len - HEADER - n;
     memmove(buf->data, buf->data + HEADER + n, rest);

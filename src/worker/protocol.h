@@ -6,12 +6,11 @@
 // or, for a model that is run again and again, one piece of shared memory:
 //   share {bytes, inputs: [{name, dtype, dims, offset}], outputs: [...], rooms, stride}, its descriptor sent
 //   along → {}
-//   an empty frame: a call → an empty frame, when it went well
-// `share` is asked once after a load; each call then runs on what stands in the memory. There is room for
-// the outputs `rooms` times, each `stride` bytes behind the one before. At the front of the memory lies a
-// bell (worker/bell.h): it says what a call is about and how it went, and between two that are awake there
-// are no frames. What was shared ends with the next share, build, load or profile. The channel is a socket of
-// its own, so nothing a vendor library prints can be taken for a reply.
+// It is asked once after a load. There is room for the outputs `rooms` times, each `stride` bytes behind the
+// one before. At the front of the memory lies a bell (worker/bell.h): with it a call is asked, which runs on
+// what stands in the memory, and answered; only an error of a call comes as a reply. What was shared ends
+// with the next share, build, load or profile. The channel is a socket of its own, so nothing a vendor
+// library prints can be taken for a reply.
 #ifndef AP_WORKER_PROTOCOL_H
 #define AP_WORKER_PROTOCOL_H
 
@@ -21,7 +20,6 @@
 
 AP_MUST ap_err ap_frame_write(int fd, const json_t *message);
 AP_MUST ap_err ap_frame_pass(int fd, const json_t *message, int pass); // with a descriptor; -1: none
-AP_MUST ap_err ap_frame_wake(int fd); // an empty one: json_null() where it is taken
 // Parses one frame out of `buf` when it holds a whole one (then *out is set and the bytes are taken off its
 // front), else leaves *out NULL. Error WORKER_GARBAGE when the bytes cannot be a frame.
 AP_MUST ap_err ap_frame_take(ap_buf *buf, json_t **out);

@@ -138,40 +138,39 @@ static ap_err reply_with(int fd, ap_err failed, json_t *result) {
 static ap_err serve_call(server *s, int fd, uint32_t room) {
     uint64_t vendor_us = 0;
     ap_err failed = NULL;
-    if (!s->shared.data || room >= s->rooms)
-        failed =
-            ap_err_new(AP_ERR_INTERNAL, "call without shared tensors, or for room %u of %u", room, s->rooms);
+    if (room >= s->rooms)
+        failed = ap_err_new(AP_ERR_INTERNAL, "a call for room %u of %u", room, s->rooms);
     else
         failed = s->ops->call(s->state, room, &vendor_us);
-    bool heard = s->shared.data && ap_bell_answer(bell_of(s), failed != NULL, vendor_us);
-    return failed ? reply_with(fd, failed, NULL) : heard ? NULL : ap_frame_wake(fd);
+    ap_bell_answer(bell_of(s), failed != NULL, vendor_us);
+    return failed ? reply_with(fd, failed, NULL) : NULL;
 }
 
 static ap_err answer(server *s, int fd, const json_t *request) {
-    const char *op = ap_json_str(request, "op", "");
     json_t *result = NULL;
-    ap_patience_over(&s->patience);
-    if (json_is_null(request)) return serve_call(s, fd, s->shared.data ? bell_of(s)->room : 0);
-    ap_err failed = dispatch(s, op, json_object_get(request, "args"), &result);
+    ap_err failed = dispatch(s, ap_json_str(request, "op", ""), json_object_get(request, "args"), &result);
     return reply_with(fd, failed, result);
 }
 
-// Between requests: frames that are there already, then the bell for a moment.
-static ap_err serve_next(server *s, int fd, ap_buf *in, bool *served) {
-    json_t *request = NULL;
+// Requests that are there, then calls until there is something on the channel.
+static ap_err serve_what_comes(server *s, int fd, ap_buf *in) {
     uint32_t room = 0;
-    ap_err err = ap_frame_take(in, &request);
-    *served = err == NULL;
-    if (err) return err;
-    if (request) {
-        err = answer(s, fd, request);
-        json_decref(request);
-        return err;
+    ap_err err = NULL;
+    for (;;) {
+        json_t *request = NULL;
+        AP_TRY(ap_frame_take(in, &request));
+        if (request) {
+            err = answer(s, fd, request);
+            json_decref(request);
+        } else if (in->len == 0 && s->shared.data &&
+                   ap_bell_asked(bell_of(s), &s->patience, &room) == AP_RING_CALL)
+            err = serve_call(s, fd, room);
+        else
+            break;
+        if (err) break;
     }
-    *served = s->shared.data && ap_bell_watch(bell_of(s), &s->patience, &room);
-    if (!*served) return NULL;
-    ap_patience_over(&s->patience);
-    return serve_call(s, fd, room);
+done:
+    return err;
 }
 
 int ap_worker_serve(int fd) {
@@ -181,9 +180,7 @@ int ap_worker_serve(int fd) {
     AP_TRY(ap_channel_end_with_peer(fd));
     for (;;) {
         ap_channel_state state;
-        bool served = false;
-        AP_TRY(serve_next(&s, fd, &in, &served));
-        if (served) continue;
+        AP_TRY(serve_what_comes(&s, fd, &in));
         AP_TRY(ap_channel_receive(fd, -1, &in, &s.passed, &state));
         if (state == AP_CHANNEL_CLOSED) break; // the parent closed the channel: our work is over
     }

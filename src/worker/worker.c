@@ -90,16 +90,25 @@ static ap_err check_limits(ap_worker *w, const char *op, uint64_t deadline_us) {
     return NULL;
 }
 
+// A look at the channel of a worker that has not answered yet.
+static ap_err look(ap_worker *w, const char *op, int timeout_ms, uint64_t deadline_us) {
+    ap_channel_state state;
+    ap_err err = ap_channel_read(w->fd, timeout_ms, &w->in, &state);
+    if (!err && state == AP_CHANNEL_CLOSED) err = died(w, op);
+    if (!err && state == AP_CHANNEL_QUIET) err = check_limits(w, op, deadline_us);
+    return err;
+}
+
+static uint64_t deadline(const ap_worker *w) {
+    return ap_now_us() + (uint64_t)w->timeout_s * 1000000u;
+}
+
 static ap_err read_reply(ap_worker *w, const char *op, json_t **reply) {
-    uint64_t deadline = ap_now_us() + (uint64_t)w->timeout_s * 1000000u;
-    for (;;) {
-        ap_channel_state state;
+    for (uint64_t end = deadline(w);;) {
         ap_err err = ap_frame_take(&w->in, reply);
         if (err) return stop_for(w, err);
         if (*reply) return NULL;
-        err = ap_channel_read(w->fd, POLL_MS, &w->in, &state);
-        if (!err && state == AP_CHANNEL_CLOSED) err = died(w, op);
-        if (!err && state == AP_CHANNEL_QUIET) err = check_limits(w, op, deadline);
+        err = look(w, op, POLL_MS, end);
         if (err) return err;
     }
 }
@@ -130,7 +139,7 @@ static ap_err hear(ap_worker *w, const char *op, json_t **result) {
     json_t *reply = NULL;
     ap_err err = NULL;
     AP_TRY(read_reply(w, op, &reply));
-    if (json_is_null(reply) || ap_json_bool(reply, "ok", false))
+    if (ap_json_bool(reply, "ok", false))
         *result = json_incref(json_object_get(reply, "result"));
     else
         err = error_from_json(json_object_get(reply, "error"));
@@ -148,10 +157,8 @@ static ap_err ask(ap_worker *w, const char *op, json_t *args, int pass, json_t *
     ap_err err = NULL;
     AP_TRY(alive(w));
     AP_TRY(said(w, op, ap_frame_pass(w->fd, request, pass)));
+    if (w->bell) ap_bell_frame(w->bell);
     AP_TRY(hear(w, op, result));
-    if (!*result)
-        err = stop_for(w,
-                       ap_err_new(AP_ERR_WORKER_GARBAGE, "the worker answered '%s' with an empty frame", op));
 done:
     json_decref(request);
     return err;
@@ -172,13 +179,17 @@ ap_err ap_worker_share(ap_worker *w, const ap_shared *memory, json_t *args) {
 
 ap_err ap_worker_ring(ap_worker *w, size_t room, uint64_t *vendor_us) {
     json_t *result = NULL;
+    ap_ring ring = AP_RING_NONE;
     ap_err err = NULL;
     if (!w->bell) AP_FAIL(AP_ERR_INTERNAL, "call without shared tensors");
     AP_TRY(alive(w));
-    if (!ap_bell_ring(w->bell, (uint32_t)room)) AP_TRY(said(w, "call", ap_frame_wake(w->fd)));
-    if (!ap_bell_wait(w->bell, &w->patience)) AP_TRY(hear(w, "call", &result));
+    ap_bell_call(w->bell, (uint32_t)room);
+    for (uint64_t end = deadline(w); !ring;) {
+        ring = ap_bell_answered(w->bell, &w->patience, POLL_MS);
+        if (!ring) AP_TRY(look(w, "call", 0, end));
+    }
+    if (ring == AP_RING_FRAME) AP_TRY(hear(w, "call", &result));
     *vendor_us = w->bell->vendor_us;
-    ap_patience_over(&w->patience);
 done:
     json_decref(result);
     return err;
@@ -227,6 +238,7 @@ void ap_worker_stop(ap_worker *w, uint64_t *peak_rss_bytes) {
     bool done = false;
     ap_fd_close(&w->fd);
     if (w->proc.pid && w->owner == getpid()) {
+        if (w->bell) ap_bell_frame(w->bell);
         // Vendor libraries can take long, or crash, while they unload. Nothing of value is left in the child.
         ap_err_free(ap_proc_wait(&w->proc, 20, &done, &how));
         if (!done) ap_proc_kill(&w->proc, &how);
