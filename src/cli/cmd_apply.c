@@ -117,7 +117,7 @@ static const cli_option options[] = {
 static const cli_example examples[] = {
     {"run a recorded plan again", "aipc apply yolo.onnx plan.json -o clean.onnx"},
     {"the steps of an old plan on a new model",
-     "aipc apply new.onnx plan.json --rebase new.json --input images=photo.jpg -o clean.onnx"},
+     "aipc apply new.onnx plan.json --rebase new.json --input x=x.npy"},
     {"does the plan still hold?", "aipc -q apply yolo.onnx plan.json -o /dev/null"},
     {0},
 };
