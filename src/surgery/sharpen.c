@@ -131,6 +131,13 @@ static void keep(sharpening *s, ap_attempt *a) {
     a->whole = (ap_whole){0};
 }
 
+// A rule that is tried again stands in the list once, and not at all when it was kept.
+static void forget(sharpening *s, const ap_rule *r) {
+    for (size_t i = json_array_size(s->rolled_back); i-- > 0;)
+        if (!strcmp(ap_json_str(json_array_get(s->rolled_back, i), "key", ""), r->hash.hex))
+            json_array_remove(s->rolled_back, i);
+}
+
 static ap_err try_rule(sharpening *s, const ap_rule *r, bool *kept) {
     ap_arena arena = {0};
     ap_attempt a = {0};
@@ -144,6 +151,7 @@ static ap_err try_rule(sharpening *s, const ap_rule *r, bool *kept) {
     AP_TRY(ap_attempt_make(&s->o->tools, s->base, r, places, count, &a, &built));
     s->tries += built;
     const char *why = fault(s, &a);
+    forget(s, r);
     if (why)
         json_array_append_new(s->rolled_back, json_pack("{ss,s[s],sO,ss}", "key", r->hash.hex, "rules",
                                                         r->name, "nodes", a.places, "reason", why));

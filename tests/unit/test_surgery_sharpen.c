@@ -89,8 +89,8 @@ static void what_was_hidden_is_tried_again(void **state) {
     assert_int_equal(json_array_size(out.repairs), 2);
     assert_string_equal(rule_at(out.repairs, 0), "large");
     assert_string_equal(rule_at(out.repairs, 1), "small");
-    assert_string_equal(rule_at(out.rolled_back, 0), "small");
-    assert_string_equal(rule_at(out.rolled_back, 1), "useless");
+    assert_int_equal(json_array_size(out.rolled_back), 1); // what was kept later is not told of as rolled back
+    assert_string_equal(rule_at(out.rolled_back, 0), "useless");
     assert_string_equal(ap_json_str(json_array_get(out.repairs, 0), "verdict", ""), "inexact");
     assert_non_null(strstr(ap_json_str(json_array_get(out.repairs, 0), "why", ""), "from 25.0 to 35.0 dB"));
     assert_int_equal(json_array_size(out.steps), 2);
