@@ -149,4 +149,18 @@ static inline void done(maker *k, ap_rules *r) {
     ap_rules_free(r);
 }
 
+// For hosts of whole models: no type of any value is measured.
+static inline bool no_type(void *user, const ap_value *v, ap_value_type *out) {
+    (void)user;
+    (void)v;
+    (void)out;
+    return false;
+}
+static inline ap_err no_types(void *user, ap_model *m, ap_type_source *out) {
+    (void)user;
+    (void)m;
+    *out = (ap_type_source){no_type, NULL};
+    return NULL;
+}
+
 #endif

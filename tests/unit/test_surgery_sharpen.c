@@ -20,18 +20,6 @@ typedef struct stage {
     double wanted; // dB
 } stage;
 
-static bool no_type(void *user, const ap_value *v, ap_value_type *out) {
-    (void)user;
-    (void)v;
-    (void)out;
-    return false;
-}
-static ap_err types(void *user, ap_model *m, ap_type_source *out) {
-    (void)user;
-    (void)m;
-    *out = (ap_type_source){no_type, NULL};
-    return NULL;
-}
 static bool has(const ap_model *m, const char *op) {
     for (size_t i = 0; i < m->graph->node_count; i++)
         if (!strcmp(m->graph->nodes[i]->op, op)) return true;
@@ -63,7 +51,7 @@ static ap_sharpened sharpen(stage *s, bool all, const ap_rule_judge *judge, size
     output(&k, v, AP_F32, "3,4");
     ap_rules *rules = rules_of(text);
     ap_sharpen_options o = {
-        .tools = {.rules = rules, .judge = judge, .types = types, .whole = whole, .user = s},
+        .tools = {.rules = rules, .judge = judge, .types = no_types, .whole = whole, .user = s},
         .all = all,
         .tries = tries};
     ap_whole first = {0};
@@ -89,7 +77,8 @@ static void what_was_hidden_is_tried_again(void **state) {
     assert_int_equal(json_array_size(out.repairs), 2);
     assert_string_equal(rule_at(out.repairs, 0), "large");
     assert_string_equal(rule_at(out.repairs, 1), "small");
-    assert_int_equal(json_array_size(out.rolled_back), 1); // what was kept later is not told of as rolled back
+    assert_int_equal(json_array_size(out.rolled_back),
+                     1); // what was kept later is not told of as rolled back
     assert_string_equal(rule_at(out.rolled_back, 0), "useless");
     assert_string_equal(ap_json_str(json_array_get(out.repairs, 0), "verdict", ""), "inexact");
     assert_non_null(strstr(ap_json_str(json_array_get(out.repairs, 0), "why", ""), "from 25.0 to 35.0 dB"));

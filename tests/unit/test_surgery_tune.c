@@ -20,18 +20,6 @@ typedef struct stage {
     const double *clock; // measured times, one for each question; NULL: an estimate
 } stage;
 
-static bool no_type(void *user, const ap_value *v, ap_value_type *out) {
-    (void)user;
-    (void)v;
-    (void)out;
-    return false;
-}
-static ap_err types(void *user, ap_model *m, ap_type_source *out) {
-    (void)user;
-    (void)m;
-    *out = (ap_type_source){no_type, NULL};
-    return NULL;
-}
 // A node costs a millisecond.
 static ap_err whole(void *user, ap_model *m, ap_whole *out) {
     stage *s = user;
@@ -68,8 +56,9 @@ static ap_tuned tune(stage *s, const ap_rules *rules, const ap_rule_judge *judge
     ap_model *m = model();
     ap_whole first = {0};
     ap_tuned out = {0};
-    ap_tune_options o = {.tools = {.rules = rules, .judge = judge, .types = types, .whole = whole, .user = s},
-                         .tries = tries};
+    ap_tune_options o = {
+        .tools = {.rules = rules, .judge = judge, .types = no_types, .whole = whole, .user = s},
+        .tries = tries};
     stage quiet = {.clock = s->clock ? s->clock++ : NULL};
     must(whole(&quiet, m, &first));
     must(ap_tune(m, &first, &o, &out));
