@@ -4,12 +4,13 @@
 
     bench/exec.py BUILD [CALLS]       table on stdout and in bench/results/exec-DATE.md; it measures and never asserts
 
-The model is y = relu(x) of two sizes, deployed for the cpu and called by a PyTorch program (whose module multiplies
-by a weight first, so that it has one) and by an onnxruntime program. alone: the program's own call; served: under `aipc exec`,
-from the program's call to the answer in its hands; C: the same by libaipc alone; model: the artifact's run inside the worker, that is,
-the one call of the vendor's library with all it does (bench/calls.c). beyond = served - model: Python, the copy of the input, two
-processes' turns, the answer. Microseconds of CALLS (2000) calls, medians; of the served ones the fastest tenth, too: what other work on the machine
-takes away is not ours."""
+The model is y = relu(x) of three sizes, deployed for the cpu and called by a PyTorch program (whose module multiplies
+by a weight first, so that it has one) and by an onnxruntime program. alone: the program's own call; served: under
+`aipc exec`, from the program's call to the answer in its hands; C: the same by libaipc alone; model: the artifact's run
+inside the worker, that is, the one call of the vendor's library with all it does (bench/calls.c). beyond = served -
+model: Python, the copy of the input, two processes' turns, the answer. Microseconds of CALLS (2000) calls, medians; of
+the served ones the fastest tenth, too: what other work on the machine takes
+away is not ours."""
 import datetime
 import json
 import os
@@ -20,7 +21,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-SIZES = {"4 KB": (1, 16, 8, 8), "588 KB": (1, 3, 224, 224)}
+SIZES = {"4 KB": (1, 16, 8, 8), "588 KB": (1, 3, 224, 224), "4.7 MB": (1, 3, 640, 640)}
 
 
 def program(kind, path, shape, calls):
