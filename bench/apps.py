@@ -85,7 +85,8 @@ def verified(path):
     except ValueError:
         return "-", []
     end = [g for g in doc.get("end", []) if g["what"] != "exit code"]
-    end.sort(key=lambda g: (g["verdict"] != "fail", g["value"] if isinstance(g["value"], (int, float)) else 1e9))
+    # What failed first, then what a task of its own measured, then texts that are equal.
+    end.sort(key=lambda g: (g["verdict"] != "fail", g["metric"] == "difference", g["value"] if isinstance(g["value"], (int, float)) else 1e9))
     gates = [dict(g, what=f"{c['name']} {o['name']}") for c in doc.get("calls", []) for o in c["outputs"] for g in o["gates"]]
     bad = [f"{g['what']}: {g['metric']} {g['value']} {g['op']} {g['threshold']}" for g in gates + end if g["verdict"] == "fail"]
     value = end[0]["value"] if end else 0
