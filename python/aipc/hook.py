@@ -20,10 +20,8 @@ import traceback
 
 class _Local(threading.local):
     busy = False
-
     def __enter__(self):
         self.busy = True
-
     def __exit__(self, *error):
         self.busy = False
 
@@ -53,7 +51,6 @@ def spec_of(name, asking):
     finally:
         sys.meta_path.insert(0, asking)
     load = spec.loader.exec_module
-
     def exec_module(module):
         load(module)
         with quietly("cannot hook %s" % name):
@@ -133,5 +130,4 @@ def _run_bound(h, original, session, binding, options):
             value = sys.modules["onnxruntime"].OrtValue.ortvalue_from_numpy(answer)
             type(binding).bind_ortvalue_output.__wrapped__(binding, name, value)
 
-PATCHES = {"torch.nn.modules.module": _patch_torch,
-           "onnxruntime.capi.onnxruntime_inference_collection": _patch_ort}
+PATCHES = {"torch.nn.modules.module": _patch_torch, "onnxruntime.capi.onnxruntime_inference_collection": _patch_ort}

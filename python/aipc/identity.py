@@ -3,6 +3,7 @@
 (names, types and shapes of all parameters and buffers) and content (a sample of every tensor's bytes). One rule for
 recording, exporting and serving. Hashed at the first call, since fuse(), half() and load_state_dict() change it.
 """
+import ctypes
 import hashlib
 import itertools
 
@@ -44,4 +45,7 @@ def watch(module):
     return None
 
 def _stamp(t):
-    return t is not None and (id(t), t.dtype, t.data_ptr(), 0 if t.is_inference() else t._version)
+    # Its first bytes, too: half().float() may get back the memory it gave away.
+    at = t is not None and t.device.type == "cpu" and t.data_ptr()
+    first = at and ctypes.string_at(at, min(t.nbytes, 64) if t.is_contiguous() else t.element_size())
+    return t is not None and (id(t), t.dtype, at, 0 if t.is_inference() else t._version, first)
