@@ -36,10 +36,7 @@ static json_t *names_of(ap_value *const *values, size_t count) {
 // ---- one output
 
 static ap_err open_tensor(const json_t *o, ap_tensor *t) {
-    ap_err err = ap_npy_map(ap_json_str(o, "file", ""), t);
-    ap_dtype type = ap_dtype_from_name(ap_json_str(o, "dtype", ""));
-    if (!err && ap_dtype_bits(type) == ap_dtype_bits(t->dtype)) t->dtype = type; // numpy has no bfloat16
-    return err;
+    return ap_npy_map_as(ap_json_str(o, "file", ""), ap_dtype_from_name(ap_json_str(o, "dtype", "")), t);
 }
 
 static bool rows_near(const float *a, const float *b, size_t width, float most) {

@@ -97,12 +97,10 @@ static json_t *tensor_ref(const char *name, const ap_tensor *t, const char *file
                      ap_json_dims(t->dims, t->rank), "file", ap_json_string(file));
 }
 
-// A tensor of a TENSOR list. numpy has no name for some types.
+// A tensor of a TENSOR list.
 static ap_err map_ref(const json_t *ref, ap_tensor *out) {
-    ap_err err = ap_npy_map(ap_json_str(ref, "file", ""), out);
-    ap_dtype t = ap_dtype_from_name(ap_json_str(ref, "dtype", ""));
-    if (!err && ap_dtype_bits(t) == ap_dtype_bits(out->dtype)) out->dtype = t;
-    return err;
+    return ap_npy_map_as(ap_json_str(ref, "file", ""), ap_dtype_from_name(ap_json_str(ref, "dtype", "")),
+                         out);
 }
 
 // `ref` under another name and in another type; a file is written only when the type differs.

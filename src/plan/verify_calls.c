@@ -57,11 +57,8 @@ static json_t *tensors_of(ap_arena *a, const char *folder, const json_t *leaves,
 }
 
 static ap_err map_leaf(const json_t *leaf, ap_tensor *out) {
-    ap_err err = ap_npy_map(ap_json_str(leaf, "file", ""), out);
-    if (err) return err;
-    ap_dtype t = ap_dtype_from_name(ap_json_str(leaf, "dtype", "")); // numpy has no name for some
-    if (ap_dtype_bits(t) == ap_dtype_bits(out->dtype)) out->dtype = t;
-    return NULL;
+    return ap_npy_map_as(ap_json_str(leaf, "file", ""), ap_dtype_from_name(ap_json_str(leaf, "dtype", "")),
+                         out);
 }
 
 static bool equal_bytes(const json_t *a, const json_t *b) {

@@ -63,10 +63,7 @@ static void free_answers(answers *a) {
 static ap_err open_tensor(const json_t *t, ap_tensor *out) {
     const char *file = ap_json_str(t, "file", NULL);
     if (!file) return NULL; // no tensor: dtype NONE
-    ap_err err = ap_npy_map(file, out);
-    ap_dtype dtype = ap_dtype_from_name(ap_json_str(t, "dtype", ""));
-    if (!err && dtype != out->dtype && ap_dtype_bits(dtype) == ap_dtype_bits(out->dtype)) out->dtype = dtype;
-    return err;
+    return ap_npy_map_as(file, ap_dtype_from_name(ap_json_str(t, "dtype", "")), out);
 }
 
 // ---- one output

@@ -244,6 +244,12 @@ done:
     return ap_err_subject(err, path);
 }
 
+ap_err ap_npy_map_as(const char *path, ap_dtype as, ap_tensor *out) {
+    ap_err err = ap_npy_map(path, out);
+    if (!err && ap_dtype_bits(as) == ap_dtype_bits(out->dtype)) out->dtype = as;
+    return err;
+}
+
 // Appends the whole prefix and header. 4-bit types are stored as the bytes they are packed in, in one
 // dimension: numpy has no type of half a byte.
 static ap_err write_header(ap_dtype t, const int64_t *dims, size_t rank, ap_buf *out) {
