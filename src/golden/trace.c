@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHOLE_DB 30.0 // whole numbers are not rounded: an error is one even where floats may be that far off
-
 // A value carries data when some input's contents, not only its shape, can change it.
 static bool node_carries_data(const ap_node *n, const ap_map *data) {
     if (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0) return false;
@@ -103,7 +101,7 @@ const json_t *ap_trace_first_bad(const ap_model *m, const json_t *trace, double 
     size_t i;
     json_array_foreach((json_t *)(uintptr_t)trace, i, entry) {
         double db = ap_json_to_real(json_object_get(entry, "sqnr_db"));
-        if (db >= (ap_json_bool(entry, "whole", false) ? fmax(floor_db, WHOLE_DB) : floor_db))
+        if (db >= (ap_json_bool(entry, "whole", false) ? fmax(floor_db, AP_TRACE_WHOLE_DB) : floor_db))
             continue; // NaN counts as bad
         const ap_value *v = ap_graph_value(m->graph, ap_json_str(entry, "tensor", ""));
         bool inherited = false;

@@ -6,6 +6,9 @@
 #include "graph/model.h"
 #include "tensor/metrics.h"
 
+// Whole numbers are not rounded: an error is one even where floats may be that far off.
+#define AP_TRACE_WHOLE_DB 30.0
+
 // Names of the values worth comparing, in topological order: made by a node, dependent on an input's data
 // (not only on its shape), and wanted by a later node or as an output. `extra_outputs_only` leaves graph
 // outputs out. The list is malloc'ed, the strings belong to the model.

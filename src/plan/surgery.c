@@ -126,16 +126,29 @@ static ap_err known_before(const ap_surgery_stage *s, json_t **out) {
     return err;
 }
 
+void surgery_adopt(ap_cleaned *now, ap_whole *w, ap_model **model, ap_buf *bytes, ap_whole *whole) {
+    if (!*model) return;
+    ap_cleaned_release(now);
+    ap_digest d = ap_sha256_of(bytes->data, bytes->len);
+    now->model = *model;
+    now->bytes = *bytes;
+    memcpy(now->sha256, d.hex, sizeof now->sha256);
+    ap_whole_release(w);
+    *w = *whole;
+    *model = NULL;
+    *bytes = (ap_buf){0};
+    *whole = (ap_whole){0};
+}
+
 // What repair found out comes behind what sharpening did before it.
 static void join(json_t **report, json_t *repaired) {
-    json_t *first = *report;
-    json_t *repairs = json_copy(json_object_get(first, "repairs"));
-    json_t *rolled_back = json_copy(json_object_get(first, "rolled_back"));
-    json_array_extend(repairs, json_object_get(repaired, "repairs"));
-    json_array_extend(rolled_back, json_object_get(repaired, "rolled_back"));
-    json_object_set_new(repaired, "repairs", repairs);
-    json_object_set_new(repaired, "rolled_back", rolled_back);
-    json_decref(first);
+    static const char *const lists[] = {"repairs", "rolled_back"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        json_t *both = json_object_get(*report, lists[i]);
+        json_array_extend(both, json_object_get(repaired, lists[i]));
+        json_object_set(repaired, lists[i], both);
+    }
+    json_decref(*report);
     *report = repaired;
 }
 

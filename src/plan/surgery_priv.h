@@ -17,4 +17,8 @@ AP_MUST ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole
 AP_MUST ap_err surgery_sharpen(const ap_surgery_stage *s, bool all, ap_cleaned *now, ap_whole *w,
                                json_t *report, json_t *steps);
 
+// *now and *w become this model, its bytes and what the target says of it, which are taken. NULL model:
+// nothing.
+void surgery_adopt(ap_cleaned *now, ap_whole *w, ap_model **model, ap_buf *bytes, ap_whole *whole);
+
 #endif

@@ -64,17 +64,6 @@ static void theatre_close(theatre *t) {
     ap_arena_release(&t->arena);
 }
 
-// Takes over the repaired model.
-static void adopt(ap_cleaned *now, ap_repaired *r) {
-    ap_cleaned_release(now);
-    ap_digest d = ap_sha256_of(r->bytes.data, r->bytes.len);
-    now->model = r->model;
-    now->bytes = r->bytes;
-    memcpy(now->sha256, d.hex, sizeof now->sha256);
-    r->model = NULL;
-    r->bytes = (ap_buf){0};
-}
-
 ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w,
                       json_t **report, json_t *steps) {
     theatre t = {.s = s, .keep = dir};
@@ -83,12 +72,7 @@ ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *no
     ap_err err = NULL;
     AP_TRY(theatre_open(&t, &o));
     AP_TRY(ap_repair(now->model, w, &o, &repaired));
-    if (repaired.model) {
-        adopt(now, &repaired);
-        ap_whole_release(w);
-        *w = repaired.whole;
-        repaired.whole = (ap_whole){0};
-    }
+    surgery_adopt(now, w, &repaired.model, &repaired.bytes, &repaired.whole);
     *report = json_incref(repaired.report);
     json_array_extend(steps, repaired.steps);
 done:

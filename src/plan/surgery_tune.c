@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tuning and sharpening with everything they need: the rules and their proofs, and the judge of whole models.
+#include "plan/plan_rules.h"
 #include "plan/proofs.h"
 #include "plan/surgery_priv.h"
 #include "surgery/sharpen.h"
@@ -47,30 +48,14 @@ static void shop_close(shop *k) {
 
 // The tools borrow from *judge and the shop.
 static ap_attempt_tools tools_of(shop *k, const ap_rule_judge *proven) {
-    const ap_soc *soc = k->s->host->target->soc;
     return (ap_attempt_tools){.rules = k->rules,
                               .judge = proven,
                               .oracle = &k->oracle.piece,
-                              .compute = soc && soc->fp16 != AP_NO ? AP_F16 : AP_F32,
+                              .compute = ap_target_compute(k->s->host->target),
                               .types = types_of,
                               .whole = judge,
                               .progress = say,
                               .user = k};
-}
-
-// Takes over a model, its bytes and what the target says of it.
-static void adopt(ap_cleaned *now, ap_whole *w, ap_model **model, ap_buf *bytes, ap_whole *whole) {
-    if (!*model) return;
-    ap_cleaned_release(now);
-    ap_digest d = ap_sha256_of(bytes->data, bytes->len);
-    now->model = *model;
-    now->bytes = *bytes;
-    memcpy(now->sha256, d.hex, sizeof now->sha256);
-    ap_whole_release(w);
-    *w = *whole;
-    *model = NULL;
-    *bytes = (ap_buf){0};
-    *whole = (ap_whole){0};
 }
 
 ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report, json_t *steps) {
@@ -81,7 +66,7 @@ ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, jso
     ap_rule_judge proven = ap_proofs_judge(k.proofs);
     ap_tune_options o = {.tools = tools_of(&k, &proven), .tries = s->builds, .seconds = s->time_s};
     AP_TRY(ap_tune(now->model, w, &o, &tuned));
-    adopt(now, w, &tuned.model, &tuned.bytes, &tuned.whole);
+    surgery_adopt(now, w, &tuned.model, &tuned.bytes, &tuned.whole);
     *report = json_incref(tuned.report);
     json_array_extend(steps, tuned.steps);
 done:
@@ -100,7 +85,7 @@ ap_err surgery_sharpen(const ap_surgery_stage *s, bool all, ap_cleaned *now, ap_
     ap_sharpen_options o = {
         .tools = tools_of(&k, &proven), .all = all, .tries = s->builds, .seconds = s->time_s};
     AP_TRY(ap_sharpen(now->model, w, &o, &made));
-    adopt(now, w, &made.model, &made.bytes, &made.whole);
+    surgery_adopt(now, w, &made.model, &made.bytes, &made.whole);
     json_array_extend(json_object_get(report, "repairs"), made.repairs);
     json_array_extend(json_object_get(report, "rolled_back"), made.rolled_back);
     json_array_extend(steps, made.steps);

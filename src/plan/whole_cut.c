@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WHOLE_DB 30.0 // as in golden/trace.c: whole numbers are not rounded
 enum { MOST_CUTS = 400 };
 
 typedef struct cutter {
@@ -83,7 +82,8 @@ static ap_err cut_behind(cutter *c, const char *name, json_t **entry, bool *bad)
     double db = ap_json_to_real(json_object_get(*entry, "sqnr_db"));
     if (*entry) ap_context_log(c->h->ctx, AIPC_DEBUG, "cut behind '%s': %.1f dB", name, db);
     *bad =
-        *entry && !(db >= (ap_json_bool(*entry, "whole", false) ? fmax(c->floor_db, WHOLE_DB) : c->floor_db));
+        *entry &&
+        !(db >= (ap_json_bool(*entry, "whole", false) ? fmax(c->floor_db, AP_TRACE_WHOLE_DB) : c->floor_db));
 done:
     json_decref(values);
     json_decref(trace);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MARK "tune:"
 #define GAIN 0.001         // estimates are sums: what is left out shows
 #define GAIN_MEASURED 0.05 // clocks are not as sure as sums
 
@@ -19,10 +20,6 @@ void ap_tuned_release(ap_tuned *t) {
     json_decref(t->report);
     json_decref(t->steps);
     *t = (ap_tuned){0};
-}
-
-bool ap_rule_tunes(const ap_rule *r) {
-    return ap_rule_is_for(r, "tune:");
 }
 
 // Places at which one rule does the same to the same types.
@@ -134,7 +131,7 @@ static ap_err look_at(tuning *t, const ap_match_env *env, ap_node *n) {
     const ap_rule *const *rules = ap_rules_for(t->o->tools.rules, n->domain, n->op, &count);
     for (size_t i = 0; i < count; i++) {
         ap_match *m = NULL;
-        if (!ap_rule_tunes(rules[i])) continue;
+        if (!ap_rule_is_for(rules[i], MARK)) continue;
         ap_err err = ap_rule_match(rules[i], env, n, &m, NULL);
         if (err) return err;
         group *g = m ? group_for(t, m) : NULL;

@@ -28,8 +28,6 @@ typedef struct ap_tuned {
 } ap_tuned;
 void ap_tuned_release(ap_tuned *t);
 
-// Is this a rule for tuning?
-bool ap_rule_tunes(const ap_rule *r);
 // `first` is what the target says of `m`: built and passed, with a cost; otherwise nothing is tried and the
 // report says so. Errors: machinery only.
 AP_MUST ap_err ap_tune(const ap_model *m, const ap_whole *first, const ap_tune_options *o, ap_tuned *out);
