@@ -40,14 +40,16 @@ static bool identity_ok(const json_t *who) {
     return true;
 }
 
-static bool same_text(const json_t *a, const json_t *b, const char *key) {
-    return !strcmp(ap_json_str(a, key, ""), ap_json_str(b, key, ""));
+bool ap_recording_same(const json_t *a, const json_t *b) {
+    static const char *const parts[] = {"class", "arch", "content", "sha256"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(ap_json_str(a, parts[i], ""), ap_json_str(b, parts[i], "")) != 0) return false;
+    return true;
 }
 
 static bool same_model(const json_t *a, const json_t *b) {
-    const json_t *x = json_object_get(a, "identity"), *y = json_object_get(b, "identity");
-    return same_text(a, b, "path") && same_text(x, y, "class") && same_text(x, y, "arch") &&
-           same_text(x, y, "content") && same_text(x, y, "sha256");
+    return !strcmp(ap_json_str(a, "path", ""), ap_json_str(b, "path", "")) &&
+           ap_recording_same(json_object_get(a, "identity"), json_object_get(b, "identity"));
 }
 
 static json_t *find_model(const json_t *doc, const json_t *like) {

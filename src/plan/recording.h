@@ -38,4 +38,7 @@ void ap_recording_judge(json_t *document);
 // Looks at the files of all samples: drops what does not fit, marks constant inputs and repeated samples.
 AP_MUST ap_err ap_recording_samples(const char *dir, json_t *document);
 
+// Are these identities of the same model?
+bool ap_recording_same(const json_t *a, const json_t *b);
+
 #endif

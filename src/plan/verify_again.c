@@ -2,6 +2,7 @@
 #include "plan/verify_again.h"
 
 #include "base/file.h"
+#include "plan/recording.h"
 #include "tensor/npy.h"
 
 #include <stdlib.h>
@@ -9,19 +10,12 @@
 
 // ---- which artifact
 
-static bool same_text(const json_t *a, const json_t *b, const char *key) {
-    return strcmp(ap_json_str(a, key, ""), ap_json_str(b, key, "")) == 0;
-}
-
 // Is this what was deployed? A folder without an index knows the hash of an ONNX file alone.
 static bool is_model(const aipc_served *m, const json_t *model) {
-    static const char *const parts[] = {"class", "arch", "content", "sha256"};
     const json_t *want = json_object_get(model, "identity"), *have = json_object_get(m->entry, "identity");
-    bool same = true;
     if (!m->entry) return strcmp(m->key, ap_json_str(want, "sha256", "")) == 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) same = same && same_text(want, have, parts[i]);
     const char *a = ap_json_str(model, "path", ""), *b = ap_json_str(m->entry, "path", "");
-    return same && strcmp(*a == '.' ? a : "", *b == '.' ? b : "") == 0; // a method
+    return ap_recording_same(want, have) && strcmp(*a == '.' ? a : "", *b == '.' ? b : "") == 0; // a method
 }
 
 static bool is_session(const ap_again *g) {

@@ -30,17 +30,10 @@ typedef struct call {
     size_t compared, apart, replayed;
 } call;
 
-static bool same_identity(const json_t *a, const json_t *b) {
-    static const char *const parts[] = {"class", "arch", "content", "sha256"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strcmp(ap_json_str(a, parts[i], ""), ap_json_str(b, parts[i], "")) != 0) return false;
-    return true;
-}
-
 static const json_t *model_like(const json_t *models, const json_t *want) {
     const json_t *m;
     for (size_t i = 0; (m = json_array_get(models, i)) != NULL; i++)
-        if (same_identity(json_object_get(m, "identity"), json_object_get(want, "identity"))) return m;
+        if (ap_recording_same(json_object_get(m, "identity"), json_object_get(want, "identity"))) return m;
     return NULL;
 }
 
