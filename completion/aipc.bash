@@ -50,10 +50,77 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --gate --precision --seed --dlc --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --sharpen --repair-builds --repair-time --piece-time --task --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"
+        ;;
+    record)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --module) _aipc_nothing "$cur"; return ;;
+        --samples) _aipc_nothing "$cur"; return ;;
+        --budget) _aipc_nothing "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --module --samples --budget --task --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    export)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --module) _aipc_nothing "$cur"; return ;;
+        --timeout) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --module --level1 --timeout --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_folders "$cur"
+        ;;
+    exec)
+        case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --artifacts) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --target -t --artifacts --strict --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    verify)
+        case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --artifacts) _aipc_folders "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
+        --keep) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --target -t --artifacts --task --keep --repair --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_files "$cur"
+        ;;
+    split)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --module) _aipc_nothing "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --module --task --unchecked --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_folders "$cur"
         ;;
     inspect)
         case $prev in
@@ -130,7 +197,7 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --gate --tune --sharpen --allow-cpu --repair-builds --repair-time --piece-time --output -o --save --shape --fix --input --recipe --skip --seed --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

@@ -100,6 +100,7 @@ typedef struct aipc_deploy_options {
     unsigned repair_builds; /* most builds of the whole model repair, and tuning, may take; 0: 24 */
     unsigned repair_time_s; /* longest time of each; 0: 600 */
     unsigned piece_time_s;  /* of it, for the search of what repairs one piece; 0: 20 */
+    bool sharpen;           /* also where the gates pass: operators the target is more exact in (htp) */
 } aipc_deploy_options;
 /* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json)
  * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
@@ -247,6 +248,7 @@ typedef struct aipc_surgery_options {
     bool allow_cpu;                                      /* as for deploy; with a target */
     bool tune;                                           /* as for deploy; with a target */
     unsigned repair_builds, repair_time_s, piece_time_s; /* as for deploy; with a target */
+    bool sharpen;                                        /* as for deploy; with a target */
 } aipc_surgery_options;
 /* Freezes shapes, folds constants, takes away what does nothing; every pass judged by the numbers. `document`
  * is the plan. */
@@ -391,6 +393,7 @@ typedef struct aipc_verify_options {
     const char *const *tasks; /* "TASK[=NUMBER][:FILE]", docs/recordings.md; none: as recorded, else text */
     size_t task_count;
     const char *keep_dir; /* copy what both runs left here; NULL: no */
+    bool repair; /* when they differ: deploy again, from the recording, as exact as can be, and look again */
 } aipc_verify_options;
 /* Runs the program twice in copies of the working folder, as it is and served, and compares the answers of
  * its models, its exit code, its stdout and the files it wrote. `document` is set also with the error that a

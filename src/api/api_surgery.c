@@ -125,6 +125,7 @@ static ap_err operate(ap_table *t, const aipc_surgery_options *o, bench *b, json
                               .scratch = t->dir,
                               .host = o->target ? &b->host : NULL,
                               .tune = o->tune,
+                              .sharpen = o->sharpen,
                               .builds = o->repair_builds,
                               .time_s = o->repair_time_s,
                               .piece_time_s = o->piece_time_s,

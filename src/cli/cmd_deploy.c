@@ -12,7 +12,7 @@ typedef struct values {
     const char *precision, *out_dir;
     cli_list what, targets, inputs, recipes, shapes, gates, fixed, tasks;
     cli_u64 seed;
-    bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu, tune;
+    bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu, tune, sharpen;
     unsigned timeout_s, memory_mib, repair_builds, repair_time_s, piece_time_s;
 } values;
 
@@ -106,6 +106,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .no_surgery = v->no_surgery,
                              .allow_cpu = v->allow_cpu,
                              .tune = v->tune,
+                             .sharpen = v->sharpen,
                              .fixed = v->fixed.items,
                              .fixed_count = v->fixed.count,
                              .timeout_s = v->timeout_s,
@@ -208,6 +209,11 @@ static const cli_option options[] = {
      .help = "rewrite what runs right for speed: kept where the gates hold and the cost falls (htp: the "
              "estimate, "
              "cpu: the measured time)"},
+    {.name = "sharpen",
+     .kind = CLI_FLAG,
+     .offset = FIELD(sharpen),
+     .help = "also where the gates pass: operators the target is more exact in, kept when the whole gets "
+             "more exact; slower (htp)"},
     {.name = "repair-builds",
      .kind = CLI_UINT,
      .offset = FIELD(repair_builds),

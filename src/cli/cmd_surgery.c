@@ -9,7 +9,7 @@ typedef struct values {
     const char *model, *out, *save, *target;
     cli_list shapes, inputs, recipes, fixed, skip, gates;
     cli_u64 seed;
-    bool allow_cpu, tune;
+    bool allow_cpu, tune, sharpen;
     unsigned repair_builds, repair_time_s, piece_time_s;
 } values;
 
@@ -108,6 +108,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
         .gate_count = v->gates.count,
         .allow_cpu = v->allow_cpu,
         .tune = v->tune,
+        .sharpen = v->sharpen,
         .repair_builds = v->repair_builds,
         .repair_time_s = v->repair_time_s,
         .piece_time_s = v->piece_time_s,
@@ -151,6 +152,10 @@ static const cli_option options[] = {
      .offset = offsetof(values, tune),
      .help = "with --target: also rewrite for speed, kept where the gates hold and the cost falls (htp: the "
              "estimate, cpu: the measured time)"},
+    {.name = "sharpen",
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, sharpen),
+     .help = "with --target: also where the gates pass: operators the target is more exact in"},
     {.name = "allow-cpu",
      .kind = CLI_FLAG,
      .offset = offsetof(values, allow_cpu),

@@ -10,6 +10,7 @@ typedef struct values {
     cli_list command; /* first: cli_program_arguments */
     cli_list artifacts, tasks;
     const char *target, *keep;
+    bool repair;
 } values;
 
 static void put_gate(term_table *t, const char *where, const json_t *g) {
@@ -96,6 +97,17 @@ static void put_call(term_table *t, const json_t *call) {
     free(where);
 }
 
+/* What was deployed again, because the program had not done the same at first. */
+static void put_repair(const json_t *repair) {
+    const json_t *dirs = json_object_get(repair, "deployed"), *end, *dir, *g;
+    for (size_t i = 0; (dir = json_array_get(dirs, i)) != NULL; i++)
+        term_line(CLI_PLAIN, "deployed again, more exactly: %s", json_string_value(dir));
+    end = json_object_get(json_object_get(repair, "first"), "end");
+    for (size_t i = 0; (g = json_array_get(end, i)) != NULL; i++)
+        if (json_array_size(dirs) && doc_text(g, "note", NULL))
+            term_line(CLI_PLAIN, "  before that: %s: %s", doc_text(g, "what", "-"), doc_text(g, "note", ""));
+}
+
 static void show(const json_t *doc) {
     const json_t *calls = json_object_get(doc, "calls"), *end = json_object_get(doc, "end"), *o,
                  *served = json_object_get(doc, "served");
@@ -106,6 +118,7 @@ static void show(const json_t *doc) {
     table_print(t, stdout);
     put_how(calls);
     put_notes(end);
+    put_repair(json_object_get(doc, "repair"));
     (void)doc_number(served, "calls", &all);
     (void)doc_number(served, "served", &some);
     term_line(CLI_PLAIN, "served: %.0f of %.0f calls", some, all);
@@ -128,6 +141,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
         .tasks = v->tasks.items,
         .task_count = v->tasks.count,
         .keep_dir = v->keep,
+        .repair = v->repair,
     };
     (void)status;
     aipc_error *e = cli_context_open(env, &context);
@@ -153,6 +167,12 @@ static const cli_option options[] = {
      .arg = "DIR",
      .complete = CLI_DIR,
      .help = "keep what both runs printed, recorded and wrote"},
+    {.name = "repair",
+     .kind = CLI_FLAG,
+     .offset = offsetof(values, repair),
+     .help =
+         "when they differ: deploy again, from the recording and into the same folder, with the operators "
+         "the target is most exact in, and look again"},
     {0},
 };
 

@@ -167,7 +167,8 @@ bool ap_target_has_a_place(const ap_deploy_target *t); // a gate failed whose fa
 // Surgery (deploy_repair.c). A model known to be refused as it is, whose repair is stored, is taken from
 // there before any work.
 AP_MUST ap_err ap_target_recall(ap_deploy_target *t);
-// May surgery make a model that passes better (--tune, or a state that is carried from call to call)?
+// May surgery make a model that passes better (--tune, --sharpen, or a state that is carried from call to
+// call)?
 bool ap_target_gains(const ap_deploy_target *t);
 // A target that failed with the model as given, or gains: makes it fit. *again: there is another model now,
 // and the target is as new.

@@ -54,6 +54,7 @@ static void describe(operation *op) {
                                    .scratch = d->scratch,
                                    .host = &op->host,
                                    .tune = d->o->tune,
+                                   .sharpen = d->o->sharpen,
                                    .builds = d->o->repair_builds,
                                    .time_s = d->o->repair_time_s,
                                    .piece_time_s = d->o->piece_time_s};
@@ -205,7 +206,8 @@ done:
 }
 
 bool ap_target_gains(const ap_deploy_target *t) {
-    return t->d->o->tune || (ap_deploy_is_htp(t) && ap_state_carrier(t->d->model->graph));
+    const aipc_deploy_options *o = t->d->o;
+    return o->tune || (ap_deploy_is_htp(t) && (o->sharpen || ap_state_carrier(t->d->model->graph)));
 }
 
 ap_err ap_target_repair(ap_deploy_target *t, bool *again) {

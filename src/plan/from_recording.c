@@ -241,7 +241,7 @@ static json_t *deploy_for_question(void *user, const json_t *made, const char *d
     signature *s = user;
     aipc_deploy_options all = s->o;
     s->o.no_trace = true;
-    s->o.tune = false;
+    s->o.tune = s->o.sharpen = false;
     ap_err err = deploy_into(s, made, dir, NULL);
     s->o = all;
     ap_err_free(err);

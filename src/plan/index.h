@@ -19,4 +19,8 @@ bool ap_index_inside(const char *below);
 AP_MUST ap_err ap_index_write(const char *dir, const aipc_deploy_options *o, const char *recording,
                               json_t *models, json_t **out);
 
+// The options it was deployed with, targets, tasks and output folder included, as far as they shape the
+// artifacts. Texts live in `a`; `index` and `dir` are outlived.
+void ap_index_options(const json_t *index, const char *dir, ap_arena *a, aipc_deploy_options *out);
+
 #endif

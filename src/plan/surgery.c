@@ -24,9 +24,9 @@ static ap_err rules_hash(const ap_surgery_stage *s, char hex[65]) {
 
 static json_t *target_part(const ap_surgery_stage *s, const char *rules) {
     const ap_whole_host *h = s->host;
-    return json_pack("{ss,ss,ss,ss,sO,sO,sb,sb}", "target", h->target->text, "precision", h->precision, "qnn",
-                     s->qnn ? s->qnn->sha256 : "", "rules", rules, "gates", h->gates->rules, "always",
-                     h->gates->always, "allow_cpu", h->allow_cpu, "tune", s->tune);
+    return json_pack("{ss,ss,ss,ss,sO,sO,sb,sb,sb}", "target", h->target->text, "precision", h->precision,
+                     "qnn", s->qnn ? s->qnn->sha256 : "", "rules", rules, "gates", h->gates->rules, "always",
+                     h->gates->always, "allow_cpu", h->allow_cpu, "tune", s->tune, "sharpen", s->sharpen);
 }
 
 ap_err ap_surgery_key(const ap_surgery_stage *s, char key[65]) {
@@ -154,7 +154,7 @@ static void join(json_t **report, json_t *repaired) {
 
 // A model that is only blurred gets more exact operators before anybody looks for a node to blame, which
 // takes far longer. One that carries a state gets them in any case: its errors add up over calls no gate
-// sees.
+// sees; and so does one that whoever calls it wants as exact as can be.
 static ap_err mend(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w, json_t **report,
                    json_t *steps) {
     json_t *repaired = NULL;
@@ -171,7 +171,7 @@ static ap_err mend(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, 
         join(report, repaired);
     }
     bool late = !blurred && w->built && !w->passed;
-    if (late || (w->passed && ap_state_carrier(now->model->graph)))
+    if (late || (w->passed && (s->sharpen || ap_state_carrier(now->model->graph))))
         AP_TRY(surgery_sharpen(s, !late, now, w, *report, steps));
 done:
     return err;

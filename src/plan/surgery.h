@@ -30,6 +30,7 @@ typedef struct ap_surgery_stage {
     ap_whole_host *host;  // NULL: passes only
     bool embed;           // weights that lie outside go into the one file of the result
     bool tune;            // with a target: also rewrite for speed
+    bool sharpen;         // with a target: make it as exact as can be, also when the gates pass
     const json_t *before; // what is known of the model as given, for the record; NULL: the target is asked
     const char *rules;    // folder of the user's rules; NULL: `rules` here, if there is one
     size_t threads;       // workers that probe; 0: one for each processor

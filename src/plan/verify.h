@@ -31,6 +31,11 @@ typedef struct ap_boundary {
 // verdict}], docs/documents.md.
 AP_MUST ap_err ap_verify_calls(const ap_boundary *b, json_t **out);
 
+// ---- verify_repair.c
+// Deploys again, more exactly (sharpen), what can be: deployments of recordings that are still there.
+// *out: {deployed: [dir], left: [{dir, why}]}. Errors: those of the deployments.
+AP_MUST ap_err ap_verify_repair(aipc_context *c, const json_t *artifacts, json_t **out);
+
 // ---- verify_task.c: how texts are compared
 typedef struct ap_task {
     const char *name; // of the table in verify_task.c
