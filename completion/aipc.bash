@@ -10,7 +10,7 @@ _aipc_targets() {
     return 0
 }
 _aipc() {
-    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="deploy inspect compare run profile probe surgery apply diff doctor runtime targets help completion"
+    local cur prev command= i line=${COMP_LINE:0:COMP_POINT} commands="new deploy record export exec verify split inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion"
     local -a words
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
@@ -35,15 +35,31 @@ _aipc() {
         fi
         _aipc_words "$cur" $commands
         ;;
+    new)
+        case $prev in
+        --output|-o) _aipc_folders "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --output -o --list -l --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_nothing "$cur"
+        ;;
     deploy)
         case $prev in
         --target|-t) _aipc_targets "$cur"; return ;;
         --input|-i) _aipc_files "$cur"; return ;;
         --recipe) _aipc_nothing "$cur"; return ;;
         --shape) _aipc_nothing "$cur"; return ;;
+        --fix) _aipc_nothing "$cur"; return ;;
         --gate) _aipc_nothing "$cur"; return ;;
         --precision) _aipc_words "$cur" fp16 fp32; return ;;
         --seed) _aipc_nothing "$cur"; return ;;
+        --repair-builds) _aipc_nothing "$cur"; return ;;
+        --repair-time) _aipc_nothing "$cur"; return ;;
+        --piece-time) _aipc_nothing "$cur"; return ;;
+        --task) _aipc_nothing "$cur"; return ;;
         --timeout) _aipc_nothing "$cur"; return ;;
         --memory) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_folders "$cur"; return ;;
@@ -171,6 +187,7 @@ _aipc() {
     probe)
         case $prev in
         --shape) _aipc_nothing "$cur"; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
         --csv) _aipc_files "$cur"; return ;;
         --html) _aipc_files "$cur"; return ;;
         --timeout) _aipc_nothing "$cur"; return ;;
@@ -179,13 +196,36 @@ _aipc() {
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --all --shape --csv --html --fresh --timeout --threads --batch --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --all --shape --repair --seed --vary-shapes --csv --html --fresh --timeout --threads --batch --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_targets "$cur"
         ;;
+    rules)
+        case $prev in
+        --rules) _aipc_files "$cur"; return ;;
+        --instances) _aipc_nothing "$cur"; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
+        --keep) _aipc_folders "$cur"; return ;;
+        --second) _aipc_nothing "$cur"; return ;;
+        --target) _aipc_targets "$cur"; return ;;
+        --shape) _aipc_nothing "$cur"; return ;;
+        --threads) _aipc_nothing "$cur"; return ;;
+        --color) _aipc_words "$cur" auto always never; return ;;
+        esac
+        if [[ $cur == -* ]]; then
+            _aipc_words "$cur" --rules --instances --seed --mutate --keep --second --target --shape --threads --json --quiet -q --verbose -v --color --help -h
+            return
+        fi
+        _aipc_words "$cur" list show test why
+        ;;
     surgery)
         case $prev in
+        --target|-t) _aipc_targets "$cur"; return ;;
+        --gate) _aipc_nothing "$cur"; return ;;
+        --repair-builds) _aipc_nothing "$cur"; return ;;
+        --repair-time) _aipc_nothing "$cur"; return ;;
+        --piece-time) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_files "$cur"; return ;;
         --save) _aipc_files "$cur"; return ;;
         --shape) _aipc_nothing "$cur"; return ;;
@@ -205,10 +245,14 @@ _aipc() {
     apply)
         case $prev in
         --output|-o) _aipc_files "$cur"; return ;;
+        --rebase) _aipc_files "$cur"; return ;;
+        --input|-i) _aipc_files "$cur"; return ;;
+        --recipe) _aipc_nothing "$cur"; return ;;
+        --seed) _aipc_nothing "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --output -o --rebase --input -i --recipe --seed --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

@@ -6,7 +6,7 @@ function __aipc_name_file
         echo $name$file
     end
 end
-set -g __aipc_commands deploy inspect compare run profile probe surgery apply diff doctor runtime targets help completion
+set -g __aipc_commands new deploy record export exec verify split inspect compare run profile probe rules surgery apply diff doctor runtime targets help completion
 complete -c aipc -f
 complete -c aipc -n __fish_use_subcommand -l version -s V -d 'show the version'
 complete -c aipc -n 'true' -l json -d 'print one JSON document'
@@ -14,11 +14,16 @@ complete -c aipc -n 'true' -l quiet -s q -d 'no progress and no warnings on stde
 complete -c aipc -n 'true' -l verbose -s v -d 'say more on stderr; twice: say all'
 complete -c aipc -n 'true' -l color -r -f -a 'auto always never' -d 'colour the output; auto does on a terminal unless NO_COLOR is set'
 complete -c aipc -n 'true' -l help -s h -d 'show the help of the command'
+complete -c aipc -f -n __fish_use_subcommand -a new -d 'write a small program around a known model'
+complete -c aipc -n '__fish_seen_subcommand_from new' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'the folder it goes to (default: named as the example)'
+complete -c aipc -n '__fish_seen_subcommand_from new' -l list -s l -d 'list the examples, as without one'
+complete -c aipc -n '__fish_seen_subcommand_from new' -f
 complete -c aipc -f -n __fish_use_subcommand -a deploy -d 'turn a model into a verified artifact for one or more targets'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l target -s t -r -f -a '(aipc targets --names 2>/dev/null)' -d 'where it shall run: cpu, or htp:SOC such as htp:sm8650 (default cpu)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l input -s i -r -f -a '(__aipc_name_file)' -d 'a sample for an input: .npy, .pb, .raw, .bin, .jpg or .png (default random, and the report says so)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l recipe -r -f -d 'how a picture becomes the input, such as images=layout=nchw,resize=letterbox'
-complete -c aipc -n '__fish_seen_subcommand_from deploy' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1)'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l shape -r -f -d 'fixes an input\'s shape (images=1,3,320,320) or a symbol (batch=1); several sizes (batch=1/2/4, 1..4, 32..128+32, 16..128*2) make one artifact each and an index of them'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l fix -r -f -d 'an input that will always have this value, such as a sample rate: surgery may build on it'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l gate -r -f -d 'a threshold of your own, such as sqnr_db=40; the report shows it'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l precision -r -f -a 'fp16 fp32' -d 'the arithmetic on the target (default: the target\'s own)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l seed -r -f -d 'seed of random inputs (default 1)'
@@ -90,6 +95,9 @@ complete -c aipc -n '__fish_seen_subcommand_from profile' -F
 complete -c aipc -f -n __fish_use_subcommand -a probe -d 'ask a target which operators it takes, and whether it computes them right'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l all -d 'every operator and variant of the table'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l shape -r -f -d 'fixes a model\'s input shape (images=1,3,320,320) or a symbol (batch=1)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l repair -d 'look for rules that make right what is refused or wrong'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l seed -r -f -d 'draw other numbers for the table\'s variants (0: those of the table)'
+complete -c aipc -n '__fish_seen_subcommand_from probe' -l vary-shapes -d 'give the table\'s variants other shapes, drawn from the seed'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l csv -r -F -d 'also write the answers as CSV'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l html -r -F -d 'also write the support matrix as a page'
 complete -c aipc -n '__fish_seen_subcommand_from probe' -l fresh -d 'ask again what is known from before; the answers are not kept'
@@ -129,7 +137,11 @@ complete -c aipc -n '__fish_seen_subcommand_from surgery' -l skip -r -f -d 'leav
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -l seed -r -f -d 'of random inputs'
 complete -c aipc -n '__fish_seen_subcommand_from surgery' -F
 complete -c aipc -f -n __fish_use_subcommand -a apply -d 'run a recorded plan on its model again'
-complete -c aipc -n '__fish_seen_subcommand_from apply' -l output -s o -r -F -d 'where the model goes (required)'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l output -s o -r -F -d 'where the model goes (required without --rebase)'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l rebase -r -F -d 'the model has changed: take the steps anew by name, judge each, write the new plan here'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l input -s i -r -f -a '(__aipc_name_file)' -d 'with --rebase: example data the steps are judged on (.npy, .pb, .raw, .jpg, .png); random without'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l recipe -r -f -d 'how a picture becomes the tensor of an input'
+complete -c aipc -n '__fish_seen_subcommand_from apply' -l seed -r -f -d 'of random inputs'
 complete -c aipc -n '__fish_seen_subcommand_from apply' -F
 complete -c aipc -n '__fish_seen_subcommand_from apply' -F
 complete -c aipc -f -n __fish_use_subcommand -a diff -d 'show two graphs side by side'
