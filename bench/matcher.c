@@ -4,7 +4,7 @@
 // evaluated and not given up. No oracle: rules that need one stop there, as they do until everything cheaper
 // said yes.
 #include "graph/nodes.h"
-#include "surgery/match.h"
+#include "surgery/match/match.h"
 
 #include <stdio.h>
 #include <stdlib.h>

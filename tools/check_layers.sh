@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Includes point only left: a room of src/ may include itself and the rooms named here, nothing else of ours.
+# Includes point only left: a room of src/ may include itself and the rooms named here, nothing else of ours. The same
+# holds for the folders of a room.
 # Prints every line that breaks this; ends with 1 when there is one.
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,6 +19,15 @@ cli
 "
 # Rooms that may include the public header. The command line includes nothing else of ours.
 public="plan api cli"
+# Rooms that are made of folders, and the order of those.
+folders="
+surgery facts oracle rule match native apply prove pass probe search repair
+"
+
+# includes PATH: the lines that include files of ours.
+includes() {
+    find "$1" -name '*.[ch]' -exec grep -Hn '^ *# *include *"' {} +
+}
 
 broken=$(
     for room in src/*/; do
@@ -31,7 +41,7 @@ broken=$(
             esac
         fi
         case " $public " in *" $room "*) allowed="$allowed aipc" ;; esac
-        find "src/$room" -name '*.[ch]' -exec grep -Hn '^ *# *include *"' {} + |
+        includes "src/$room" |
             awk -v room="$room" -v allowed=" $allowed " '
                 # file:line:#include "target/spec.h"; without a folder: the same room, or what protoc-c made of graph/
                 {
@@ -39,6 +49,20 @@ broken=$(
                     n = split(quoted[2], part, "/")
                     to = n > 1 ? part[1] : (part[1] ~ /\.pb-c\.h$/ ? "graph" : room)
                     if (to == ".." || (to != room && !index(allowed, " " to " "))) print
+                }'
+    done
+    echo "$folders" | while read -r room order; do
+        [ -n "$room" ] || continue
+        includes "src/$room" |
+            awk -v room="$room" -v order="$order" '
+                BEGIN { n = split(order, name, " "); for (i = 1; i <= n; i++) place[name[i]] = i }
+                # src/surgery/match/expr.c:2:#include "surgery/facts/facts.h"
+                {
+                    split($0, quoted, "\"")
+                    split($0, from, "/")
+                    parts = split(quoted[2], to, "/")
+                    if (!(from[3] in place)) print $0 " (no folder of the design: src/" room "/)"
+                    else if (parts > 1 && to[1] == room && (!(to[2] in place) || place[to[2]] > place[from[3]])) print
                 }'
     done
 )

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # The second oracle of `aipc rules test --second`: ONNX's own reference evaluator (pip package onnx), in numpy.
-# A development tool: aipc runs without it. The protocol stands in src/surgery/oracle_command.h.
+# A development tool: aipc runs without it. The protocol stands in src/surgery/oracle/oracle_command.h.
 import json
 import os
 import sys

@@ -4,7 +4,7 @@
 #include "api/shapes.h"
 #include "golden/contract.h"
 #include "plan/asker.h"
-#include "surgery/coverage.h"
+#include "surgery/search/coverage.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,8 @@
 #include "base/proc.h"
 #include "plan/jobs.h"
 #include "plan/proofs.h"
-#include "surgery/oracle_command.h"
+#include "surgery/oracle/oracle_command.h"
+#include "surgery/prove/prove_open.h"
 
 #include <math.h>
 #include <pthread.h>

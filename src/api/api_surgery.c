@@ -6,7 +6,7 @@
 #include "plan/store.h"
 #include "plan/surgery.h"
 #include "plan/table.h"
-#include "surgery/record.h"
+#include "surgery/pass/record.h"
 
 #include <stdlib.h>
 #include <string.h>

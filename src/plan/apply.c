@@ -4,9 +4,9 @@
 #include "base/file.h"
 #include "plan/plan_rules.h"
 #include "plan/table.h"
-#include "surgery/clean.h"
-#include "surgery/freeze.h"
-#include "surgery/record.h"
+#include "surgery/pass/clean.h"
+#include "surgery/pass/freeze.h"
+#include "surgery/pass/record.h"
 
 #include <string.h>
 

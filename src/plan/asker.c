@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "device/runtime.h"
 #include "plan/plan_rules.h"
+#include "surgery/prove/prove_open.h"
 
 #include <string.h>
 

@@ -6,8 +6,8 @@
 
 #include "plan/proofs.h"
 #include "plan/workers.h"
-#include "surgery/probe.h"
-#include "surgery/search.h"
+#include "surgery/probe/probe.h"
+#include "surgery/search/search.h"
 
 typedef struct ap_asker_options {
     const char *target;

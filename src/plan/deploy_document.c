@@ -5,7 +5,7 @@
 #include "graph/inspect.h"
 #include "plan/deploy.h"
 #include "plan/host.h"
-#include "surgery/record.h"
+#include "surgery/pass/record.h"
 #include "target/refusals.h"
 
 #include <stdlib.h>

@@ -5,9 +5,9 @@
 #include "plan/deploy.h"
 #include "plan/outside.h"
 #include "plan/surgery.h"
-#include "surgery/clean_worker.h"
-#include "surgery/freeze.h"
-#include "surgery/state.h"
+#include "surgery/pass/clean_worker.h"
+#include "surgery/pass/freeze.h"
+#include "surgery/repair/state.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include "plan/deploy.h"
 #include "plan/index.h"
 #include "report/report.h"
-#include "surgery/record.h"
+#include "surgery/pass/record.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "golden/request.h"
 #include "plan/surgery.h"
-#include "surgery/freeze.h"
+#include "surgery/pass/freeze.h"
 #include "tensor/npy.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/plan_rules.h"
+#include "surgery/prove/prove_open.h"
 
 #include <string.h>
 

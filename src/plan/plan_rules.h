@@ -5,7 +5,7 @@
 
 #include "plan/proofs.h"
 #include "plan/workers.h"
-#include "surgery/pass.h"
+#include "surgery/pass/pass.h"
 
 typedef struct ap_plan_rules {
     ap_rules *rules;

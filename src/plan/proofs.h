@@ -8,9 +8,9 @@
 
 #include "plan/context.h"
 #include "plan/ledger.h"
-#include "surgery/oracle_worker.h"
-#include "surgery/prove.h"
-#include "surgery/search.h"
+#include "surgery/oracle/oracle_worker.h"
+#include "surgery/prove/prove.h"
+#include "surgery/search/search.h"
 
 // The oracle of small models with its worker and scratch folder. Not thread-safe: one for each thread.
 typedef struct ap_plan_oracle {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph/graph_diff.h"
 #include "plan/surgery_priv.h"
-#include "surgery/record.h"
-#include "surgery/rule.h"
-#include "surgery/sharpen.h"
-#include "surgery/state.h"
+#include "surgery/pass/record.h"
+#include "surgery/prove/prove_open.h"
+#include "surgery/repair/sharpen.h"
+#include "surgery/repair/state.h"
+#include "surgery/rule/rule.h"
 
 #include <string.h>
 

@@ -10,10 +10,11 @@
 // extended.
 AP_MUST ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, ap_whole *w,
                               json_t **report, json_t *steps);
-// The model, which runs right, rewritten for speed (surgery/tune.h).
+// The model, which runs right, rewritten for speed (surgery/repair/tune.h).
 AP_MUST ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report,
                             json_t *steps);
-// The model, which runs, rewritten for accuracy (surgery/sharpen.h). `report` is that of a repair, extended.
+// The model, which runs, rewritten for accuracy (surgery/repair/sharpen.h). `report` is that of a repair,
+// extended.
 AP_MUST ap_err surgery_sharpen(const ap_surgery_stage *s, bool all, ap_cleaned *now, ap_whole *w,
                                json_t *report, json_t *steps);
 

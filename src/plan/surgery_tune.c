@@ -3,8 +3,9 @@
 #include "plan/plan_rules.h"
 #include "plan/proofs.h"
 #include "plan/surgery_priv.h"
-#include "surgery/sharpen.h"
-#include "surgery/tune.h"
+#include "surgery/prove/prove_open.h"
+#include "surgery/repair/sharpen.h"
+#include "surgery/repair/tune.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include "golden/contract.h"
 #include "plan/context.h"
 #include "plan/workers.h"
-#include "surgery/clean_worker.h"
+#include "surgery/pass/clean_worker.h"
 
 typedef struct ap_table {
     aipc_context *c;

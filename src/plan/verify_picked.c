@@ -7,7 +7,7 @@
 #include "plan/picked.h"
 #include "plan/verify_again.h"
 #include "plan/workers.h"
-#include "surgery/freeze.h"
+#include "surgery/pass/freeze.h"
 
 #include <stdlib.h>
 #include <string.h>

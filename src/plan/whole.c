@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "plan/whole_priv.h"
-#include "surgery/sharpen.h"
+#include "surgery/repair/sharpen.h"
 #include "tensor/npy.h"
 
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include "golden/gates.h"
 #include "plan/ledger.h"
 #include "plan/workers.h"
-#include "surgery/repair.h"
+#include "surgery/repair/repair.h"
 
 typedef struct ap_whole_host {
     // Set by the caller, all borrowed.
@@ -27,7 +27,7 @@ typedef struct ap_whole_host {
     ap_ledger *ledger; // NULL: nobody keeps time
     unsigned timeout_s, memory_mib;
     bool allow_cpu;
-    bool no_blame; // of a model that is only blurred (surgery/sharpen.h) no node is looked for
+    bool no_blame; // of a model that is only blurred (surgery/repair/sharpen.h) no node is looked for
     // Its own.
     ap_worker *oracle, *worker;
     json_t *types;  // TENSOR list of the last model measured

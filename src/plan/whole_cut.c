@@ -5,7 +5,7 @@
 // bisection: what is wrong is taken to stay wrong downstream.
 #include "golden/trace.h"
 #include "plan/whole_priv.h"
-#include "surgery/search.h"
+#include "surgery/search/search.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "golden/trace.h"
 #include "plan/picked.h"
 #include "plan/whole_priv.h"
-#include "surgery/search.h"
+#include "surgery/search/search.h"
 #include "tensor/npy.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 #define AP_TEST_CONFORMANCE_RULES_H
 
 #include "engine/oracle.h"
-#include "surgery/apply.h"
+#include "surgery/apply/apply.h"
 #include "tensor/convert.h"
 
 #include <math.h>

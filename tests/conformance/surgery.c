@@ -11,8 +11,8 @@
 #include "base/proc.h"
 #include "device/runtime.h"
 #include "engine/oracle.h"
-#include "surgery/clean.h"
-#include "surgery/freeze.h"
+#include "surgery/pass/clean.h"
+#include "surgery/pass/freeze.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan.json from hostile text: a CORRUPT error, or a plan that is read the same way when written again, and
 // whose shapes and fixed inputs a model can be asked to take.
-#include "surgery/freeze.h"
-#include "surgery/record.h"
+#include "surgery/pass/freeze.h"
+#include "surgery/pass/record.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 // Rule files from hostile text: problems are noted, or rules that are whole and that match and apply to a
 // small model without breaking it.
 #include "graph/nodes.h"
-#include "surgery/apply.h"
-#include "surgery/lint.h"
-#include "surgery/prove.h"
+#include "surgery/apply/apply.h"
+#include "surgery/prove/prove.h"
+#include "surgery/rule/lint.h"
 
 #include <stdlib.h>
 #include <string.h>

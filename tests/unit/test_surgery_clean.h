@@ -8,7 +8,7 @@
 
 #include "device/runtime.h"
 #include "engine/oracle.h"
-#include "surgery/clean.h"
+#include "surgery/pass/clean.h"
 
 typedef struct near_oracle {
     ap_engine *engine;

@@ -2,7 +2,7 @@
 // Control flow, BatchNormalization, the gate, the record.
 #include "test_surgery_clean.h"
 
-#include "surgery/record.h"
+#include "surgery/pass/record.h"
 
 // ---- If
 

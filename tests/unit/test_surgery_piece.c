@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pieces and their keys, facts that travel with them, values that obey facts, recipes at other places, plans
 // with rules.
-#include "surgery/clean.h"
+#include "surgery/pass/clean.h"
 #include "test_surgery_search.h"
 
 // ---- keys

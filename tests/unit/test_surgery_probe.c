@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Probes without a backend: the table, signatures, values, batches, verdicts.
-#include "surgery/probe_priv.h"
+#include "surgery/probe/probe_priv.h"
 #include "tensor/npy.h"
 #include "test_graph_build.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cache of answers: kept, told apart, damaged, fast.
 #include "base/proc.h"
-#include "surgery/probe_priv.h"
+#include "surgery/probe/probe_priv.h"
 #include "test_graph_build.h"
 
 typedef struct warnings {

@@ -4,7 +4,7 @@
 // something else, Shaky something else each time, Refuse is refused, Odd cannot be run by the oracle. Two
 // lie: Silent says it runs and gives nothing back, Flat gives another shape.
 #include "base/channel.h"
-#include "surgery/probe_priv.h"
+#include "surgery/probe/probe_priv.h"
 #include "target/target.h"
 #include "test_graph_build.h"
 #include "worker/protocol.h"

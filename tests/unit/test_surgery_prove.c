@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The proof harness without an oracle: choices, values, instances, comparison. What needs one:
 // tests/e2e/rules.sh.
-#include "surgery/prove_priv.h"
+#include "surgery/prove/prove_priv.h"
 #include "test_surgery_rule.h"
 
 // ---- choices

@@ -3,7 +3,7 @@
 // computes wrong in the whole model. A "rule" turns one operator into another.
 #include "test_surgery_rule.h"
 
-#include "surgery/repair.h"
+#include "surgery/repair/repair.h"
 
 typedef struct way {
     const char *from, *to;

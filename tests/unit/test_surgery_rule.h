@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "graph/nodes.h"
-#include "surgery/apply.h"
-#include "surgery/lint.h"
+#include "surgery/apply/apply.h"
+#include "surgery/rule/lint.h"
 
 #include <math.h>
 #include <stdio.h>

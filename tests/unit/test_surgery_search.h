@@ -6,8 +6,8 @@
 #define AP_TEST_SURGERY_SEARCH_H
 
 #include "base/channel.h"
-#include "surgery/probe_priv.h"
-#include "surgery/search.h"
+#include "surgery/probe/probe_priv.h"
+#include "surgery/search/search.h"
 #include "target/target.h"
 #include "test_surgery_rule.h"
 #include "worker/protocol.h"

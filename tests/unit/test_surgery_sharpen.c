@@ -3,7 +3,7 @@
 // error had hidden, stops when the gates pass.
 #include "test_surgery_rule.h"
 
-#include "surgery/sharpen.h"
+#include "surgery/repair/sharpen.h"
 
 static const char *const text =
     "rule small { doc \"hidden by the large one\" class exact helps \"accuracy: Neg\"\n"

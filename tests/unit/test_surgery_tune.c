@@ -2,7 +2,7 @@
 // tune: keeps what makes the whole model cheaper and right, rolls back what does not, ends.
 #include "test_surgery_rule.h"
 
-#include "surgery/tune.h"
+#include "surgery/repair/tune.h"
 
 static const char *const text =
     "rule through { doc \"cancels out\" class exact helps \"tune: layout\"\n"

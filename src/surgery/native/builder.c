@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What natives build with. The first error is kept; everything after it does nothing.
-#include "surgery/match_priv.h"
-#include "surgery/native.h"
+#include "surgery/match/match_priv.h"
+#include "surgery/native/native.h"
 #include "tensor/convert.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ struct ap_native_builder {
     ap_err err;
 };
 
-ap_err native_run(build *to, const ap_native *n, ap_value **results) {
+ap_err ap_native_run(build *to, const ap_native *n, ap_value **results) {
     ap_native_builder b = {.to = to};
     n->build(&b, to->m, results);
     return b.err;

@@ -3,7 +3,7 @@
 #ifndef AP_SURGERY_NATIVE_NATIVES_H
 #define AP_SURGERY_NATIVE_NATIVES_H
 
-#include "surgery/native.h"
+#include "surgery/native/native.h"
 
 void native_einsum(ap_native_builder *b, const ap_match *m, ap_value **results);
 void native_elementwise(ap_native_builder *b, const ap_match *m, ap_value **results);

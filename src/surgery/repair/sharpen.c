@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "surgery/repair/sharpen.h"
+
+#include "base/proc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MARK "accuracy:"
+#define BETTER_DB 1.0 // less is chance: another input would say otherwise
+#define BLURRED_DB 15.0
+
+typedef struct sharpening {
+    const ap_sharpen_options *o;
+    ap_model *base; // the caller's, or own
+    ap_buf bytes;
+    ap_whole whole; // of base when own
+    const ap_whole *now;
+    bool own;
+    json_t *repairs, *rolled_back, *steps;
+    size_t tries;
+    uint64_t start_us;
+} sharpening;
+
+void ap_sharpened_release(ap_sharpened *s) {
+    ap_model_free(s->model);
+    ap_buf_free(&s->bytes);
+    ap_whole_release(&s->whole);
+    json_decref(s->repairs);
+    json_decref(s->rolled_back);
+    json_decref(s->steps);
+    *s = (ap_sharpened){0};
+}
+
+bool ap_is_blurred(const ap_whole *w) {
+    double worst;
+    size_t i;
+    json_t *g;
+    if (!w->built || w->passed || json_array_size(w->refused)) return false;
+    json_array_foreach(w->gates, i, g) if (!strcmp(ap_json_str(g, "metric", ""), "nonfinite_mismatch") &&
+                                           ap_json_num(g, "value", 0) > 0) return false;
+    return ap_whole_failed_gates(w, &worst) > 0 && worst >= BLURRED_DB;
+}
+
+static void say(const sharpening *s, const ap_rule *r, size_t count, const char *what) {
+    char text[200];
+    if (!s->o->tools.progress) return;
+    snprintf(text, sizeof text, "more exact: %.80s at %zu place%s%s%s", r->name, count, count == 1 ? "" : "s",
+             *what ? ": " : "", what);
+    s->o->tools.progress(s->o->tools.user, text);
+}
+
+static bool is_spent(const sharpening *s) {
+    size_t builds = s->o->tries ? s->o->tries : AP_REPAIR_BUILDS;
+    double seconds = s->o->seconds > 0 ? s->o->seconds : AP_REPAIR_SECONDS;
+    return s->tries >= builds || (double)(ap_now_us() - s->start_us) / 1e6 >= seconds;
+}
+
+// Names of the nodes the rule fits at, the first one's operator in *op.
+static ap_err places_of(const sharpening *s, const ap_rule *r, ap_arena *a, const char ***out, size_t *count,
+                        const char **op) {
+    const ap_graph *g = s->base->graph;
+    const char **list = ap_arena_calloc(a, g->node_count + 1, sizeof *list);
+    ap_match_env env = {0};
+    ap_err err = ap_attempt_env(&s->o->tools, s->base, &env);
+    *count = 0;
+    for (size_t i = 0; !err && i < g->node_count; i++) {
+        ap_match *m = NULL;
+        err = ap_rule_match(r, &env, g->nodes[i], &m, NULL);
+        if (m && !*count) *op = ap_arena_strdup(a, g->nodes[i]->op);
+        if (m) list[(*count)++] = ap_arena_strdup(a, g->nodes[i]->name);
+        ap_match_free(m);
+    }
+    ap_facts_free(env.facts);
+    *out = list;
+    return err;
+}
+
+// ---- one rule
+
+static const char *fault(const sharpening *s, const ap_attempt *a) {
+    double was, is;
+    if (a->why) return a->why;
+    if (json_array_size(a->whole.refused)) return "the target refuses nodes of it";
+    if (!a->whole.built) return "it cannot be built";
+    size_t failed_was = ap_whole_failed_gates(s->now, &was), failed = ap_whole_failed_gates(&a->whole, &is);
+    if (failed < failed_was) return NULL;
+    return failed == failed_was && is >= was + BETTER_DB ? NULL : "the whole model gets no more exact";
+}
+
+static json_t *or_null(json_t *j) {
+    return j ? j : json_null();
+}
+
+static json_t *repair_json(const sharpening *s, const ap_rule *r, const char *op, const ap_attempt *a) {
+    double was, is;
+    char why[160];
+    ap_whole_failed_gates(s->now, &was);
+    ap_whole_failed_gates(&a->whole, &is);
+    snprintf(why, sizeof why, "less exact than float16 has to be: the worst output goes from %.1f to %.1f dB",
+             was, is);
+    json_t *proofs = a->proof ? json_pack("[O]", a->proof) : json_array();
+    ap_buf cls = {0};
+    ap_rule_class_print(&r->classes[0], &cls);
+    size_t before = s->base->graph->node_count, after = a->model->graph->node_count;
+    size_t places = json_array_size(a->places);
+    json_t *o = json_pack("{ss,ss,ss,sO,ss,s[s],so,sb,so,sn,sI,sI,sO,sO,sO,sO}", "key", r->hash.hex, "op", op,
+                          "verdict", "inexact", "nodes", a->places, "why", why, "rules", r->name, "class",
+                          ap_json_string(ap_buf_str(&cls)), "exact", r->classes[0].kind == AP_CLASS_EXACT,
+                          "proofs", proofs, "piece_error", "nodes_before", (json_int_t)1, "nodes_after",
+                          (json_int_t)(1 + (after - before) / (places ? places : 1)), "gates_before",
+                          or_null(s->now->gates), "gates_after", or_null(a->whole.gates), "cost_before",
+                          or_null(s->now->cost), "cost_after", or_null(a->whole.cost));
+    ap_buf_free(&cls);
+    return o;
+}
+
+static void keep(sharpening *s, ap_attempt *a) {
+    if (s->own) ap_model_free(s->base);
+    ap_buf_free(&s->bytes);
+    ap_whole_release(&s->whole);
+    s->base = a->model;
+    s->bytes = a->bytes;
+    s->whole = a->whole;
+    s->now = &s->whole;
+    s->own = true;
+    json_array_extend(s->steps, a->steps);
+    a->model = NULL;
+    a->bytes = (ap_buf){0};
+    a->whole = (ap_whole){0};
+}
+
+// A rule that is tried again stands in the list once, and not at all when it was kept.
+static void forget(sharpening *s, const ap_rule *r) {
+    for (size_t i = json_array_size(s->rolled_back); i-- > 0;)
+        if (!strcmp(ap_json_str(json_array_get(s->rolled_back, i), "key", ""), r->hash.hex))
+            json_array_remove(s->rolled_back, i);
+}
+
+static ap_err try_rule(sharpening *s, const ap_rule *r, bool *kept) {
+    ap_arena arena = {0};
+    ap_attempt a = {0};
+    const char **places = NULL, *op = "?";
+    size_t count = 0;
+    bool built = false;
+    ap_err err = NULL;
+    AP_TRY(places_of(s, r, &arena, &places, &count, &op));
+    if (!count) goto done;
+    say(s, r, count, "");
+    AP_TRY(ap_attempt_make(&s->o->tools, s->base, r, places, count, &a, &built));
+    s->tries += built;
+    const char *why = fault(s, &a);
+    forget(s, r);
+    if (why)
+        json_array_append_new(s->rolled_back, json_pack("{ss,s[s],sO,ss}", "key", r->hash.hex, "rules",
+                                                        r->name, "nodes", a.places, "reason", why));
+    else
+        json_array_append_new(s->repairs, repair_json(s, r, op, &a));
+    say(s, r, count, why ? why : "kept");
+    if (!why) {
+        keep(s, &a);
+        *kept = true;
+    }
+done:
+    ap_attempt_release(&a);
+    ap_arena_release(&arena);
+    return err;
+}
+
+// What brought nothing is tried again once something else has: the larger error had hidden the smaller one.
+static ap_err climb(sharpening *s) {
+    const ap_rules *rules = s->o->tools.rules;
+    bool kept = true;
+    ap_err err = NULL;
+    while (kept && !err) {
+        kept = false;
+        for (size_t i = 0; i < rules->count && !err; i++) {
+            if (is_spent(s) || (s->now->passed && !s->o->all)) return NULL;
+            if (ap_rule_is_for(rules->list[i], MARK)) err = try_rule(s, rules->list[i], &kept);
+        }
+    }
+    return err;
+}
+
+ap_err ap_sharpen(const ap_model *m, const ap_whole *first, const ap_sharpen_options *o, ap_sharpened *out) {
+    sharpening s = {.o = o, .base = (ap_model *)(uintptr_t)m, .now = first, .start_us = ap_now_us()};
+    ap_err err = NULL;
+    s.repairs = json_array();
+    s.rolled_back = json_array();
+    s.steps = json_array();
+    if (first->built) AP_TRY(climb(&s));
+    *out = (ap_sharpened){.repairs = json_incref(s.repairs),
+                          .rolled_back = json_incref(s.rolled_back),
+                          .steps = json_incref(s.steps)};
+    if (!s.own) goto done;
+    out->model = s.base;
+    out->bytes = s.bytes;
+    out->whole = s.whole;
+    s.own = false;
+    s.bytes = (ap_buf){0};
+    s.whole = (ap_whole){0};
+done:
+    if (s.own) ap_model_free(s.base);
+    ap_buf_free(&s.bytes);
+    ap_whole_release(&s.whole);
+    json_decref(s.repairs);
+    json_decref(s.rolled_back);
+    json_decref(s.steps);
+    return err;
+}

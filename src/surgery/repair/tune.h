@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// tune: rewrites a model that already runs right, for speed. Rules marked `helps "tune: ..."` are tried one
+// group of equal places at a time; a group stays when the gates of the whole model still pass and its cost
+// fell, else it is rolled back and listed.
+//
+// Hill-climbing: every accepted step is the ground of the next. What it never does: use a rule that is not
+// proven, judge numbers or time by itself (the host does), keep an edit no step records.
+#ifndef AP_SURGERY_TUNE_H
+#define AP_SURGERY_TUNE_H
+
+#include "surgery/repair/attempt.h"
+
+typedef struct ap_tune_options {
+    ap_attempt_tools tools; // `whole` says in cost.estimate_ms, or in cost.measured_ms, what counts
+    size_t tries;           // most whole-model builds; 0: AP_REPAIR_BUILDS
+    double seconds;         // 0: AP_REPAIR_SECONDS
+    double gain;            // least share of the cost a step must save; 0: 0.001, measured 0.05
+} ap_tune_options;
+
+typedef struct ap_tuned {
+    ap_model *model; // NULL when nothing was kept
+    ap_buf bytes;    // what the model was read from
+    ap_whole whole;  // what the target says of it in the end
+    // {kept: [STEP], rejected: [STEP], cost: [before, after] | null, stats: {tries, seconds, ended}};
+    // STEP: {rule, class, places: [node], cost: [before, after], reason?}
+    json_t *report;
+    json_t *steps; // of kind "rule", for plan.json
+} ap_tuned;
+void ap_tuned_release(ap_tuned *t);
+
+// `first` is what the target says of `m`: built and passed, with a cost; otherwise nothing is tried and the
+// report says so. Errors: machinery only.
+AP_MUST ap_err ap_tune(const ap_model *m, const ap_whole *first, const ap_tune_options *o, ap_tuned *out);
+
+#endif
