@@ -38,6 +38,17 @@ static aipc_tensor *leaves_of(ap_again *g, size_t *count) {
     return out;
 }
 
+// The program's own answers are no more exact than their type: two libraries agree on half precision numbers
+// no better than an NPU does on others.
+static const char *precision_of(const ap_again *g) {
+    const json_t *outputs = json_object_get(g->sig, "outputs"), *leaf;
+    for (size_t i = 0; (leaf = json_array_get(outputs, i)) != NULL; i++) {
+        ap_dtype t = ap_dtype_from_name(ap_json_str(leaf, "dtype", ""));
+        if (ap_dtype_is_float(t) && ap_dtype_bits(t) <= 16) return "fp16";
+    }
+    return ap_json_str(g->d->contract->target, "precision", "fp32");
+}
+
 // Thresholds that the user set when it was deployed hold here, too.
 static ap_err gates_of(ap_again *g) {
     const json_t *target = g->d->contract->target, *gates = json_object_get(target, "gates"), *gate;
@@ -47,7 +58,7 @@ static ap_err gates_of(ap_again *g) {
         if (ap_json_bool(gate, "user_set", false) && json_is_string(json_object_get(gate, "output")))
             own[count++] = ap_arena_printf(&g->arena, "%s=%.17g", ap_json_str(gate, "metric", ""),
                                            ap_json_num(gate, "threshold", 0));
-    return ap_gates_init(ap_json_str(target, "precision", "fp32"), own, count, &g->gates);
+    return ap_gates_init(precision_of(g), own, count, &g->gates);
 }
 
 ap_err ap_again_open(aipc_context *c, aipc_server *server, const json_t *model, const json_t *sig,

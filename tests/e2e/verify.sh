@@ -193,4 +193,25 @@ verify 0 "a module that feeds back" --artifacts step --json -- "$python" step.py
 asks "$tmp/out" "a module that feeds back" <<'Q'
 every call is compared := [(c["calls"], c["compared"], c["apart"] - c["replayed"], c["note"], len(c["outputs"])) for c in d["calls"]] == [(6, 6, 0, None, 2)]
 Q
+
+# Half precision: the program's own answers are no more exact than their type.
+cat >half.py <<'PY'
+import torch
+class Halves(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.a, self.b = torch.nn.Linear(256, 256), torch.nn.Linear(256, 32)
+    def forward(self, x):
+        return self.b(torch.tanh(self.a(x)))
+with torch.no_grad():
+    m = Halves().eval().half()
+    print("%.2f" % m(torch.linspace(-1, 1, 256)[None].half()).float().abs().sum())
+PY
+run deploy --target cpu -o half -q -- "$python" half.py
+verify 0 "a module in half precision" --artifacts half --json -- "$python" half.py
+asks "$tmp/out" "a module in half precision" <<'Q'
+it was served := d["served"]["served"] == 1
+by gates of half precision := [g["threshold"] for c in d["calls"] for o in c["outputs"] for g in o["gates"] if g["metric"] == "sqnr_db"] == [30]
+Q
 finish
