@@ -16,6 +16,10 @@
 
 #include "base/json.h"
 
+// Raised when a request, a reply or the bell changes its meaning. A library may find the program of another
+// build on its way; `open` carries the number to and fro, so that both see it before anything else is said.
+#define AP_PROTOCOL 2
+
 #define AP_FRAME_MAX ((size_t)256 << 20)
 
 AP_MUST ap_err ap_frame_write(int fd, const json_t *message);

@@ -31,6 +31,8 @@ static ap_err serve_open(server *s, const json_t *args, json_t **result) {
     const char *kind = NULL;
     ap_err err = NULL;
     if (s->ops) AP_FAIL(AP_ERR_INTERNAL, "this worker already holds target %s", s->ops->kind);
+    if (ap_json_int(args, "protocol", 1) != AP_PROTOCOL)
+        AP_FAIL(AP_ERR_INTERNAL, "this aipc (%s) is of another build than what started it", AP_VERSION);
     AP_TRY(ap_json_get_str(args, "target", "open", AP_ERR_INTERNAL, &kind));
     const ap_target_ops *ops = ap_target_find(kind);
     if (!ops) AP_FAIL(AP_ERR_TARGET_UNKNOWN, "no target '%s'", kind);
@@ -42,6 +44,7 @@ static ap_err serve_open(server *s, const json_t *args, json_t **result) {
     uint64_t spent = ap_now_us() - start;
     AP_TRY(ops->describe(s->state, result));
     json_object_set_new(*result, "vendor_us", json_integer((json_int_t)spent));
+    json_object_set_new(*result, "protocol", json_integer(AP_PROTOCOL));
 done:
     return err;
 }

@@ -199,6 +199,18 @@ const json_t *ap_worker_description(const ap_worker *w) {
     return w->description;
 }
 
+static ap_err greet(ap_worker *w, const ap_worker_options *o) {
+    json_t *args = json_deep_copy(o->config);
+    json_object_set_new(args, "protocol", json_integer(AP_PROTOCOL));
+    ap_err err = ap_worker_call(w, "open", args, &w->description);
+    if (!err && ap_json_int(w->description, "protocol", 1) != AP_PROTOCOL)
+        err = ap_err_hint(ap_err_new(AP_ERR_RUNTIME_MISSING,
+                                     "the aipc program '%s' is of another build than this library (%s)",
+                                     o->program, AP_VERSION),
+                          "set AIPC_PROGRAM=/path/to/aipc to the one it came with");
+    return err;
+}
+
 ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out) {
     int fds[2] = {-1, -1};
     ap_worker *w = ap_calloc(1, sizeof *w);
@@ -222,7 +234,7 @@ ap_err ap_worker_start(const ap_worker_options *o, ap_worker **out) {
     w->fd = fds[0];
     fds[0] = -1;
     ap_fd_close(&fds[1]); // ours: so that a dead child reads as end of file
-    AP_TRY(ap_worker_call(w, "open", json_deep_copy(o->config), &w->description));
+    AP_TRY(greet(w, o));
     *out = w;
     w = NULL;
 done:

@@ -3,8 +3,11 @@
 #include "test_graph_build.h"
 #include "test_runtime.h"
 
+#include "base/channel.h"
 #include "base/cpu.h"
+#include "base/proc.h"
 #include "tensor/npy.h"
+#include "worker/protocol.h"
 #include "worker/worker.h"
 
 #include <sched.h>
@@ -167,6 +170,47 @@ static void starts_that_fail(void **state) {
     assert_int_equal(child(), 0);
 }
 
+// Another build's: what a worker of before the numbers answers, and what such a library asks.
+static void of_another_build(void **state) {
+    bench *b = *state;
+    ap_worker *w = NULL;
+    json_t *c = config(), *reply = NULL;
+    int fds[2];
+    const char script[] =
+        "#!/bin/sh\nprintf 'AIPC\\035\\0\\0\\0{\"ok\":true,\"result\":{\"ep\":1}}' >&3\nread x <&3\n";
+    must(ap_file_write(at(b, "old"), script, sizeof script - 1));
+    chmod(at(b, "old"), 0755);
+    ap_worker_options o = {.program = at(b, "old"), .config = c, .log_path = at(b, "log"), .timeout_s = 60};
+    must_fail(ap_worker_start(&o, &w), AP_ERR_RUNTIME_MISSING, "is of another build than this library");
+    assert_null(w);
+
+    must(ap_channel_pair(fds));
+    const char *argv[] = {program, "worker", "--fd", "3", NULL};
+    ap_proc_options po = {
+        .argv = argv, .stdout_path = at(b, "log"), .stderr_path = at(b, "log"), .channel_fd = fds[1]};
+    ap_proc p = {0};
+    ap_exit how = {0};
+    ap_buf in = {0};
+    must(ap_proc_start(&po, &p));
+    ap_fd_close(&fds[1]);
+    json_t *open = json_pack("{ss,so}", "op", "open", "args", c);
+    must(ap_frame_write(fds[0], open));
+    while (!reply) {
+        char some[512];
+        ssize_t n = read(fds[0], some, sizeof some);
+        assert_true(n > 0);
+        ap_buf_append(&in, some, (size_t)n);
+        must(ap_frame_take(&in, &reply));
+    }
+    assert_false(ap_json_bool(reply, "ok", true));
+    assert_non_null(strstr(ap_json_str(json_object_get(reply, "error"), "message", ""), "of another build"));
+    ap_fd_close(&fds[0]);
+    ap_proc_kill(&p, &how);
+    ap_buf_free(&in);
+    json_decref(open);
+    json_decref(reply);
+}
+
 static void killed_from_outside(void **state) {
     bench *b = *state;
     static const int signals[] = {SIGKILL, SIGSEGV, SIGABRT};
@@ -270,6 +314,7 @@ int main(void) {
         BENCH_TEST(build_run_profile_load), BENCH_TEST(oracle_requests),     BENCH_TEST(errors_arrive_whole),
         BENCH_TEST(starts_that_fail),       BENCH_TEST(killed_from_outside), BENCH_TEST(stopped_is_hung),
         BENCH_TEST(over_its_memory),        BENCH_TEST(on_one_processor),    BENCH_TEST(the_program_is_found),
+        BENCH_TEST(of_another_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
