@@ -23,7 +23,7 @@ LIMIT = float(os.environ.get("SECONDS_EACH", "3600"))
 PYTHON = os.environ.get("PYTHON", os.path.join(ROOT, ".deps", "venv", "bin", "python"))
 PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12, "yolo-world": 25}
 # Arguments that make a row affordable on an emulator, or that only the user has. Sizes the issue leaves open.
-EXTRA = {"realesrgan": ["--size", "64x64"], "realesrgan-anime": ["--size", "64x64"], "ppocr": ["--area", "0,30,384,40", "--side", "64"], "yolov8s": ["--size", "320"]}
+EXTRA = {"ppocr": ["--area", "0,30,384,40", "--side", "64"], "yolov8s": ["--size", "320"]}
 MORE = {"lprnet": {"exec": ["--count", "20"], "verify": ["--count", os.environ.get("PLATES", "300")]}}  # for one step only
 COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "emulator", "to artifact", "CPU", "paper",
            "exec", "served", "verify", "task", "verdict")
@@ -32,7 +32,7 @@ ABOUT = """`bench/apps.sh`: for every program of `aipc new`: itself, `aipc recor
 wall time on two processor cores shared with other work; CPU is what record and deploy used of them, which others cannot change.
 ours, vendor, golden: seconds inside deploy, workers side by side counted each. emulator: the runs of the artifacts on the vendor's
 emulator that follow the build, which a device does in milliseconds; to artifact: record and deploy without them.
-served: calls answered by the artifact. task: what the program printed and wrote, plain against served (by the task named when it was recorded), and its
+served: calls answered by the artifact. verify: with --repair, which deploys again when the program does not do the same. task: what the program printed and wrote, plain against served (by the task named when it was recorded), and its
 value. paper: the best wall clock the paper gives for that model, with the device at hand (arXiv 2604.14661).
 Weights: real, or seeded random where none can be had. No intervention, no question, no cost of an API.""".replace("\n", " ")
 
@@ -79,18 +79,21 @@ def served(path):
 
 
 def verified(path):
-    """("psnr_db 58.1", the gates that failed) of a document of verify: the worst gate at the program's end."""
+    """("psnr_db 58.1", the gates that failed, what was mended) of a document of verify: the worst gate at the program's end."""
     try:
         doc = json.load(open(path))
     except ValueError:
-        return "-", []
+        return "-", [], None
     end = [g for g in doc.get("end", []) if g["what"] != "exit code"]
     # What failed first, then what a task of its own measured, then texts that are equal.
     end.sort(key=lambda g: (g["verdict"] != "fail", g["metric"] == "difference", g["value"] if isinstance(g["value"], (int, float)) else 1e9))
     gates = [dict(g, what=f"{c['name']} {o['name']}") for c in doc.get("calls", []) for o in c["outputs"] for g in o["gates"]]
     bad = [f"{g['what']}: {g['metric']} {g['value']} {g['op']} {g['threshold']}" for g in gates + end if g["verdict"] == "fail"]
     value = end[0]["value"] if end else 0
-    return f"{end[0]['metric']} {round(value, 3) if isinstance(value, float) else value}" if end else "-", bad
+    repair = doc.get("repair") or {}
+    first = [f"{g['what']}: {g['note']}" for g in repair.get("first", {}).get("end", []) if g["verdict"] == "fail"]
+    mended = f"deployed again by verify --repair, before that {'; '.join(first)}" if repair.get("deployed") else None
+    return f"{end[0]['metric']} {round(value, 3) if isinstance(value, float) else value}" if end else "-", bad, mended
 
 
 def one(example, top):
@@ -111,7 +114,7 @@ def one(example, top):
              ("record", [AIPC, "record", "--task", example["task"], "-o", "rec", "--", *program]),
              ("deploy", [AIPC, "deploy", "rec", "--target", TARGET, "-o", "out", "--no-trace", "--fresh", "-q"]),
              ("exec", [AIPC, "exec", "--target", TARGET, "--artifacts", "out", "--", *program]),
-             ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--json", "--", *program])]
+             ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--repair", "--json", "--", *program])]
     os.makedirs(top, exist_ok=True)
     cells["verdict"] = "pass"
     spent = dict.fromkeys(("record", "deploy"), (0.0, 0.0))
@@ -130,12 +133,14 @@ def one(example, top):
         if name == "exec":
             cells["served"] = served(path)
         if name == "verify":
-            cells["task"], bad = verified(path[:-4] + ".out")
+            cells["task"], bad, mended = verified(path[:-4] + ".out")
+            if mended:
+                cells["note"] = mended
         if code != 0:
             cells["verdict"] = f"{name}: {code}"
             with open(path, errors="replace") as log:
                 tail = [line for line in log.read().splitlines() if line.strip() and not line.startswith("$ ")][-6:]
-            cells["note"] = "; ".join(bad if name == "verify" and bad else tail)[:300]
+            cells["note"] = "; ".join(([cells["note"]] if "note" in cells else []) + (bad if name == "verify" and bad else tail))[:500]
             break
     return cells
 
