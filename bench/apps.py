@@ -153,6 +153,9 @@ def write_table(table, rows):
     lines += ["| " + " | ".join(r.get(c, "-") for c in COLUMNS) + " |" for r in rows]
     said = {r["app"]: "; ".join(p for p in r.get("note", "").split("; ") if not p.startswith("$ ")) for r in rows}
     lines += [""] + [f"- {app}: {text}" for app, text in said.items() if text]
+    smaller = "; ".join(f"{app} {' '.join(args)}" for app, args in EXTRA.items())
+    fewer = "; ".join(f"{app} {step} {' '.join(args)}" for app, steps in MORE.items() for step, args in steps.items())
+    lines += ["", f"Smaller than the program's own choice, for the emulator's sake: {smaller}; {fewer}."]
     missing = [e["name"] for e in table if e["name"] not in {r["app"] for r in rows}]
     lines += ["", f"Not measured: {', '.join(missing)}."] if missing else []
     lines += ["", f"Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
