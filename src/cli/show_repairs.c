@@ -88,6 +88,16 @@ static void put_tuning(const json_t *tuning, const char *target) {
     if (strstr(ended, "budget")) term_line(CLI_PLAIN, "%s: tuning ended: %s", target, ended);
 }
 
+/* The budget that left rules for accuracy untried. */
+static void put_sharpening(const json_t *courses, const char *target) {
+    size_t i;
+    json_t *course;
+    json_array_foreach(courses, i, course) {
+        const char *ended = doc_text(course, "ended", NULL);
+        if (ended) term_line(CLI_PLAIN, "%s: sharpening ended: %s", target, ended);
+    }
+}
+
 void show_repairs(const json_t *repairs, const char *target) {
     const json_t *cpu = json_object_get(repairs, "cpu");
     if (!json_is_object(repairs)) return;
@@ -100,6 +110,7 @@ void show_repairs(const json_t *repairs, const char *target) {
                   undone == 1 ? "" : "s", undone == 1 ? "was" : "were");
     put_list(json_object_get(repairs, "left"), target, put_left, "nodes");
     put_tuning(json_object_get(repairs, "tuning"), target);
+    put_sharpening(json_object_get(repairs, "sharpening"), target);
     const char *ended = doc_text(json_object_get(repairs, "stats"), "ended", NULL);
     if (ended) term_line(CLI_RED, "%s: repair ended: %s", target, ended);
     if (json_array_size(cpu) == 0) return;

@@ -112,7 +112,8 @@ static ap_err changes_of(const ap_model *was, const ap_cleaned *now, json_t **ou
 }
 
 static json_t *no_repairs(void) {
-    return json_pack("{s[],s[],s[],s[],s[],sn}", "needs", "repairs", "left", "rolled_back", "cpu", "stats");
+    return json_pack("{s[],s[],s[],s[],s[],s[],sn}", "needs", "repairs", "left", "rolled_back", "cpu",
+                     "sharpening", "stats");
 }
 
 static ap_err known_before(const ap_surgery_stage *s, json_t **out) {
@@ -127,23 +128,40 @@ static ap_err known_before(const ap_surgery_stage *s, json_t **out) {
     return err;
 }
 
-void surgery_adopt(ap_cleaned *now, ap_whole *w, ap_model **model, ap_buf *bytes, ap_whole *whole) {
-    if (!*model) return;
+static ap_err types_of(void *user, ap_model *m, ap_type_source *out) {
+    return ap_whole_types(((const ap_surgery_stage *)user)->host, m, out);
+}
+
+static ap_err judge(void *user, ap_model *m, ap_whole *out) {
+    return ap_whole_judge(((const ap_surgery_stage *)user)->host, m, out);
+}
+
+static void say(void *user, const char *text) {
+    const ap_surgery_stage *s = user;
+    ap_context_progress(s->ctx, 0, 0, "%s: %s", s->host->target->text, text);
+}
+
+ap_whole_asker surgery_asker(const ap_surgery_stage *s) {
+    return (ap_whole_asker){.types = types_of, .judge = judge, .progress = say, .user = (void *)(uintptr_t)s};
+}
+
+void surgery_adopt(ap_cleaned *now, ap_whole *w, ap_rewritten *made, json_t *steps) {
+    json_array_extend(steps, made->steps);
+    if (!made->model) return;
     ap_cleaned_release(now);
-    ap_digest d = ap_sha256_of(bytes->data, bytes->len);
-    now->model = *model;
-    now->bytes = *bytes;
+    ap_digest d = ap_sha256_of(made->bytes.data, made->bytes.len);
+    now->model = made->model;
+    now->bytes = made->bytes;
     memcpy(now->sha256, d.hex, sizeof now->sha256);
     ap_whole_release(w);
-    *w = *whole;
-    *model = NULL;
-    *bytes = (ap_buf){0};
-    *whole = (ap_whole){0};
+    *w = made->whole;
+    json_decref(made->steps);
+    *made = (ap_rewritten){0};
 }
 
 // What repair found out comes behind what sharpening did before it.
 static void join(json_t **report, json_t *repaired) {
-    static const char *const lists[] = {"repairs", "rolled_back"};
+    static const char *const lists[] = {"repairs", "rolled_back", "sharpening"};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         json_t *both = json_object_get(*report, lists[i]);
         json_array_extend(both, json_object_get(repaired, lists[i]));
@@ -274,13 +292,26 @@ done:
     return err;
 }
 
+// The budget that ended sharpening, in words; NULL: none did.
+static const char *sharpening_ended(const json_t *repairs) {
+    const char *ended = NULL;
+    size_t i;
+    json_t *course;
+    json_array_foreach(json_object_get(repairs, "sharpening"), i, course) if (!ended) ended =
+        ap_json_str(course, "ended", NULL);
+    return ended;
+}
+
 bool ap_surgery_cut_short(const json_t *record) {
-    const json_t *stats = json_object_get(json_object_get(record, "repairs"), "stats");
-    return ap_json_bool(stats, "cut_short", false);
+    const json_t *repairs = json_object_get(record, "repairs");
+    if (sharpening_ended(repairs) && !ap_json_bool(record, "passed", false)) return true;
+    return ap_json_bool(json_object_get(repairs, "stats"), "cut_short", false);
 }
 
 ap_err ap_surgery_note(const json_t *repairs, ap_err err) {
-    const char *ended = ap_json_str(json_object_get(repairs, "stats"), "ended", NULL);
+    const char *ended = ap_json_str(json_object_get(repairs, "stats"), "ended", NULL),
+               *sharpening = sharpening_ended(repairs);
+    if (err && sharpening) err = ap_err_note(err, "sharpening: %s", sharpening);
     return err && ended ? ap_err_note(err, "%s", ended) : err;
 }
 

@@ -34,8 +34,8 @@ typedef struct ap_surgery_stage {
     const json_t *before; // what is known of the model as given, for the record; NULL: the target is asked
     const char *rules;    // folder of the user's rules; NULL: `rules` here, if there is one
     size_t threads;       // workers that probe; 0: one for each processor
-    unsigned builds, time_s,
-        piece_time_s; // what repair and tuning may spend each; 0: surgery/repair/repair.h
+    // What repair, sharpening and tuning may spend each; 0: surgery/repair/budget.h.
+    unsigned builds, time_s, piece_time_s;
 } ap_surgery_stage;
 
 // The key of the result. Error: the user's rules cannot be read.

@@ -14,12 +14,14 @@ AP_MUST ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cle
 AP_MUST ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report,
                             json_t *steps);
 // The model, which runs, rewritten for accuracy (surgery/repair/sharpen.h). `report` is that of a repair,
-// extended.
+// extended; it has a list `sharpening`.
 AP_MUST ap_err surgery_sharpen(const ap_surgery_stage *s, bool all, ap_cleaned *now, ap_whole *w,
                                json_t *report, json_t *steps);
 
-// *now and *w become this model, its bytes and what the target says of it, which are taken. NULL model:
-// nothing.
-void surgery_adopt(ap_cleaned *now, ap_whole *w, ap_model **model, ap_buf *bytes, ap_whole *whole);
+// Who is asked about whole models in this stage: its host.
+ap_whole_asker surgery_asker(const ap_surgery_stage *s);
+// *now and *w become the model that was made and what the target says of it, which are taken; its steps are
+// added to `steps`. Nothing happens to them when no model was made.
+void surgery_adopt(ap_cleaned *now, ap_whole *w, ap_rewritten *made, json_t *steps);
 
 #endif

@@ -13,21 +13,6 @@ typedef struct theatre {
     ap_asker asker;
 } theatre;
 
-// ---- what is called back
-
-static ap_err types_of(void *user, ap_model *m, ap_type_source *out) {
-    return ap_whole_types(((theatre *)user)->s->host, m, out);
-}
-
-static ap_err judge(void *user, ap_model *m, ap_whole *out) {
-    return ap_whole_judge(((theatre *)user)->s->host, m, out);
-}
-
-static void say(void *user, const char *text) {
-    theatre *t = user;
-    ap_context_progress(t->s->ctx, 0, 0, "%s: %s", t->s->host->target->text, text);
-}
-
 // The piece is the smallest graph that fails. That it could not be written spoils nothing else.
 static void keep_piece(void *user, const ap_piece *p, json_t *left) {
     theatre *t = user;
@@ -46,14 +31,11 @@ static ap_err theatre_open(theatre *t, ap_repair_options *o) {
     ap_err err = ap_asker_open(s->ctx, &ask, &t->asker);
     if (err) return err;
     *o = (ap_repair_options){.tools = &ap_repair_tools_of_search,
-                             .types = types_of,
-                             .whole = judge,
-                             .progress = say,
+                             .ask = surgery_asker(s),
                              .keep = keep_piece,
-                             .user = t,
+                             .keep_user = t,
                              .allow_cpu = s->host->allow_cpu,
-                             .tries = s->builds,
-                             .seconds = s->time_s};
+                             .budget = {s->builds, s->time_s}};
     err = ap_asker_rules(&t->asker, s->rules, &o->search);
     o->search.seconds = s->piece_time_s;
     return err;
@@ -72,9 +54,8 @@ ap_err surgery_repair(const ap_surgery_stage *s, const char *dir, ap_cleaned *no
     ap_err err = NULL;
     AP_TRY(theatre_open(&t, &o));
     AP_TRY(ap_repair(now->model, w, &o, &repaired));
-    surgery_adopt(now, w, &repaired.model, &repaired.bytes, &repaired.whole);
+    surgery_adopt(now, w, &repaired.made, steps);
     *report = json_incref(repaired.report);
-    json_array_extend(steps, repaired.steps);
 done:
     ap_repaired_release(&repaired);
     theatre_close(&t);

@@ -16,19 +16,6 @@ typedef struct shop {
     ap_proofs *proofs;
 } shop;
 
-static ap_err types_of(void *user, ap_model *m, ap_type_source *out) {
-    return ap_whole_types(((shop *)user)->s->host, m, out);
-}
-
-static ap_err judge(void *user, ap_model *m, ap_whole *out) {
-    return ap_whole_judge(((shop *)user)->s->host, m, out);
-}
-
-static void say(void *user, const char *text) {
-    const shop *k = user;
-    ap_context_progress(k->s->ctx, 0, 0, "%s: %s", k->s->host->target->text, text);
-}
-
 static ap_err shop_open(const ap_surgery_stage *s, shop *k) {
     ap_rule_problems problems = {0};
     ap_err err = NULL;
@@ -53,10 +40,7 @@ static ap_attempt_tools tools_of(shop *k, const ap_rule_judge *proven) {
                               .judge = proven,
                               .oracle = &k->oracle.piece,
                               .compute = ap_target_compute(k->s->host->target),
-                              .types = types_of,
-                              .whole = judge,
-                              .progress = say,
-                              .user = k};
+                              .ask = surgery_asker(k->s)};
 }
 
 ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, json_t **report, json_t *steps) {
@@ -65,11 +49,10 @@ ap_err surgery_tune(const ap_surgery_stage *s, ap_cleaned *now, ap_whole *w, jso
     ap_err err = NULL;
     AP_TRY(shop_open(s, &k));
     ap_rule_judge proven = ap_proofs_judge(k.proofs);
-    ap_tune_options o = {.tools = tools_of(&k, &proven), .tries = s->builds, .seconds = s->time_s};
+    ap_tune_options o = {.tools = tools_of(&k, &proven), .budget = {s->builds, s->time_s}};
     AP_TRY(ap_tune(now->model, w, &o, &tuned));
-    surgery_adopt(now, w, &tuned.model, &tuned.bytes, &tuned.whole);
+    surgery_adopt(now, w, &tuned.made, steps);
     *report = json_incref(tuned.report);
-    json_array_extend(steps, tuned.steps);
 done:
     ap_tuned_release(&tuned);
     shop_close(&k);
@@ -83,13 +66,12 @@ ap_err surgery_sharpen(const ap_surgery_stage *s, bool all, ap_cleaned *now, ap_
     ap_err err = NULL;
     AP_TRY(shop_open(s, &k));
     ap_rule_judge proven = ap_proofs_judge(k.proofs);
-    ap_sharpen_options o = {
-        .tools = tools_of(&k, &proven), .all = all, .tries = s->builds, .seconds = s->time_s};
+    ap_sharpen_options o = {.tools = tools_of(&k, &proven), .all = all, .budget = {s->builds, s->time_s}};
     AP_TRY(ap_sharpen(now->model, w, &o, &made));
-    surgery_adopt(now, w, &made.model, &made.bytes, &made.whole);
+    surgery_adopt(now, w, &made.made, steps);
     json_array_extend(json_object_get(report, "repairs"), made.repairs);
     json_array_extend(json_object_get(report, "rolled_back"), made.rolled_back);
-    json_array_extend(steps, made.steps);
+    json_array_append(json_object_get(report, "sharpening"), made.stats);
 done:
     ap_sharpened_release(&made);
     shop_close(&k);

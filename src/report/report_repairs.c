@@ -184,6 +184,12 @@ void ap_rd_repairs_lede(const json_t *repairs, ap_buf *out) {
                  "chains of rules were rolled back");
     put_sentence(out, json_array_size(ap_rd_arr(ap_rd_obj(repairs, "tuning"), "kept")),
                  "rewrite for speed was kept", "rewrites for speed were kept");
+    const json_t *courses = ap_rd_arr(repairs, "sharpening"), *course;
+    size_t i;
+    json_array_foreach(courses, i, course) {
+        const char *why = ap_rd_str(course, "ended");
+        if (why) ap_buf_printf(out, "%sSharpening ended: %s.", out->len ? " " : "", why);
+    }
     const char *ended = ap_rd_str(ap_rd_obj(repairs, "stats"), "ended");
     if (ended) ap_buf_printf(out, "%sRepair ended: %s.", out->len ? " " : "", ended);
     if (!out->len)

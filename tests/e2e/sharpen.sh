@@ -26,9 +26,15 @@ run inspect "$tmp/applied.onnx" --json
 asks "$tmp/out" "the plan's model" <<<'the ratio is there := d["ops"]["Div"] == 1'
 deploy 0 tight length.onnx --target htp:sm8650 --gate sqnr_db=60
 asks "$tmp/tight/report.json" "again" <<<'from the store := all(s["cached"] for s in t["stages"] if s["stage"] in ("surgery", "build", "align"))'
+spent="the budget of 1 build of the whole model is spent (--repair-builds gives more)"
+deploy 10 spent length.onnx --target htp:sm8650 --gate sqnr_db=200 --no-trace --repair-builds 1
+has "a budget is spent: the summary" "$out" "htp:sm8650: sharpening ended: $spent"
+has "a budget is spent: the page" "$(cat "$tmp/spent/report.md")" "Sharpening ended: the budget of 1 build"
+asks "$tmp/spent/report.json" "a budget is spent" <<<"the document := [(s['tries'], s['ended']) for s in t['repairs']['sharpening']] == [(1, '$spent')]"
 deploy 10 never length.onnx --target htp:sm8650 --gate sqnr_db=200 --no-trace
 asks "$tmp/never/report.json" "a gate nothing reaches" <<'PY'
 what helped is kept := t["repairs"]["repairs"][0]["rules"] == ["norm_of_two"]
+with a budget that is enough := [s["ended"] for s in t["repairs"]["sharpening"]] == [None]
 the rest has a reason := all(r["reason"] for r in t["repairs"]["rolled_back"])
 PY
 

@@ -35,6 +35,8 @@ static const char repairs[] =
     "'tuning':{'kept':[{'rule':'tune_once','places':['mul'],'cost':[0.5,0.4]}],"
     "'rejected':[{'rule':'tune_split','places':['att'],'cost':[0.4,null],'reason':'it is not faster'}],"
     "'cost':[0.5,0.4]},"
+    "'sharpening':[{'tries':2,'seconds':1,'ended':null},{'tries':24,'seconds':9,'ended':'the budget is "
+    "spent'}],"
     "'before':{'refused':[{'node':'a'},{'node':'b'}],'gates':null,'cost':null},"
     "'after':{'gates':[{'metric':'sqnr_db','value':50.5}],'cost':{'estimate_ms':0.5,'nodes':94}},"
     "'changes':{'nodes':[7,9],'rows':[{'mark':'-','a':'MaxPool(x) -> y','b':null},"
@@ -67,7 +69,7 @@ static const char *const both[] = {
     "1 refused node could not be repaired.",
     "1 node that is computed wrong on its own stays in the model.",
     "1 chain of rules was rolled back.",
-    "1 rewrite for speed was kept.",
+    "1 rewrite for speed was kept. Sharpening ended: the budget is spent.",
     "2 nodes refused, could not be run → 50.5 dB",
     ": 201 random instances, no difference",
     ": 300 random instances, worst 1.5 ulp",

@@ -204,14 +204,11 @@ static ap_err repair_with(target *t, const char *ops, size_t tries, double secon
     ap_model *m = chain_of(ops);
     the_target = t;
     const ap_repair_options o = {.tools = &tools,
-                                 .types = types,
-                                 .whole = whole,
-                                 .progress = say,
+                                 .ask = {.types = types, .judge = whole, .progress = say, .user = t},
                                  .keep = keep,
-                                 .user = t,
+                                 .keep_user = t,
                                  .allow_cpu = t->allow_cpu,
-                                 .tries = tries,
-                                 .seconds = seconds};
+                                 .budget = {.builds = tries, .seconds = seconds}};
     ap_err err = ap_repair(m, NULL, &o, out);
     ap_model_free(m);
     return err;
@@ -235,9 +232,9 @@ static const char *rule_of(const json_t *repair) {
 
 static void expect_ops(const ap_repaired *r, const char *ops) {
     ap_buf b = {0};
-    assert_non_null(r->model);
-    for (size_t i = 0; i < r->model->graph->node_count; i++)
-        ap_buf_printf(&b, "%s%s", i ? " " : "", r->model->graph->nodes[i]->op);
+    assert_non_null(r->made.model);
+    for (size_t i = 0; i < r->made.model->graph->node_count; i++)
+        ap_buf_printf(&b, "%s%s", i ? " " : "", r->made.model->graph->nodes[i]->op);
     assert_string_equal(ap_buf_str(&b), ops);
     ap_buf_free(&b);
 }
@@ -254,11 +251,11 @@ static void equals_at_once(void **state) {
     target t = {.refuse = " Floor ", .ways = {{"Floor", "Round", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Sin Floor Sin Floor Sin Floor");
     expect_ops(&r, "Sin Round Sin Round Sin Round");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_int_equal(listed(&r, "repairs"), 1);
     assert_int_equal(json_array_size(json_object_get(entry(&r, "repairs", 0), "nodes")), 3);
     assert_string_equal(ap_json_str(entry(&r, "repairs", 0), "why", ""), "not supported");
-    assert_int_equal(json_array_size(r.steps), 3);
+    assert_int_equal(json_array_size(r.made.steps), 3);
     assert_int_equal(t.judged, 2); // as it was, and once with all three
     assert_false(ap_json_bool(json_object_get(r.report, "stats"), "cut_short", true));
     assert_int_equal(listed(&r, "left"), 0);
@@ -275,14 +272,14 @@ static void wrong_in_the_model(void **state) {
                 .ways = {{"Floor", "Round", 0, false, false}, {"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Abs Floor");
     expect_ops(&r, "Abs Ceil");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_string_equal(rule_of(entry(&r, "repairs", 0)), "Floor_to_Ceil");
     assert_int_equal(listed(&r, "rolled_back"), 1);
     assert_string_equal(rule_of(entry(&r, "rolled_back", 0)), "Floor_to_Round");
     assert_non_null(
         strstr(ap_json_str(entry(&r, "rolled_back", 0), "reason", ""), "computes what it makes wrong"));
-    assert_int_equal(json_array_size(r.steps), 1); // nothing of the chain that was rolled back
-    assert_int_equal(t.judged, 3);                 // it was not tried twice
+    assert_int_equal(json_array_size(r.made.steps), 1); // nothing of the chain that was rolled back
+    assert_int_equal(t.judged, 3);                      // it was not tried twice
     finish(&t, &r);
 }
 
@@ -317,7 +314,7 @@ static void the_other_half_stays(void **state) {
                 .ways = {{"Floor", "Round", 0, false, false}, {"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     expect_ops(&r, "Floor Abs Log");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_int_equal(listed(&r, "repairs"), 1);
     assert_int_equal(listed(&r, "rolled_back"), 1);
     assert_string_equal(ap_json_str(entry(&r, "rolled_back", 0), "reason", ""),
@@ -335,7 +332,7 @@ static void wrong_alone_is_flagged(void **state) {
     target t = {.refuse = " Floor ", .alone = " Exp ", .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     expect_ops(&r, "Ceil Abs Exp");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_true(t.seconds > 0 && t.seconds < 5);
     assert_int_equal(listed(&r, "left"), 1);
     assert_string_equal(ap_json_str(entry(&r, "left", 0), "op", ""), "Exp");
@@ -353,7 +350,7 @@ static void blame_comes_first(void **state) {
                 .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
     expect_ops(&r, "Ceil Abs Exp");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_int_equal(listed(&r, "needs"), 1);
     assert_int_equal(listed(&r, "left"), 0);
     assert_null(strstr(ap_buf_str(&t.said), "asking about every node"));
@@ -366,7 +363,7 @@ static void blame_is_not_all(void **state) {
     target t = {
         .bad = " Floor ", .alone = " Exp ", .blames = true, .ways = {{"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
-    assert_false(r.whole.passed);
+    assert_false(r.made.whole.passed);
     assert_int_equal(listed(&r, "needs"), 2);
     assert_non_null(strstr(ap_buf_str(&t.said), "asking about every node"));
     finish(&t, &r);
@@ -393,7 +390,7 @@ static void wrong_alone_is_suspected(void **state) {
     target t = {
         .refuse = " Floor ", .alone = " Exp ", .bad = " Exp ", .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs Exp");
-    assert_false(r.whole.passed);
+    assert_false(r.made.whole.passed);
     assert_true(t.seconds == 0); // the default
     assert_null(strstr(ap_json_str(entry(&r, "left", 0), "why_not", ""), "gates"));
     finish(&t, &r);
@@ -405,7 +402,7 @@ static void liar_is_found(void **state) {
     target t = {.bad = " Floor ", .blames = true, .ways = {{"Floor", "Ceil", 1, false, false}}};
     ap_repaired r = repair_of(&t, "Abs Floor Neg");
     expect_ops(&r, "Abs Ceil Neg");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_string_equal(ap_json_str(entry(&r, "repairs", 0), "verdict", ""), "wrong");
     assert_string_equal(ap_json_str(entry(&r, "repairs", 0), "why", ""), "off in the model");
     finish(&t, &r);
@@ -416,8 +413,8 @@ static void liar_is_named(void **state) {
     (void)state;
     target t = {.bad = " Floor ", .blames = true};
     ap_repaired r = repair_of(&t, "Abs Floor Neg");
-    assert_null(r.model);
-    assert_false(r.whole.passed);
+    assert_null(r.made.model);
+    assert_false(r.made.whole.passed);
     assert_int_equal(listed(&r, "left"), 1);
     assert_string_equal(ap_json_str(entry(&r, "left", 0), "why_not", ""),
                         "cut out of the model the target takes it and computes it right");
@@ -433,7 +430,7 @@ static void least_exact_goes_first(void **state) {
                 .ways = {{"Floor", "Round", 0, true, false}, {"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Abs");
     expect_ops(&r, "Ceil Abs");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_non_null(strstr(ap_json_str(entry(&r, "rolled_back", 0), "reason", ""), "least exact"));
     finish(&t, &r);
 }
@@ -443,7 +440,7 @@ static void what_is_left(void **state) {
     target t = {.refuse = " Floor Exp ", .ways = {{"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Exp Floor");
     expect_ops(&r, "Floor Log Floor"); // what could be repaired is
-    assert_false(r.whole.built);
+    assert_false(r.made.whole.built);
     assert_int_equal(listed(&r, "left"), 2);
     assert_int_equal(t.kept, 1); // one file for nodes that are alike
     assert_string_equal(ap_json_str(entry(&r, "left", 0), "reason", ""), "not supported");
@@ -457,7 +454,7 @@ static void allow_cpu(void **state) {
     target t = {.refuse = " Floor Exp ", .allow_cpu = true, .ways = {{"Exp", "Log", 0, false, false}}};
     ap_repaired r = repair_of(&t, "Floor Exp Floor");
     expect_ops(&r, "Floor Log Floor");
-    assert_true(r.whole.passed);
+    assert_true(r.made.whole.passed);
     assert_int_equal(listed(&r, "cpu"), 2);
     assert_int_equal(listed(&r, "left"), 2);
     finish(&t, &r);
@@ -479,7 +476,7 @@ static void tries_are_counted(void **state) {
     ap_repaired r = {0};
     must(repair_with(&t, "Floor", 3, 0, &r));
     assert_int_equal(t.judged, 3);
-    assert_null(r.model);
+    assert_null(r.made.model);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(r.report, "stats"), "tries")), 3);
     assert_string_equal(ended(&r),
                         "the budget of 3 builds of the whole model is spent (--repair-builds gives more)");
@@ -496,7 +493,7 @@ static void time_is_up(void **state) {
     target t = {.refuse = " Floor ", .ways = {{"Floor", "Ceil", 0, false, false}}};
     ap_repaired r = {0};
     must(repair_with(&t, "Floor", 0, 1e-9, &r));
-    assert_null(r.model);
+    assert_null(r.made.model);
     assert_int_equal(t.judged, 1);
     assert_true(ap_json_bool(json_object_get(r.report, "stats"), "cut_short", false));
     assert_string_equal(ap_json_str(entry(&r, "left", 0), "why_not", ""),

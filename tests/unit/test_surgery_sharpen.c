@@ -51,9 +51,9 @@ static ap_sharpened sharpen(stage *s, bool all, const ap_rule_judge *judge, size
     output(&k, v, AP_F32, "3,4");
     ap_rules *rules = rules_of(text);
     ap_sharpen_options o = {
-        .tools = {.rules = rules, .judge = judge, .types = no_types, .whole = whole, .user = s},
+        .tools = {.rules = rules, .judge = judge, .ask = {.types = no_types, .judge = whole, .user = s}},
         .all = all,
-        .tries = tries};
+        .budget = {.builds = tries}};
     ap_whole first = {0};
     ap_sharpened out = {0};
     must(whole(s, k.m, &first));
@@ -73,7 +73,7 @@ static void what_was_hidden_is_tried_again(void **state) {
     (void)state;
     stage s = {.wanted = 38};
     ap_sharpened out = sharpen(&s, false, NULL, 0);
-    assert_true(out.whole.passed);
+    assert_true(out.made.whole.passed);
     assert_int_equal(json_array_size(out.repairs), 2);
     assert_string_equal(rule_at(out.repairs, 0), "large");
     assert_string_equal(rule_at(out.repairs, 1), "small");
@@ -82,8 +82,8 @@ static void what_was_hidden_is_tried_again(void **state) {
     assert_string_equal(rule_at(out.rolled_back, 0), "useless");
     assert_string_equal(ap_json_str(json_array_get(out.repairs, 0), "verdict", ""), "inexact");
     assert_non_null(strstr(ap_json_str(json_array_get(out.repairs, 0), "why", ""), "from 25.0 to 35.0 dB"));
-    assert_int_equal(json_array_size(out.steps), 2);
-    assert_true(has(out.model, "Exp") && has(out.model, "Relu") && !has(out.model, "Abs"));
+    assert_int_equal(json_array_size(out.made.steps), 2);
+    assert_true(has(out.made.model, "Exp") && has(out.made.model, "Relu") && !has(out.made.model, "Abs"));
     ap_sharpened_release(&out);
 }
 
@@ -105,7 +105,7 @@ static void budgets_and_proofs_hold(void **state) {
     stage s = {.wanted = 38};
     ap_rule_judge judge = {.proven = not_large};
     ap_sharpened out = sharpen(&s, false, &judge, 0);
-    assert_null(out.model);
+    assert_null(out.made.model);
     assert_int_equal(json_array_size(out.rolled_back), 3);
     assert_string_equal(ap_json_str(json_array_get(out.rolled_back, 1), "reason", ""),
                         "the rule is not proven");
@@ -113,6 +113,19 @@ static void budgets_and_proofs_hold(void **state) {
     s = (stage){.wanted = 38};
     out = sharpen(&s, false, NULL, 1);
     assert_int_equal(s.asked, 1);
+    assert_string_equal(ap_json_str(out.stats, "ended", ""),
+                        "the budget of 1 build of the whole model is spent (--repair-builds gives more)");
+    ap_sharpened_release(&out);
+}
+
+// Only what left a rule untried is named.
+static void a_budget_that_was_enough_is_not_named(void **state) {
+    (void)state;
+    stage s = {.wanted = 30};
+    ap_sharpened out = sharpen(&s, false, NULL, 2); // small in vain, then large: the gates pass
+    assert_true(out.made.whole.passed);
+    assert_int_equal(json_integer_value(json_object_get(out.stats, "tries")), 2);
+    assert_true(json_is_null(json_object_get(out.stats, "ended")));
     ap_sharpened_release(&out);
 }
 
@@ -135,6 +148,7 @@ int main(void) {
         cmocka_unit_test(what_was_hidden_is_tried_again),
         cmocka_unit_test(it_stops_when_the_gates_pass),
         cmocka_unit_test(budgets_and_proofs_hold),
+        cmocka_unit_test(a_budget_that_was_enough_is_not_named),
         cmocka_unit_test(blurred_is_neither_wrong_nor_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,8 +57,8 @@ static ap_tuned tune(stage *s, const ap_rules *rules, const ap_rule_judge *judge
     ap_whole first = {0};
     ap_tuned out = {0};
     ap_tune_options o = {
-        .tools = {.rules = rules, .judge = judge, .types = no_types, .whole = whole, .user = s},
-        .tries = tries};
+        .tools = {.rules = rules, .judge = judge, .ask = {.types = no_types, .judge = whole, .user = s}},
+        .budget = {.builds = tries}};
     stage quiet = {.clock = s->clock ? s->clock++ : NULL};
     must(whole(&quiet, m, &first));
     must(ap_tune(m, &first, &o, &out));
@@ -75,13 +75,13 @@ static void keeps_what_pays(void **state) {
     ap_rules *rules = rules_of(text);
     stage s = {0};
     ap_tuned t = tune(&s, rules, NULL, 0);
-    assert_non_null(t.model);
-    assert_int_equal(t.model->graph->node_count, 4);
+    assert_non_null(t.made.model);
+    assert_int_equal(t.made.model->graph->node_count, 4);
     assert_int_equal(listed(&t, "kept"), 1); // both places are one group
     assert_int_equal(listed(&t, "rejected"), 1);
-    assert_int_equal(json_array_size(t.steps), 2);
+    assert_int_equal(json_array_size(t.made.steps), 2);
     assert_int_equal(s.asked, 2);
-    assert_true(json_number_value(json_object_get(t.whole.cost, "estimate_ms")) == 4.0);
+    assert_true(json_number_value(json_object_get(t.made.whole.cost, "estimate_ms")) == 4.0);
     const json_t *no = json_array_get(json_object_get(t.report, "rejected"), 0);
     assert_string_equal(ap_json_str(no, "reason", ""), "it is not faster");
     ap_tuned_release(&t);
@@ -93,10 +93,10 @@ static void gates_decide(void **state) {
     ap_rules *rules = rules_of(text);
     stage s = {.fail = true};
     ap_tuned t = tune(&s, rules, NULL, 0);
-    assert_null(t.model);
+    assert_null(t.made.model);
     assert_int_equal(listed(&t, "kept"), 0);
     assert_int_equal(listed(&t, "rejected"), 2);
-    assert_int_equal(json_array_size(t.steps), 0);
+    assert_int_equal(json_array_size(t.made.steps), 0);
     ap_tuned_release(&t);
     ap_rules_free(rules);
 }
@@ -107,7 +107,7 @@ static void unproven_is_not_tried(void **state) {
     ap_rule_judge judge = {not_proven, NULL};
     stage s = {0};
     ap_tuned t = tune(&s, rules, &judge, 0);
-    assert_null(t.model);
+    assert_null(t.made.model);
     assert_int_equal(s.asked, 1);
     ap_tuned_release(&t);
     ap_rules_free(rules);
@@ -132,7 +132,7 @@ static void clocks_are_doubted(void **state) {
     const double unlucky[] = {10, 8, 7.9, 9}; // the base; `through`; the base again; `slower`
     stage s = {.clock = unlucky};
     ap_tuned t = tune(&s, rules, NULL, 0);
-    assert_null(t.model);
+    assert_null(t.made.model);
     assert_int_equal(listed(&t, "rejected"), 2);
     assert_int_equal(s.asked, 3);
     ap_tuned_release(&t);
@@ -140,7 +140,7 @@ static void clocks_are_doubted(void **state) {
     const double true_gain[] = {10, 8, 9.8, 9}; // `slower` has nothing to gain on 8
     s = (stage){.clock = true_gain};
     t = tune(&s, rules, NULL, 0);
-    assert_non_null(t.model);
+    assert_non_null(t.made.model);
     assert_int_equal(listed(&t, "kept"), 1);
     const json_t *cost = json_object_get(t.report, "cost");
     assert_true(json_number_value(json_array_get(cost, 1)) == 8.0);
@@ -149,7 +149,7 @@ static void clocks_are_doubted(void **state) {
     const double noise[] = {10, 9.7, 9.8}; // three parts in a hundred are no gain of a clock
     s = (stage){.clock = noise};
     t = tune(&s, rules, NULL, 0);
-    assert_null(t.model);
+    assert_null(t.made.model);
     assert_int_equal(s.asked, 2);
     ap_tuned_release(&t);
     ap_rules_free(rules);

@@ -4,13 +4,20 @@
 #include <string.h>
 
 void ap_attempt_release(ap_attempt *a) {
-    ap_model_free(a->model);
-    ap_buf_free(&a->bytes);
-    ap_whole_release(&a->whole);
-    json_decref(a->steps);
+    ap_rewritten_release(&a->made);
     json_decref(a->places);
     json_decref(a->proof);
     *a = (ap_attempt){0};
+}
+
+void ap_attempt_keep(ap_attempt *a, ap_rewritten *to) {
+    json_t *steps = to->steps ? json_incref(to->steps) : json_array();
+    json_array_extend(steps, a->made.steps);
+    ap_rewritten_release(to);
+    json_decref(a->made.steps);
+    *to = a->made;
+    to->steps = steps;
+    a->made = (ap_rewritten){0};
 }
 
 bool ap_rule_is_for(const ap_rule *r, const char *mark) {
@@ -21,7 +28,7 @@ bool ap_rule_is_for(const ap_rule *r, const char *mark) {
 
 ap_err ap_attempt_env(const ap_attempt_tools *t, ap_model *m, ap_match_env *env) {
     *env = (ap_match_env){.model = m, .rules = t->rules, .compute = t->compute, .oracle = t->oracle};
-    ap_err err = t->types(t->user, m, &env->types);
+    ap_err err = t->ask.types(t->ask.user, m, &env->types);
     return err ? err : ap_facts_new(m, &env->types, env->compute, &env->facts);
 }
 
@@ -40,7 +47,7 @@ static ap_err apply_at(const ap_rule *r, ap_match_env *env, const char *place, a
     if (err || !m) return err;
     err = ap_match_apply(m, &done);
     if (!err) {
-        json_array_append(a->steps, done.record);
+        json_array_append(a->made.steps, done.record);
         json_array_append_new(a->places, ap_json_string(place));
     } else if (ap_err_code(err) == AP_ERR_REFUSED) {
         ap_err_free(err);
@@ -52,14 +59,13 @@ static ap_err apply_at(const ap_rule *r, ap_match_env *env, const char *place, a
 }
 
 ap_err ap_attempt_make(const ap_attempt_tools *t, const ap_model *base, const ap_rule *r,
-                       const char *const *places, size_t count, ap_attempt *a, bool *built) {
+                       const char *const *places, size_t count, ap_spending *spent, ap_attempt *a) {
     ap_model *copy = NULL;
     ap_buf bytes = {0};
     ap_match_env env = {0};
     bool proven = true;
     ap_err err = NULL;
-    *built = false;
-    a->steps = json_array();
+    a->made.steps = json_array();
     a->places = json_array();
     if (t->judge) AP_TRY(t->judge->proven(t->judge->user, r, &proven, &a->proof));
     if (!proven) {
@@ -73,9 +79,9 @@ ap_err ap_attempt_make(const ap_attempt_tools *t, const ap_model *base, const ap
         a->why = "it fits nowhere after all";
         goto done;
     }
-    AP_TRY(copy_model(copy, &a->model, &a->bytes)); // packed and verified
-    *built = true;
-    AP_TRY(t->whole(t->user, a->model, &a->whole));
+    AP_TRY(copy_model(copy, &a->made.model, &a->made.bytes)); // packed and verified
+    spent->builds++;
+    AP_TRY(t->ask.judge(t->ask.user, a->made.model, &a->made.whole));
 done:
     ap_facts_free(env.facts);
     ap_model_free(copy);

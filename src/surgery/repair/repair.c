@@ -3,88 +3,16 @@
 // and again, until the model passes or nothing new is found.
 #include "surgery/repair/repair_priv.h"
 
-#include "base/proc.h"
-
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_RESTARTS 2
 #define MAX_ROUNDS 16
 
-void ap_whole_release(ap_whole *w) {
-    json_decref(w->refused);
-    json_decref(w->wrong);
-    json_decref(w->gates);
-    json_decref(w->cost);
-    free(w->error);
-    *w = (ap_whole){0};
-}
-
-size_t ap_whole_failed_gates(const ap_whole *w, double *worst_db) {
-    size_t i, failed = 0;
-    json_t *g;
-    *worst_db = (double)INFINITY;
-    json_array_foreach(w->gates, i, g) {
-        failed += !strcmp(ap_json_str(g, "verdict", ""), "fail");
-        if (strcmp(ap_json_str(g, "metric", ""), "sqnr_db") != 0) continue;
-        double db = ap_json_to_real(json_object_get(g, "value"));
-        if (!(db >= *worst_db)) *worst_db = db;
-    }
-    return failed;
-}
-
 void ap_repaired_release(ap_repaired *r) {
-    ap_model_free(r->model);
-    ap_buf_free(&r->bytes);
-    ap_whole_release(&r->whole);
+    ap_rewritten_release(&r->made);
     json_decref(r->report);
-    json_decref(r->steps);
     *r = (ap_repaired){0};
-}
-
-void repair_say(const repair *r, const char *fmt, ...) {
-    ap_buf text = {0};
-    va_list args;
-    if (!r->o->progress) return;
-    va_start(args, fmt);
-    ap_buf_vprintf(&text, fmt, args);
-    va_end(args);
-    r->o->progress(r->o->user, ap_buf_str(&text));
-    ap_buf_free(&text);
-}
-
-static double seconds_since(const repair *r) {
-    return (double)(ap_now_us() - r->start_us) / 1e6;
-}
-
-// ---- budgets
-
-static size_t most_builds(const repair *r) {
-    return r->o->tries ? r->o->tries : AP_REPAIR_BUILDS;
-}
-
-static double most_seconds(const repair *r) {
-    return r->o->seconds > 0 ? r->o->seconds : AP_REPAIR_SECONDS;
-}
-
-bool repair_out_of_budget(const repair *r) {
-    return r->tries >= most_builds(r) || seconds_since(r) >= most_seconds(r);
-}
-
-const char *ap_spent_builds(ap_arena *a, size_t most) {
-    return ap_arena_printf(
-        a, "the budget of %zu build%s of the whole model is spent (--repair-builds gives more)", most,
-        most == 1 ? "" : "s");
-}
-
-const char *ap_spent_seconds(ap_arena *a, double most) {
-    return ap_arena_printf(a, "the budget of %g seconds is spent (--repair-time gives more)", most);
-}
-
-const char *repair_spent(repair *r) {
-    if (r->tries >= most_builds(r)) return ap_spent_builds(&r->arena, most_builds(r));
-    return repair_out_of_budget(r) ? ap_spent_seconds(&r->arena, most_seconds(r)) : NULL;
 }
 
 const char *repair_spent_piece(repair *r) {
@@ -131,15 +59,15 @@ done:
 static ap_err course(repair *r) {
     bool moved = true;
     ap_err err = NULL;
-    for (size_t round = 0; moved && round < MAX_ROUNDS && !repair_out_of_budget(r); round++) {
+    for (size_t round = 0; moved && round < MAX_ROUNDS && !ap_is_spent(&r->spent); round++) {
         moved = false;
         AP_TRY(one_round(r, &moved));
         const ap_whole *w = &r->base.whole;
-        repair_say(r, "%zu repairs, %zu nodes refused, %s", json_array_size(r->base.repairs),
-                   json_array_size(w->refused),
-                   w->passed  ? "gates passed"
-                   : w->built ? "gates failed"
-                              : "not built");
+        ap_whole_say(&r->o->ask, "%zu repairs, %zu nodes refused, %s", json_array_size(r->base.repairs),
+                     json_array_size(w->refused),
+                     w->passed  ? "gates passed"
+                     : w->built ? "gates failed"
+                                : "not built");
     }
 done:
     return err;
@@ -202,7 +130,7 @@ static ap_err again_without_suspects(repair *r) {
     size_t most = r->o->restarts ? r->o->restarts : DEFAULT_RESTARTS;
     repair_state best = {0};
     ap_err err = NULL;
-    while (!r->base.whole.passed && r->base.whole.built && r->restarts < most && !repair_out_of_budget(r)) {
+    while (!r->base.whole.passed && r->base.whole.built && r->restarts < most && !ap_is_spent(&r->spent)) {
         const json_t *one = suspect(r);
         if (!one) break;
         ban_suspect(r, one);
@@ -237,7 +165,7 @@ static json_t *cpu_nodes(const repair *r) {
 
 // The budget that ended the work, in words; NULL: nothing more is to be found.
 static const char *ended_by(repair *r) {
-    const char *spent = repair_spent(r);
+    const char *spent = ap_spent(&r->spent, &r->arena);
     for (const repair_group *g = r->groups; g && !spent; g = g->next)
         if (g->node_count && g->given_up && g->cut_short) spent = repair_spent_piece(r);
     return spent;
@@ -255,8 +183,8 @@ static ap_err report_of(repair *r, json_t **out) {
     bool complete = r->base.whole.passed && json_array_size(r->base.whole.refused) == 0;
     *out = json_pack("{sO,sO,so,sO,so,s{sI,sI,sI,sf,so,sb}}", "needs", r->needs, "repairs", r->base.repairs,
                      "left", left, "rolled_back", r->rolled_back, "cpu", cpu_nodes(r), "stats", "tries",
-                     (json_int_t)r->tries, "searches", (json_int_t)r->searches, "restarts",
-                     (json_int_t)r->restarts, "seconds", seconds_since(r), "ended",
+                     (json_int_t)r->spent.builds, "searches", (json_int_t)r->searches, "restarts",
+                     (json_int_t)r->restarts, "seconds", ap_spending_seconds(&r->spent), "ended",
                      ap_json_string(complete ? NULL : ended), "cut_short", ended && !complete);
     return NULL;
 }
@@ -265,11 +193,11 @@ static ap_err result_of(repair *r, ap_repaired *out) {
     json_t *report = NULL;
     ap_err err = report_of(r, &report);
     if (err) return err;
-    *out = (ap_repaired){
-        .whole = whole_copy(&r->base.whole), .report = report, .steps = json_incref(r->base.steps)};
+    *out = (ap_repaired){.made = {.whole = whole_copy(&r->base.whole), .steps = json_incref(r->base.steps)},
+                         .report = report};
     if (json_array_size(r->base.repairs) == 0) return NULL;
-    out->model = r->base.model;
-    out->bytes = r->base.bytes;
+    out->made.model = r->base.model;
+    out->made.bytes = r->base.bytes;
     r->base.model = NULL;
     r->base.bytes = (ap_buf){0};
     return NULL;
@@ -298,7 +226,7 @@ static void repair_release(repair *r) {
 }
 
 ap_err ap_repair(const ap_model *m, const ap_whole *first, const ap_repair_options *o, ap_repaired *out) {
-    repair r = {.o = o, .start_us = ap_now_us()};
+    repair r = {.o = o, .spent = ap_spending_begin(o->budget)};
     ap_err err = NULL;
     r.group_end = &r.groups;
     r.needs = json_array();

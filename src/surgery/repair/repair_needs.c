@@ -116,7 +116,7 @@ static ap_err ask_alone(repair *r) {
     if (!is_worth_asking(r)) return NULL;
     r->wrong_alone = json_array();
     if (!r->o->tools->probe) return NULL;
-    repair_say(r, "asking about every node on its own");
+    ap_whole_say(&r->o->ask, "asking about every node on its own");
     return r->o->tools->probe(&r->env, &r->o->search, r->wrong_alone);
 }
 
@@ -225,8 +225,8 @@ static void say_search(repair *r, repair_group **groups, size_t count, size_t ra
     size_t here = 0, all = 0;
     for (size_t i = 0; i < count; i++) here += groups[i]->node_count;
     for (const repair_group *g = r->groups; g; g = g->next) all += g->node_count;
-    repair_say(r, "searching rules for %zu of %zu nodes%s: %s '%s'%s", here, all, around[radius],
-               groups[0]->op, groups[0]->nodes[0], count > 1 ? ", ..." : "");
+    ap_whole_say(&r->o->ask, "searching rules for %zu of %zu nodes%s: %s '%s'%s", here, all, around[radius],
+                 groups[0]->op, groups[0]->nodes[0], count > 1 ? ", ..." : "");
 }
 
 // One radius for all; leaves in the list who wants a wider one.
@@ -278,7 +278,7 @@ static ap_err search_kind(repair *r, repair_group **groups, bool lone) {
         g->cut_short = false;
         g->looked_long = !lone;
     }
-    for (size_t radius = 0; count && !err && radius <= most && !repair_out_of_budget(r); radius++)
+    for (size_t radius = 0; count && !err && radius <= most && !ap_is_spent(&r->spent); radius++)
         err = search_radius(r, groups, &count, radius, lone);
     return err;
 }
@@ -333,7 +333,7 @@ static const char *why_left(repair *r, const repair_group *g, const char *node) 
     if (g && g->why_not) return g->why_not;
     why = ap_map_get(&r->uncut, node);
     if (why) return why;
-    return repair_spent(r);
+    return ap_spent(&r->spent, &r->arena);
 }
 
 static json_t *left_json(repair *r, const repair_group *g, const json_t *need) {
@@ -374,7 +374,7 @@ static ap_err keep_piece(repair *r, json_t *left) {
         ap_err_free(err);
         err = cut_plain(r, n, &piece);
     }
-    if (!err) r->o->keep(r->o->user, &piece, left);
+    if (!err) r->o->keep(r->o->keep_user, &piece, left);
     ap_piece_release(&piece);
     if (repair_is_fatal(err)) return err;
     ap_err_free(err);

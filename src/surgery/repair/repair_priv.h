@@ -48,8 +48,8 @@ typedef struct repair {
     const char *blamed;   // the last node a failed gate pointed at
     json_t *needs;        // all that were ever met
     json_t *banned, *rolled_back;
-    size_t tries, searches, restarts;
-    uint64_t start_us;
+    ap_spending spent;
+    size_t searches, restarts;
 } repair;
 
 void repair_state_release(repair_state *s);
@@ -59,10 +59,7 @@ AP_MUST ap_err repair_state_of(const ap_model *m, const repair_state *from, repa
 AP_MUST ap_err repair_measure(repair *r);
 // What rules are matched by in this model; the facts are the caller's to free.
 AP_MUST ap_err repair_env(repair *r, ap_model *m, ap_match_env *env);
-void repair_say(const repair *r, const char *fmt, ...) AP_PRINTF(2, 3);
-bool repair_out_of_budget(const repair *r);
-const char *repair_spent(repair *r);       // which budget of the whole, in words; NULL: none
-const char *repair_spent_piece(repair *r); // that of a piece
+const char *repair_spent_piece(repair *r); // that the time of a piece is spent, in words
 bool repair_is_fatal(const ap_error *e);   // an error of the machinery, not of this piece
 
 // repair_needs.c: the groups of this round: those of r->groups that have nodes.

@@ -41,9 +41,9 @@ done:
 
 ap_err repair_judge(repair *r, repair_state *s) {
     ap_whole_release(&s->whole);
-    r->tries++;
+    r->spent.builds++;
     ap_map_set(&r->seen, s->sha256, r);
-    return r->o->whole(r->o->user, s->model, &s->whole);
+    return r->o->ask.judge(r->o->ask.user, s->model, &s->whole);
 }
 
 // A shape that may change with the data was that of one run only: nothing is known of its sizes.
@@ -57,7 +57,7 @@ ap_err repair_measure(repair *r) {
     ap_map_free(&r->types);
     r->types = (ap_map){0};
     ap_arena_release(&r->type_arena);
-    ap_err err = r->o->types(r->o->user, r->base.model, &source);
+    ap_err err = r->o->ask.types(r->o->ask.user, r->base.model, &source);
     if (err) return err;
     ap_flow_of(r->base.model, &flow);
     const ap_map *values = &r->base.model->graph->values;
@@ -327,7 +327,7 @@ static ap_err add(repair *r, repair_group **set, size_t count, size_t *kept) {
     repair_group *who = NULL;
     char *why = NULL;
     ap_err err = NULL;
-    if (count == 0 || repair_out_of_budget(r)) return NULL;
+    if (count == 0 || ap_is_spent(&r->spent)) return NULL;
     AP_TRY(attempt_make(r, set, count, &a, &why));
     if (!why) why = fault(r, &a, &who);
     if (!why) {
@@ -339,7 +339,7 @@ static ap_err add(repair *r, repair_group **set, size_t count, size_t *kept) {
     a = (attempt){0};
     if (count == 1) who = set[0];
     if (who) {
-        repair_say(r, "%s rolled back: %s", who->op, why);
+        ap_whole_say(&r->o->ask, "%s rolled back: %s", who->op, why);
         repair_ban(r, who, why);
         drop(set, &count, who);
         err = add(r, set, count, kept);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "surgery/repair/sharpen.h"
 
-#include "base/proc.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,23 +11,24 @@
 
 typedef struct sharpening {
     const ap_sharpen_options *o;
-    ap_model *base; // the caller's, or own
-    ap_buf bytes;
-    ap_whole whole; // of base when own
-    const ap_whole *now;
-    bool own;
-    json_t *repairs, *rolled_back, *steps;
-    size_t tries;
-    uint64_t start_us;
+    ap_arena arena;
+    ap_model *given;
+    ap_rewritten made;
+    const ap_whole *now; // of what the next step stands on
+    json_t *repairs, *rolled_back;
+    ap_spending spent;
+    const char *ended; // by which budget, in words; NULL
 } sharpening;
 
+static ap_model *base(const sharpening *s) {
+    return s->made.model ? s->made.model : s->given;
+}
+
 void ap_sharpened_release(ap_sharpened *s) {
-    ap_model_free(s->model);
-    ap_buf_free(&s->bytes);
-    ap_whole_release(&s->whole);
+    ap_rewritten_release(&s->made);
     json_decref(s->repairs);
     json_decref(s->rolled_back);
-    json_decref(s->steps);
+    json_decref(s->stats);
     *s = (ap_sharpened){0};
 }
 
@@ -44,26 +43,17 @@ bool ap_is_blurred(const ap_whole *w) {
 }
 
 static void say(const sharpening *s, const ap_rule *r, size_t count, const char *what) {
-    char text[200];
-    if (!s->o->tools.progress) return;
-    snprintf(text, sizeof text, "more exact: %.80s at %zu place%s%s%s", r->name, count, count == 1 ? "" : "s",
-             *what ? ": " : "", what);
-    s->o->tools.progress(s->o->tools.user, text);
-}
-
-static bool is_spent(const sharpening *s) {
-    size_t builds = s->o->tries ? s->o->tries : AP_REPAIR_BUILDS;
-    double seconds = s->o->seconds > 0 ? s->o->seconds : AP_REPAIR_SECONDS;
-    return s->tries >= builds || (double)(ap_now_us() - s->start_us) / 1e6 >= seconds;
+    ap_whole_say(&s->o->tools.ask, "more exact: %.80s at %zu place%s%s%.120s", r->name, count,
+                 count == 1 ? "" : "s", *what ? ": " : "", what);
 }
 
 // Names of the nodes the rule fits at, the first one's operator in *op.
 static ap_err places_of(const sharpening *s, const ap_rule *r, ap_arena *a, const char ***out, size_t *count,
                         const char **op) {
-    const ap_graph *g = s->base->graph;
+    const ap_graph *g = base(s)->graph;
     const char **list = ap_arena_calloc(a, g->node_count + 1, sizeof *list);
     ap_match_env env = {0};
-    ap_err err = ap_attempt_env(&s->o->tools, s->base, &env);
+    ap_err err = ap_attempt_env(&s->o->tools, base(s), &env);
     *count = 0;
     for (size_t i = 0; !err && i < g->node_count; i++) {
         ap_match *m = NULL;
@@ -82,9 +72,10 @@ static ap_err places_of(const sharpening *s, const ap_rule *r, ap_arena *a, cons
 static const char *fault(const sharpening *s, const ap_attempt *a) {
     double was, is;
     if (a->why) return a->why;
-    if (json_array_size(a->whole.refused)) return "the target refuses nodes of it";
-    if (!a->whole.built) return "it cannot be built";
-    size_t failed_was = ap_whole_failed_gates(s->now, &was), failed = ap_whole_failed_gates(&a->whole, &is);
+    if (json_array_size(a->made.whole.refused)) return "the target refuses nodes of it";
+    if (!a->made.whole.built) return "it cannot be built";
+    size_t failed_was = ap_whole_failed_gates(s->now, &was),
+           failed = ap_whole_failed_gates(&a->made.whole, &is);
     if (failed < failed_was) return NULL;
     return failed == failed_was && is >= was + BETTER_DB ? NULL : "the whole model gets no more exact";
 }
@@ -97,38 +88,23 @@ static json_t *repair_json(const sharpening *s, const ap_rule *r, const char *op
     double was, is;
     char why[160];
     ap_whole_failed_gates(s->now, &was);
-    ap_whole_failed_gates(&a->whole, &is);
+    ap_whole_failed_gates(&a->made.whole, &is);
     snprintf(why, sizeof why, "less exact than float16 has to be: the worst output goes from %.1f to %.1f dB",
              was, is);
     json_t *proofs = a->proof ? json_pack("[O]", a->proof) : json_array();
     ap_buf cls = {0};
     ap_rule_class_print(&r->classes[0], &cls);
-    size_t before = s->base->graph->node_count, after = a->model->graph->node_count;
+    size_t before = base(s)->graph->node_count, after = a->made.model->graph->node_count;
     size_t places = json_array_size(a->places);
     json_t *o = json_pack("{ss,ss,ss,sO,ss,s[s],so,sb,so,sn,sI,sI,sO,sO,sO,sO}", "key", r->hash.hex, "op", op,
                           "verdict", "inexact", "nodes", a->places, "why", why, "rules", r->name, "class",
                           ap_json_string(ap_buf_str(&cls)), "exact", r->classes[0].kind == AP_CLASS_EXACT,
                           "proofs", proofs, "piece_error", "nodes_before", (json_int_t)1, "nodes_after",
                           (json_int_t)(1 + (after - before) / (places ? places : 1)), "gates_before",
-                          or_null(s->now->gates), "gates_after", or_null(a->whole.gates), "cost_before",
-                          or_null(s->now->cost), "cost_after", or_null(a->whole.cost));
+                          or_null(s->now->gates), "gates_after", or_null(a->made.whole.gates), "cost_before",
+                          or_null(s->now->cost), "cost_after", or_null(a->made.whole.cost));
     ap_buf_free(&cls);
     return o;
-}
-
-static void keep(sharpening *s, ap_attempt *a) {
-    if (s->own) ap_model_free(s->base);
-    ap_buf_free(&s->bytes);
-    ap_whole_release(&s->whole);
-    s->base = a->model;
-    s->bytes = a->bytes;
-    s->whole = a->whole;
-    s->now = &s->whole;
-    s->own = true;
-    json_array_extend(s->steps, a->steps);
-    a->model = NULL;
-    a->bytes = (ap_buf){0};
-    a->whole = (ap_whole){0};
 }
 
 // A rule that is tried again stands in the list once, and not at all when it was kept.
@@ -143,13 +119,11 @@ static ap_err try_rule(sharpening *s, const ap_rule *r, bool *kept) {
     ap_attempt a = {0};
     const char **places = NULL, *op = "?";
     size_t count = 0;
-    bool built = false;
     ap_err err = NULL;
     AP_TRY(places_of(s, r, &arena, &places, &count, &op));
     if (!count) goto done;
     say(s, r, count, "");
-    AP_TRY(ap_attempt_make(&s->o->tools, s->base, r, places, count, &a, &built));
-    s->tries += built;
+    AP_TRY(ap_attempt_make(&s->o->tools, base(s), r, places, count, &s->spent, &a));
     const char *why = fault(s, &a);
     forget(s, r);
     if (why)
@@ -159,7 +133,8 @@ static ap_err try_rule(sharpening *s, const ap_rule *r, bool *kept) {
         json_array_append_new(s->repairs, repair_json(s, r, op, &a));
     say(s, r, count, why ? why : "kept");
     if (!why) {
-        keep(s, &a);
+        ap_attempt_keep(&a, &s->made);
+        s->now = &s->made.whole;
         *kept = true;
     }
 done:
@@ -176,36 +151,36 @@ static ap_err climb(sharpening *s) {
     while (kept && !err) {
         kept = false;
         for (size_t i = 0; i < rules->count && !err; i++) {
-            if (is_spent(s) || (s->now->passed && !s->o->all)) return NULL;
-            if (ap_rule_is_for(rules->list[i], MARK)) err = try_rule(s, rules->list[i], &kept);
+            const ap_rule *r = rules->list[i];
+            if (!ap_rule_is_for(r, MARK)) continue;
+            if (s->now->passed && !s->o->all) return NULL;
+            s->ended = ap_spent(&s->spent, &s->arena);
+            if (s->ended) return NULL;
+            err = try_rule(s, r, &kept);
         }
     }
     return err;
 }
 
 ap_err ap_sharpen(const ap_model *m, const ap_whole *first, const ap_sharpen_options *o, ap_sharpened *out) {
-    sharpening s = {.o = o, .base = (ap_model *)(uintptr_t)m, .now = first, .start_us = ap_now_us()};
+    sharpening s = {
+        .o = o, .given = (ap_model *)(uintptr_t)m, .now = first, .spent = ap_spending_begin(o->budget)};
     ap_err err = NULL;
     s.repairs = json_array();
     s.rolled_back = json_array();
-    s.steps = json_array();
+    s.made.steps = json_array();
     if (first->built) AP_TRY(climb(&s));
-    *out = (ap_sharpened){.repairs = json_incref(s.repairs),
-                          .rolled_back = json_incref(s.rolled_back),
-                          .steps = json_incref(s.steps)};
-    if (!s.own) goto done;
-    out->model = s.base;
-    out->bytes = s.bytes;
-    out->whole = s.whole;
-    s.own = false;
-    s.bytes = (ap_buf){0};
-    s.whole = (ap_whole){0};
+    *out =
+        (ap_sharpened){.made = s.made,
+                       .repairs = json_incref(s.repairs),
+                       .rolled_back = json_incref(s.rolled_back),
+                       .stats = json_pack("{sI,sf,so}", "tries", (json_int_t)s.spent.builds, "seconds",
+                                          ap_spending_seconds(&s.spent), "ended", ap_json_string(s.ended))};
+    s.made = (ap_rewritten){0};
 done:
-    if (s.own) ap_model_free(s.base);
-    ap_buf_free(&s.bytes);
-    ap_whole_release(&s.whole);
+    ap_rewritten_release(&s.made);
     json_decref(s.repairs);
     json_decref(s.rolled_back);
-    json_decref(s.steps);
+    ap_arena_release(&s.arena);
     return err;
 }

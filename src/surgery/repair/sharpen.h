@@ -14,18 +14,15 @@
 
 typedef struct ap_sharpen_options {
     ap_attempt_tools tools;
-    bool all;       // try every rule, also when the gates pass already; else stop as soon as they do
-    size_t tries;   // most whole-model builds; 0: AP_REPAIR_BUILDS
-    double seconds; // 0: AP_REPAIR_SECONDS
+    bool all; // try every rule, also when the gates pass already; else stop as soon as they do
+    ap_budget budget;
 } ap_sharpen_options;
 
 typedef struct ap_sharpened {
-    ap_model *model; // NULL when nothing was kept
-    ap_buf bytes;    // what the model was read from
-    ap_whole whole;  // what the target says of it in the end
+    ap_rewritten made;
     // As in the report of ap_repaired; their verdict is "inexact".
     json_t *repairs, *rolled_back;
-    json_t *steps; // of kind "rule", for plan.json
+    json_t *stats; // {tries, seconds, ended: which budget ended it before every rule was tried | null}
 } ap_sharpened;
 void ap_sharpened_release(ap_sharpened *s);
 

@@ -2,10 +2,8 @@
 #include "surgery/repair/tune.h"
 
 #include "base/hash.h"
-#include "base/proc.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +12,8 @@
 #define GAIN_MEASURED 0.05 // clocks are not as sure as sums
 
 void ap_tuned_release(ap_tuned *t) {
-    ap_model_free(t->model);
-    ap_buf_free(&t->bytes);
-    ap_whole_release(&t->whole);
+    ap_rewritten_release(&t->made);
     json_decref(t->report);
-    json_decref(t->steps);
     *t = (ap_tuned){0};
 }
 
@@ -33,19 +28,21 @@ typedef struct group {
 typedef struct tuning {
     const ap_tune_options *o;
     ap_arena arena;
-    ap_model *base; // owned by bytes below, or the caller's
-    ap_buf bytes;
-    bool own;
+    ap_model *given;
+    ap_rewritten made;
     double cost;
-    ap_whole whole; // of base, once something was kept
     ap_map tried;   // keys of groups
     group **groups; // of this round
     size_t group_count, group_cap;
     ap_map by_key;
-    json_t *kept, *rejected, *steps;
-    size_t tries;
-    uint64_t start_us;
+    json_t *kept, *rejected;
+    ap_spending spent;
 } tuning;
+
+// What the next step stands on.
+static ap_model *base(const tuning *t) {
+    return t->made.model ? t->made.model : t->given;
+}
 
 static bool is_measured(const ap_whole *w) {
     return w->cost && json_object_get(w->cost, "measured_ms");
@@ -58,20 +55,9 @@ static double cost_of(const ap_whole *w) {
     return ms > 0 ? ms : NAN;
 }
 
-// Which budget is spent, in words; NULL: none.
-static const char *spent(tuning *t) {
-    size_t builds = t->o->tries ? t->o->tries : AP_REPAIR_BUILDS;
-    double seconds = t->o->seconds > 0 ? t->o->seconds : AP_REPAIR_SECONDS;
-    if (t->tries >= builds) return ap_spent_builds(&t->arena, builds);
-    return (double)(ap_now_us() - t->start_us) / 1e6 > seconds ? ap_spent_seconds(&t->arena, seconds) : NULL;
-}
-
 static void say(const tuning *t, const char *what, const group *g) {
-    if (!t->o->tools.progress) return;
-    char text[200];
-    snprintf(text, sizeof text, "tuning: %.80s at %zu place%s %s", g->rule->name, g->count,
-             g->count == 1 ? "" : "s", what);
-    t->o->tools.progress(t->o->tools.user, text);
+    ap_whole_say(&t->o->tools.ask, "tuning: %.80s at %zu place%s %.120s", g->rule->name, g->count,
+                 g->count == 1 ? "" : "s", what);
 }
 
 // ---- groups
@@ -153,9 +139,9 @@ static ap_err collect(tuning *t) {
     t->group_count = 0;
     ap_map_free(&t->by_key);
     t->by_key = (ap_map){0};
-    ap_err err = ap_attempt_env(&t->o->tools, t->base, &env);
-    for (size_t i = 0; !err && i < t->base->graph->node_count; i++)
-        err = look_at(t, &env, t->base->graph->nodes[i]);
+    ap_err err = ap_attempt_env(&t->o->tools, base(t), &env);
+    for (size_t i = 0; !err && i < base(t)->graph->node_count; i++)
+        err = look_at(t, &env, base(t)->graph->nodes[i]);
     ap_facts_free(env.facts);
     if (!err && t->group_count) qsort(t->groups, t->group_count, sizeof(group *), by_places);
     return err;
@@ -165,12 +151,12 @@ static ap_err collect(tuning *t) {
 
 // NULL: keep it.
 static const char *fault(const tuning *t, const ap_attempt *a) {
-    double least = is_measured(&a->whole) ? GAIN_MEASURED : GAIN, cost = cost_of(&a->whole);
+    double least = is_measured(&a->made.whole) ? GAIN_MEASURED : GAIN, cost = cost_of(&a->made.whole);
     double gain = t->o->gain > 0 ? t->o->gain : least;
     if (a->why) return a->why;
-    if (a->whole.refused) return "the target refuses nodes of it";
-    if (!a->whole.built) return a->whole.error ? a->whole.error : "it cannot be built";
-    if (!a->whole.passed) return "a gate of the whole model fails";
+    if (a->made.whole.refused) return "the target refuses nodes of it";
+    if (!a->made.whole.built) return a->made.whole.error ? a->made.whole.error : "it cannot be built";
+    if (!a->made.whole.passed) return "a gate of the whole model fails";
     if (isnan(cost)) return "its cost is not known";
     return cost <= t->cost * (1 - gain) ? NULL : "it is not faster";
 }
@@ -178,32 +164,18 @@ static const char *fault(const tuning *t, const ap_attempt *a) {
 static json_t *step_json(const tuning *t, const group *g, const ap_attempt *a, const char *why) {
     json_t *o =
         json_pack("{ss,sO,s[o,o]}", "rule", g->rule->name, "places", a->places, "cost", ap_json_real(t->cost),
-                  a->model && a->whole.built ? ap_json_real(cost_of(&a->whole)) : json_null());
+                  a->made.model && a->made.whole.built ? ap_json_real(cost_of(&a->made.whole)) : json_null());
     if (why) json_object_set_new(o, "reason", ap_json_string(why));
     return o;
-}
-
-static void keep(tuning *t, ap_attempt *a) {
-    if (t->own) ap_model_free(t->base);
-    ap_buf_free(&t->bytes);
-    ap_whole_release(&t->whole);
-    t->base = a->model;
-    t->bytes = a->bytes;
-    t->whole = a->whole;
-    t->own = true;
-    t->cost = cost_of(&t->whole);
-    json_array_extend(t->steps, a->steps);
-    a->model = NULL;
-    a->bytes = (ap_buf){0};
-    a->whole = (ap_whole){0};
 }
 
 // A clock may have been unlucky with the base: before it loses it is measured once more.
 static ap_err second_look(tuning *t, const ap_attempt *a) {
     ap_whole again = {0};
-    if (!is_measured(&a->whole)) return NULL;
-    t->tries++;
-    ap_err err = t->o->tools.whole(t->o->tools.user, t->base, &again);
+    if (!is_measured(&a->made.whole)) return NULL;
+    const ap_whole_asker *ask = &t->o->tools.ask;
+    t->spent.builds++;
+    ap_err err = ask->judge(ask->user, base(t), &again);
     double cost = err ? NAN : cost_of(&again);
     if (cost < t->cost) t->cost = cost;
     ap_whole_release(&again);
@@ -212,11 +184,9 @@ static ap_err second_look(tuning *t, const ap_attempt *a) {
 
 static ap_err try_group(tuning *t, const group *g, bool *changed) {
     ap_attempt a = {0};
-    bool built = false;
     ap_err err = NULL;
     ap_map_set(&t->tried, g->key, t);
-    AP_TRY(ap_attempt_make(&t->o->tools, t->base, g->rule, g->places, g->count, &a, &built));
-    t->tries += built;
+    AP_TRY(ap_attempt_make(&t->o->tools, base(t), g->rule, g->places, g->count, &t->spent, &a));
     const char *why = fault(t, &a);
     if (!why) {
         AP_TRY(second_look(t, &a));
@@ -225,7 +195,8 @@ static ap_err try_group(tuning *t, const group *g, bool *changed) {
     json_array_append_new(why ? t->rejected : t->kept, step_json(t, g, &a, why));
     say(t, why ? why : "kept", g);
     if (!why) {
-        keep(t, &a);
+        ap_attempt_keep(&a, &t->made);
+        t->cost = cost_of(&t->made.whole);
         *changed = true;
     }
 done:
@@ -242,7 +213,7 @@ static ap_err climb(tuning *t) {
     while (changed && !err) {
         changed = false;
         err = collect(t);
-        for (size_t i = 0; !err && !changed && i < t->group_count && !spent(t); i++)
+        for (size_t i = 0; !err && !changed && i < t->group_count && !ap_is_spent(&t->spent); i++)
             err = try_group(t, t->groups[i], &changed);
     }
     return err;
@@ -250,48 +221,34 @@ static ap_err climb(tuning *t) {
 
 static json_t *report_of(tuning *t, double before, const char *ended) {
     return json_pack("{sO,sO,s[o,o],s{sI,sf,ss}}", "kept", t->kept, "rejected", t->rejected, "cost",
-                     ap_json_real(before), ap_json_real(t->cost), "stats", "tries", (json_int_t)t->tries,
-                     "seconds", (double)(ap_now_us() - t->start_us) / 1e6, "ended", ended);
-}
-
-static void hand_over(tuning *t, ap_tuned *out) {
-    if (!t->own) return;
-    out->model = t->base;
-    out->bytes = t->bytes;
-    out->whole = t->whole;
-    t->own = false;
-    t->bytes = (ap_buf){0};
-    t->whole = (ap_whole){0};
+                     ap_json_real(before), ap_json_real(t->cost), "stats", "tries",
+                     (json_int_t)t->spent.builds, "seconds", ap_spending_seconds(&t->spent), "ended", ended);
 }
 
 ap_err ap_tune(const ap_model *m, const ap_whole *first, const ap_tune_options *o, ap_tuned *out) {
-    tuning t = {.o = o, .base = (ap_model *)(uintptr_t)m, .start_us = ap_now_us()};
+    tuning t = {.o = o, .given = (ap_model *)(uintptr_t)m, .spent = ap_spending_begin(o->budget)};
     const char *ended = "everything that fits was tried";
     ap_err err = NULL;
     t.kept = json_array();
     t.rejected = json_array();
-    t.steps = json_array();
+    t.made.steps = json_array();
     t.cost = cost_of(first);
     double before = t.cost;
     if (!first->built || !first->passed || first->refused || isnan(before))
         ended = isnan(before) ? "the cost of the model is not known" : "the model does not run right yet";
     else
         AP_TRY(climb(&t));
-    const char *budget = spent(&t);
+    const char *budget = ap_spent(&t.spent, &t.arena);
     if (budget) ended = budget;
-    out->report = report_of(&t, before, ended);
-    out->steps = json_incref(t.steps);
-    hand_over(&t, out);
+    *out = (ap_tuned){.made = t.made, .report = report_of(&t, before, ended)};
+    t.made = (ap_rewritten){0};
 done:
-    if (t.own) ap_model_free(t.base);
-    ap_buf_free(&t.bytes);
-    ap_whole_release(&t.whole);
+    ap_rewritten_release(&t.made);
     free(t.groups);
     ap_map_free(&t.tried);
     ap_map_free(&t.by_key);
     json_decref(t.kept);
     json_decref(t.rejected);
-    json_decref(t.steps);
     ap_arena_release(&t.arena);
     return err;
 }

@@ -11,20 +11,16 @@
 #include "surgery/repair/attempt.h"
 
 typedef struct ap_tune_options {
-    ap_attempt_tools tools; // `whole` says in cost.estimate_ms, or in cost.measured_ms, what counts
-    size_t tries;           // most whole-model builds; 0: AP_REPAIR_BUILDS
-    double seconds;         // 0: AP_REPAIR_SECONDS
-    double gain;            // least share of the cost a step must save; 0: 0.001, measured 0.05
+    ap_attempt_tools tools; // the judge says in cost.estimate_ms, or in cost.measured_ms, what counts
+    ap_budget budget;
+    double gain; // least share of the cost a step must save; 0: 0.001, measured 0.05
 } ap_tune_options;
 
 typedef struct ap_tuned {
-    ap_model *model; // NULL when nothing was kept
-    ap_buf bytes;    // what the model was read from
-    ap_whole whole;  // what the target says of it in the end
+    ap_rewritten made;
     // {kept: [STEP], rejected: [STEP], cost: [before, after] | null, stats: {tries, seconds, ended}};
     // STEP: {rule, class, places: [node], cost: [before, after], reason?}
     json_t *report;
-    json_t *steps; // of kind "rule", for plan.json
 } ap_tuned;
 void ap_tuned_release(ap_tuned *t);
 
