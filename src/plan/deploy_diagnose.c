@@ -34,8 +34,7 @@ static ap_err golden_values(diagnosis *q, const char *const *names, size_t count
         if (!json_object_get(q->values, names[i])) json_array_append_new(missing, ap_json_string(names[i]));
     if (json_array_size(missing) > 0) {
         AP_TRY(ap_deploy_scratch(d, "values", &dir));
-        json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_target_spec(q->t), "inputs", d->input_tensors,
-                                 "tensors", missing, "dir", dir);
+        json_t *args = ap_oracle_args(ap_target_spec(q->t), d->input_tensors, missing, dir);
         AP_TRY(ap_deploy_call(d, q->golden, AP_TIME_GOLDEN, "oracle", args, NULL, &result));
         json_array_foreach(json_object_get(result, "outputs"), i, t)
             json_object_set(q->values, ap_json_str(t, "name", ""), t);

@@ -3,6 +3,7 @@
 // target picked? Only when everything passes then do these numbers take the place of the first.
 #include "plan/deploy.h"
 #include "plan/picked.h"
+#include "plan/workers.h"
 
 typedef struct looker {
     ap_deploy_target *t;
@@ -31,10 +32,9 @@ static ap_err ask_oracle(void *user, const char *file, const json_t *inputs, jso
     json_t *result = NULL;
     ap_err err = NULL;
     AP_TRY(ap_deploy_worker(d, &cpu, "picked", AP_ANY_CPU, &w));
-    AP_TRY(ap_deploy_call(
-        d, w, AP_TIME_GOLDEN, "oracle",
-        json_pack("{s{ss},sO,sO,ss}", "model", "file", file, "inputs", inputs, "tensors", names, "dir", dir),
-        &l->golden_s, &result));
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle",
+                          ap_oracle_args(json_pack("{ss}", "file", file), inputs, names, dir), &l->golden_s,
+                          &result));
     *out = json_incref(json_object_get(result, "outputs"));
 done:
     ap_worker_stop(w, NULL);

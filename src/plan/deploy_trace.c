@@ -84,8 +84,7 @@ static ap_err golden_tensors(ap_deploy_target *t, const char *work, double *gold
     dir = ap_path_join(&a, work, "golden");
     AP_TRY(ap_mkdirs(dir));
     AP_TRY(ap_deploy_worker(d, &cpu, "trace", AP_ANY_CPU, &w));
-    json_t *args = json_pack("{so,sO,sO,ss}", "model", ap_target_spec(t), "inputs", d->input_tensors,
-                             "tensors", wanted, "dir", dir);
+    json_t *args = ap_oracle_args(ap_target_spec(t), d->input_tensors, wanted, dir);
     AP_TRY(ap_deploy_call(d, w, AP_TIME_GOLDEN, "oracle", args, golden_s, &result));
     *out = json_incref(json_object_get(result, "outputs"));
 done:

@@ -221,17 +221,18 @@ static ap_err deploy_into(signature *s, const json_t *made, const char *dir, ap_
     return err;
 }
 
-// Of the index.
-static json_t *entry_of(const signature *s, const json_t *made, const json_t *unread) {
+// Of the index. `less`: outputs are left out of `made`; why is known once the program was asked.
+static json_t *entry_of(const signature *s, const json_t *made, bool less) {
     const json_t *sig = s->sig, *outputs = json_object_get(sig, "outputs");
-    json_t *leaves = unread && is_module(s->model) ? ap_unread_leaves(outputs, made)
-                                                   : json_copy((json_t *)(uintptr_t)outputs);
-    return json_pack(
-        "{sO,ss,ss,sO,sO,sO,so,sO,sO,sO?,sO,sO,sO*}", "signature", json_object_get(sig, "id"), "dir",
-        s->below, "verdict", s->passed ? "pass" : "fail", "spec", json_object_get(sig, "spec"), "inputs",
-        json_object_get(sig, "inputs"), "out_spec", json_object_get(sig, "out_spec"), "outputs", leaves,
-        "feeds", json_object_get(made, "feeds"), "results", json_object_get(made, "results"), "level1",
-        json_object_get(made, "level1"), "fixed", s->switches, "tried", s->tried, "unread", unread);
+    json_t *leaves = less && is_module(s->model) ? ap_unread_leaves(outputs, made)
+                                                 : json_copy((json_t *)(uintptr_t)outputs);
+    return json_pack("{sO,ss,ss,sO,sO,sO,so,sO,sO,sO?,sO,sO,sO*}", "signature", json_object_get(sig, "id"),
+                     "dir", s->below, "verdict", s->passed ? "pass" : "fail", "spec",
+                     json_object_get(sig, "spec"), "inputs", json_object_get(sig, "inputs"), "out_spec",
+                     json_object_get(sig, "out_spec"), "outputs", leaves, "feeds",
+                     json_object_get(made, "feeds"), "results", json_object_get(made, "results"), "level1",
+                     json_object_get(made, "level1"), "fixed", s->switches, "tried", s->tried, "unread",
+                     s->question.evidence);
 }
 
 // ---- outputs that nobody reads
@@ -245,7 +246,7 @@ static json_t *deploy_for_question(void *user, const json_t *made, const char *d
     ap_err err = deploy_into(s, made, dir, NULL);
     s->o = all;
     ap_err_free(err);
-    return s->passed ? entry_of(s, made, made) : NULL;
+    return s->passed ? entry_of(s, made, true) : NULL;
 }
 
 static bool is_unread(void *user, const json_t *gates) {
@@ -297,7 +298,7 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
             err = deploy_one(&s, other);
         }
     }
-    json_array_append_new(list, entry_of(&s, s.made, s.question.evidence));
+    json_array_append_new(list, entry_of(&s, s.made, s.question.evidence != NULL));
     ap_unread_question_release(&s.question);
     json_decref(s.switches);
     json_decref(s.tried);

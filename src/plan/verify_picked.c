@@ -111,10 +111,8 @@ static ap_err ask_oracle(void *user, const char *file, const json_t *inputs, jso
     json_t *result = NULL;
     ap_err err = NULL;
     if (!r->oracle) AP_TRY(open_worker(r, &cpu, &r->oracle));
-    AP_TRY(ap_worker_call(
-        r->oracle, "oracle",
-        json_pack("{s{ss},sO,sO,ss}", "model", "file", file, "inputs", inputs, "tensors", names, "dir", dir),
-        &result));
+    AP_TRY(ap_worker_call(r->oracle, "oracle",
+                          ap_oracle_args(json_pack("{ss}", "file", file), inputs, names, dir), &result));
     *out = json_incref(json_object_get(result, "outputs"));
 done:
     json_decref(result);

@@ -5,6 +5,7 @@
 #include "golden/trace.h"
 #include "plan/picked.h"
 #include "plan/whole_priv.h"
+#include "plan/workers.h"
 #include "surgery/search/search.h"
 #include "tensor/npy.h"
 
@@ -35,10 +36,8 @@ static ap_err unless_hidden(const ap_whole_host *h, ap_err err, const char *what
 static ap_err ask_oracle(void *user, const char *file, const json_t *inputs, json_t *names, const char *dir,
                          json_t **out) {
     json_t *result = NULL;
-    ap_err err = whole_call(
-        ((wrongness *)user)->h, true, "oracle",
-        json_pack("{s{ss},sO,sO,ss}", "model", "file", file, "inputs", inputs, "tensors", names, "dir", dir),
-        &result);
+    ap_err err = whole_call(((wrongness *)user)->h, true, "oracle",
+                            ap_oracle_args(json_pack("{ss}", "file", file), inputs, names, dir), &result);
     if (!err) *out = json_incref(json_object_get(result, "outputs"));
     json_decref(result);
     return err;

@@ -39,3 +39,7 @@ done:
     ap_arena_release(&a);
     return err;
 }
+
+json_t *ap_oracle_args(json_t *model, const json_t *inputs, const json_t *tensors, const char *dir) {
+    return json_pack("{so,sO,sO,ss}", "model", model, "inputs", inputs, "tensors", tensors, "dir", dir);
+}

@@ -21,5 +21,8 @@ AP_MUST ap_err ap_open_worker(aipc_context *c, const ap_target_id *target, const
                               ap_worker **out);
 // The target every golden run uses; "cpu".
 ap_target_id ap_cpu_target(void);
+// What its `oracle` is called with for these tensors of a model (a SPEC, taken) on `inputs`; files go to
+// `dir` (target/target.h).
+json_t *ap_oracle_args(json_t *model, const json_t *inputs, const json_t *tensors, const char *dir);
 
 #endif
