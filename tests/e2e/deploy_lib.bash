@@ -19,6 +19,30 @@ need() {
     done
 }
 
+# need_plain: ends the script well with a sanitized library, which no Python can load.
+need_plain() {
+    if [[ -n ${AIPC_SAN:-} ]]; then
+        echo "ok $(basename "$0") # skipped: a sanitized library cannot be loaded by Python"
+        finish
+    fi
+}
+# need_python MODULES: $python has them ("torch, onnx"), and finds the package and the program of this build; else the
+# script ends well.
+need_python() {
+    python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+    if ! "$python" -c "import $1" 2>/dev/null; then
+        echo "ok $(basename "$0") # skipped: no Python with $1 ($python)"
+        finish
+    fi
+    export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
+    unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
+}
+# The same for programs with torch.
+need_torch() {
+    need_python "torch, onnx, numpy"
+    export OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore
+}
+
 # The sanitizer the library was made with.
 san_flags() {
     local marks

@@ -5,12 +5,8 @@
 need onnxruntime
 same "two models are refused" 2 "$("$aipc" deploy a.onnx b.onnx >"$tmp/out" 2>"$tmp/err"; echo $?)"
 has "and the way for programs is told" "$(<"$tmp/err")" "a program and its arguments go behind --"
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-if [[ -n ${AIPC_SAN:-} ]] || ! "$python" -c "import onnxruntime" 2>/dev/null; then
-    echo "ok deploy a program # skipped: onnxruntime for Python not here, or a sanitized library"
-    finish
-fi
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
+need_plain
+need_python onnxruntime
 make_nets
 app=("$python" "$root/tests/python/apps.py" ort "$nets/two-io.onnx" plain)
 cd "$tmp" || exit 1

@@ -3,14 +3,9 @@
 # aipc exec: unmodified PyTorch and onnxruntime programs, served by artifacts, print what they print alone.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime
-if [[ -n ${AIPC_SAN:-} ]]; then
-    echo "ok exec # skipped: a sanitized library cannot be loaded by Python"
-    finish
-fi
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
+need_plain
+need_python onnxruntime
 apps=$root/tests/python/apps.py
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
-unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
 
 # same_as_alone NAME FOLDER WANT_STDERR ARGS...: the program by itself and served give the same stdout and exit code
 same_as_alone() {
@@ -24,10 +19,6 @@ same_as_alone() {
     same "$name: stderr" "$want" "$(sed "s|$tmp|TMP|g" "$tmp/err")"
 }
 
-if ! "$python" -c "import onnxruntime" 2>/dev/null; then
-    echo "ok exec # skipped: onnxruntime not here"
-    finish
-fi
 make_nets
 deploy 0 two two-io.onnx --target cpu
 net=$nets/two-io.onnx

@@ -4,12 +4,8 @@
 # gates fail. What failed before is told.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime onnxruntime-qnn
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-if [[ -n ${AIPC_SAN:-} ]] || ! "$python" -c "import torch, onnx" 2>/dev/null; then
-    echo "ok level 1 for a target # skipped: torch not here, or a sanitized library"
-    finish
-fi
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore
+need_plain
+need_torch
 program=$root/tests/python/programs.py
 cd "$tmp" || exit 1
 

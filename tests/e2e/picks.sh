@@ -38,12 +38,8 @@ repaired := [r["op"] for r in t["repairs"]["repairs"]] == ["Mod"]
 PY
 
 # A program whose model picks: verify looks at its calls in the same way.
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-if [[ -n ${AIPC_SAN:-} ]] || ! "$python" -c "import onnxruntime" 2>/dev/null; then
-    echo "ok verify what picks # skipped: no Python with onnxruntime, or a sanitized library"
-    finish
-fi
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
+need_plain
+need_python onnxruntime
 mkdir "$tmp/app" && cd "$tmp/app" || exit 1
 cp "$nets/picks.onnx" "$nets/picks-mod.onnx" "$nets/x400.npy" "$nets/x24000.npy" .
 cat >app.py <<'PY'

@@ -3,17 +3,9 @@
 # aipc split: a program in three parts, which do what it does, together and one by one.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime
-if [[ -n ${AIPC_SAN:-} ]]; then
-    echo "ok split # skipped: a sanitized library cannot be loaded by Python"
-    finish
-fi
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc PYTHONDONTWRITEBYTECODE=1
-unset PYTHONPATH
-if ! "$python" -c "import onnxruntime" 2>/dev/null; then
-    echo "ok split # skipped: onnxruntime not here"
-    finish
-fi
+need_plain
+need_python onnxruntime
+export PYTHONDONTWRITEBYTECODE=1
 make_nets
 mkdir "$tmp/app" && cd "$tmp/app" || exit 1
 cp "$nets/two-io.onnx" .

@@ -4,13 +4,8 @@
 # the program ends alike without it, and not when the program needs it.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime onnxruntime-qnn
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-if [[ -n ${AIPC_SAN:-} ]] || ! "$python" -c "import torch, onnx, numpy" 2>/dev/null; then
-    echo "ok outputs nobody reads # skipped: torch not here, or a sanitized library"
-    finish
-fi
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore
-unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
+need_plain
+need_torch
 mkdir "$tmp/app" && cd "$tmp/app" || exit 1
 # Feature 3 is the small difference of two large channels: in half precision mostly noise.
 cat >net.py <<'PY'

@@ -3,17 +3,8 @@
 # aipc verify: a program as it is and served, compared at its models and at its end.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime
-if [[ -n ${AIPC_SAN:-} ]]; then
-    echo "ok verify # skipped: a sanitized library cannot be loaded by Python"
-    finish
-fi
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
-unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
-if ! "$python" -c "import onnxruntime" 2>/dev/null; then
-    echo "ok verify # skipped: onnxruntime not here"
-    finish
-fi
+need_plain
+need_python onnxruntime
 make_nets
 app=$tmp/app
 mkdir -p "$app"

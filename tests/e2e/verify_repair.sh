@@ -3,17 +3,8 @@
 # aipc verify --repair: the gates pass and the program does not do the same: what it was deployed as is made more exact.
 . "$(dirname "$0")/deploy_lib.bash"
 need onnxruntime onnxruntime-qnn
-if [[ -n ${AIPC_SAN:-} ]]; then
-    echo "ok verify --repair # skipped: a sanitized library cannot be loaded by Python"
-    finish
-fi
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-export AIPC_PYTHON=$root/python AIPC_PROGRAM=$aipc
-unset AIPC_ARTIFACTS AIPC_TARGET AIPC_STRICT PYTHONPATH
-if ! "$python" -c "import onnxruntime" 2>/dev/null; then
-    echo "ok verify --repair # skipped: onnxruntime not here"
-    finish
-fi
+need_plain
+need_python onnxruntime
 make_nets
 mkdir -p "$tmp/app"
 cp "$nets/length.onnx" "$tmp/app/"

@@ -7,11 +7,7 @@ if [[ -n ${AIPC_SAN:-} ]]; then
     finish
 fi
 need onnxruntime
-python=${AIPC_VENV:-$root/.deps/venv}/bin/python
-if ! "$python" -c "import onnxruntime, pip" 2>/dev/null; then
-    echo "ok wheel # skipped: onnxruntime not here"
-    finish
-fi
+need_python "onnxruntime, pip"
 unset AIPC_PYTHON AIPC_PROGRAM AIPC_LIBRARY PYTHONPATH LD_LIBRARY_PATH
 if ! make --no-print-directory -C "$root" BUILD="${build#"$root"/}" CC="${CC:-gcc}" wheel >"$tmp/log" 2>&1 </dev/null; then
     tail -n 20 "$tmp/log" | not_ok "make wheel"

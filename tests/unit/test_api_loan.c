@@ -253,17 +253,6 @@ static void forks(void **state) {
 
 // ---- the worker dies
 
-static pid_t child_of_ours(void) {
-    char path[64];
-    pid_t pid = 0;
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    FILE *f = fopen(path, "re");
-    assert_non_null(f);
-    if (fscanf(f, "%d", &pid) != 1) pid = 0;
-    fclose(f);
-    return pid;
-}
-
 static void worker_dies(void **state) {
     stage s = {0};
     aipc_loan *kept = NULL, *late = NULL;
@@ -274,7 +263,7 @@ static void worker_dies(void **state) {
         if (i < 39) give_back(kept, y);
     }
     assert_non_null(kept);
-    kill(child_of_ours(), SIGKILL);
+    kill(test_child(), SIGKILL);
     must_fail(call(s.d, 7, &late, &z), AP_ERR_WORKER_CRASH, "died of signal 9");
     give_back(late, z);
     assert_true(holds(y, 6)); // what was answered stays

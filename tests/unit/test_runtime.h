@@ -47,4 +47,16 @@ static inline int test_program(char out[4096]) {
     return access(out, X_OK) == 0;
 }
 
+// A child of this thread; 0 when it has none.
+static inline pid_t test_child(void) {
+    char path[64];
+    pid_t pid = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *f = fopen(path, "re");
+    if (!f) abort(); // a kernel that does not tell
+    if (fscanf(f, "%d", &pid) != 1) pid = 0;
+    fclose(f);
+    return pid;
+}
+
 #endif

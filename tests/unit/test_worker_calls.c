@@ -32,18 +32,6 @@ static ap_worker *start(bench *b) {
     return w;
 }
 
-// The only child this test has.
-static pid_t child(void) {
-    char path[64];
-    pid_t pid = 0;
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    FILE *f = fopen(path, "re");
-    assert_non_null(f);
-    if (fscanf(f, "%d", &pid) != 1) pid = 0;
-    fclose(f);
-    return pid;
-}
-
 // y = Relu(x), x of 4
 static json_t *spec(bench *b) {
     fresh(b);
@@ -84,7 +72,7 @@ static void build_run_profile_load(void **state) {
     uint64_t peak = 0;
     ap_worker_stop(w, &peak);
     assert_true(peak > 1 << 20);
-    assert_int_equal(child(), 0);
+    assert_int_equal(test_child(), 0);
     // A second process loads what the first one built.
     w = start(b);
     must(ap_worker_call(w, "load", json_pack("{ss}", "dir", built), &r));
@@ -167,7 +155,7 @@ static void starts_that_fail(void **state) {
     must_fail(ap_worker_start(&o, &w), AP_ERR_WORKER_CRASH, "left with status 1 during 'open'");
     json_decref(c);
     assert_null(w);
-    assert_int_equal(child(), 0);
+    assert_int_equal(test_child(), 0);
 }
 
 // Another build's: what a worker of before the numbers answers, and what such a library asks.
@@ -217,7 +205,7 @@ static void killed_from_outside(void **state) {
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         ap_worker *w = start(b);
         json_t *r = NULL;
-        kill(child(), signals[i]);
+        kill(test_child(), signals[i]);
         const char *text = ap_arena_printf(&b->arena, "the worker for cpu died of signal %d", signals[i]);
         // With ASan in it the program reports a SIGSEGV itself and exits.
         ap_err err = ap_worker_call(w, "run", json_object(), &r);
@@ -227,7 +215,7 @@ static void killed_from_outside(void **state) {
             must_fail(err, AP_ERR_WORKER_CRASH, "during 'run'");
         must_fail(ap_worker_call(w, "run", json_object(), &r), AP_ERR_INTERNAL, "the worker for cpu is gone");
         ap_worker_stop(w, NULL);
-        assert_int_equal(child(), 0);
+        assert_int_equal(test_child(), 0);
     }
 }
 
@@ -238,14 +226,14 @@ static void stopped_is_hung(void **state) {
     ap_worker_options o = {.program = program, .config = c, .log_path = at(b, "log"), .timeout_s = 1};
     must(ap_worker_start(&o, &w));
     json_decref(c);
-    kill(child(), SIGSTOP);
+    kill(test_child(), SIGSTOP);
     uint64_t before = ap_now_us();
     ap_err err = ap_worker_call(w, "run", json_object(), &r);
     assert_true(ap_now_us() - before < 5000000);
     assert_string_equal(ap_err_get_hint(err), "raise --timeout if the model is large");
     must_fail(err, AP_ERR_WORKER_HANG, "did not answer 'run' within 1 s");
     ap_worker_stop(w, NULL);
-    assert_int_equal(child(), 0);
+    assert_int_equal(test_child(), 0);
 }
 
 static void over_its_memory(void **state) {
@@ -260,7 +248,7 @@ static void over_its_memory(void **state) {
     ap_err err = ap_worker_start(&o, &w), late = NULL;
     json_t *r = NULL;
     if (!err) { // opened between two looks: the next request is looked at, too
-        kill(child(), SIGSTOP);
+        kill(test_child(), SIGSTOP);
         late = ap_worker_call(w, "run", json_object(), &r);
     }
     must_fail(err ? err : late, AP_ERR_WORKER_MEMORY, "MiB, the limit is 1 MiB");
@@ -277,7 +265,7 @@ static void on_one_processor(void **state) {
     must(start_with(b, c, &w));
     cpu_set_t set;
     CPU_ZERO(&set);
-    assert_int_equal(sched_getaffinity(child(), sizeof set, &set), 0);
+    assert_int_equal(sched_getaffinity(test_child(), sizeof set, &set), 0);
     assert_int_equal(CPU_COUNT(&set), 1);
     ap_worker_stop(w, NULL);
 }

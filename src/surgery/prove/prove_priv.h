@@ -2,7 +2,8 @@
 // What the parts of the proof harness share.
 //
 //   prove_choice.c   the stream of choices, values of tensors
-//   prove_draw.c     an instance from a rule's pattern; prove_attr.c its attributes
+//   prove_draw.c     an instance from a rule's pattern; prove_types.c its shapes and element types,
+//                    prove_attr.c its attributes
 //   prove_ops*.c     what each operator takes: shapes of operands, ranges of attributes
 //   prove_facts.c    operands of which something is certain
 //   prove_batch.c    many instances in one model, on the oracle
@@ -146,9 +147,12 @@ typedef struct draw {
 } draw;
 bool give_up(draw *d, const char *fmt, ...) AP_PRINTF(2, 3); // false
 const char *draw_name(draw *d, const char *stem);
-int64_t draw_dim(draw *d);
 const ap_rule_draw *draw_hint(const draw *d, int slot);
 bool draw_type(const draw *d, const ap_value *v, ap_value_type *out);
+
+// ---- prove_types.c
+int64_t draw_dim(draw *d);
+bool draw_fits(draw *d, const ap_value_type *t); // gives up on a value that is too large
 // The type an arm of a pattern asks for: operand dims, drawn where free. Binds names.
 bool draw_dims(draw *d, const ap_rule_type *t, size_t least, size_t most, ap_value_type *out);
 // Binds the names of a type to a shape; gives up when they stand for something else.
@@ -202,6 +206,8 @@ typedef struct op_domain {
     bool sums;       // adds many numbers: errors are measured against the sum of the absolute ones
 } op_domain;
 const op_domain *op_domain_of(const char *domain, const char *op);
+// prove_types.c: the element type of every operand.
+void draw_operand_types(op_draw *q, const op_domain *o);
 const op_domain *op_domain_extra(const char *key); // " OP "; prove_ops_extra.c
 uint64_t op_dtypes(const op_domain *d, int var);   // mask
 // Operand i with this shape; names of the pattern decide where the shape leaves it open (-1).
