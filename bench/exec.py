@@ -8,9 +8,10 @@ The model is y = relu(x) of three sizes, deployed for the cpu and called by a Py
 by a weight first, so that it has one) and by an onnxruntime program. alone: the program's own call; served: under
 `aipc exec`, from the program's call to the answer in its hands; C: the same by libaipc alone; model: the artifact's run
 inside the worker, that is, the one call of the vendor's library with all it does (bench/calls.c). beyond = served -
-model: Python, the copy of the input, two processes' turns, the answer. Microseconds of CALLS (2000) calls, medians; of
-the served ones the fastest tenth, too: what other work on the machine takes
-away is not ours."""
+model: Python, the copy of the input, two processes' turns, the answer. copy: what C saves when the input lies in the
+shared memory already (aipc_artifact_input_memory); a program's tensor does not. rest = beyond - copy. Microseconds of
+CALLS (2000) calls, medians; of the served ones the fastest tenth, too: what other work on the machine takes away is not
+ours."""
 import datetime
 import json
 import os
@@ -78,12 +79,13 @@ def measure(build, calls, work, shape):
     out = run(os.path.join(build, "bench", "calls"), folder, str(calls))
     c = {m[0]: tuple(map(float, m[1:])) for m in re.findall(r"^(\S+ \S+) +whole +(\S+) +model +(\S+) +rest +(\S+)", out, re.M)}
     whole, inner, _ = c["lent outputs"]
+    copy = max(0.0, whole - c["shared memory"][0])
     rows = []
     for kind, artifacts in (("module", "out"), ("session", "session")):
         argv = [*me, kind, model, text, str(calls)]
         alone = float(run(*argv).split()[0])
         served, fast = map(float, run(aipc, "exec", "--strict", "--artifacts", os.path.join(work, artifacts), "--", *argv).split())
-        rows.append((kind, alone, served, fast, whole, inner, served - inner, fast - inner))
+        rows.append((kind, alone, served, fast, whole, inner, served - inner, fast - inner, copy, served - inner - copy))
     return rows
 
 
@@ -91,8 +93,8 @@ def main(build, calls="2000"):
     build, calls = os.path.abspath(build), int(calls)
     os.environ.update(AIPC_PYTHON=os.path.join(ROOT, "python"), AIPC_PROGRAM=os.path.join(build, "aipc"))
     lines = [__doc__.split("\n\n", 2)[2].replace("\n", " "), "",
-             "| tensors in and out | called by | alone | served | fastest tenth | C | model | beyond | of the fastest tenth | goal |",
-             "|---|---|---|---|---|---|---|---|---|---|"]
+             "| tensors in and out | called by | alone | served | fastest tenth | C | model | beyond | of the fastest tenth | copy | rest | goal of beyond |",
+             "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     import tempfile
     with tempfile.TemporaryDirectory() as top:
         for name, shape in SIZES.items():
