@@ -39,4 +39,4 @@ def read(path):
 
 names = sorted(n for n in os.listdir(args.plates) if n.endswith(".jpg"))[:args.count or None]
 right = sum(read(os.path.join(args.plates, n)) == n.split(".")[0].split("_")[0] for n in names)
-print(f"{right} of {len(names)} plates read exactly: {100 * right / len(names):.1f} %")
+print(f"{right} of {len(names)} plates read exactly: {100 * right / len(names):.2f} %")
