@@ -85,7 +85,8 @@ static int serve(void) {
         }
         bool probe = strcmp(ap_json_str(request, "op", ""), "probe") == 0;
         json_t *reply = json_pack("{sb,so}", "ok", 1, "result",
-                                  probe ? fake_probe(json_object_get(request, "args")) : json_object());
+                                  probe ? fake_probe(json_object_get(request, "args"))
+                                        : json_pack("{si}", "protocol", AP_PROTOCOL));
         ap_err err = ap_frame_write(3, reply);
         json_decref(reply);
         json_decref(request);

@@ -97,7 +97,8 @@ static inline int fake_serve(void) {
             config = json_deep_copy(json_object_get(args, "fake"));
         }
         json_t *reply =
-            json_pack("{sb,so}", "ok", 1, "result", probe ? fake_probe(config, args) : json_object());
+            json_pack("{sb,so}", "ok", 1, "result",
+                      probe ? fake_probe(config, args) : json_pack("{si}", "protocol", AP_PROTOCOL));
         ap_err err = ap_frame_write(3, reply);
         json_decref(reply);
         json_decref(request);
