@@ -8,8 +8,8 @@
 //
 // AIPC is the program that is started as the worker.
 #include "base/file.h"
-#include "plan/context.h"
-#include "plan/workers.h"
+#include "plan/work/context.h"
+#include "plan/work/workers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

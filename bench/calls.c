@@ -5,7 +5,7 @@
 //
 // Prints a line for each way of calling: whole call, the vendor library's share, the rest; medians in
 // microseconds. "lent outputs" is what `aipc exec` does; small ones are copied.
-#include "plan/artifact_priv.h"
+#include "plan/artifact/artifact_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -22,6 +22,7 @@ public="plan api cli"
 # Rooms that are made of folders, and the order of those.
 folders="
 surgery facts oracle rule match native apply prove pass probe search repair
+plan work surgery artifact recording deploy sides program verify
 "
 
 # includes PATH: the lines that include files of ours.

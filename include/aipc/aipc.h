@@ -310,7 +310,8 @@ typedef struct aipc_export_options {
  * onnxruntime are taken as they are. `document` says what was tried. */
 AIPC_API aipc_error *aipc_export(aipc_context *c, const aipc_export_options *o, char **document);
 
-/* Does an ONNX model compute what was recorded? `request` is a JSON file (src/plan/replay.h); used by export.
+/* Does an ONNX model compute what was recorded? `request` is a JSON file (src/plan/recording/replay.h); used
+ * by export.
  */
 AIPC_API aipc_error *aipc_replay(aipc_context *c, const char *request, char **document);
 

@@ -4,11 +4,11 @@
 
 #include "device/runtime.h"
 #include "graph/inspect.h"
-#include "plan/artifact_priv.h"
-#include "plan/deploy.h"
-#include "plan/from_recording.h"
-#include "plan/from_shapes.h"
-#include "plan/recording.h"
+#include "plan/artifact/artifact_priv.h"
+#include "plan/deploy/deploy.h"
+#include "plan/deploy/from_shapes.h"
+#include "plan/program/from_recording.h"
+#include "plan/recording/recording.h"
 #include "target/soc.h"
 #include "worker/server.h"
 

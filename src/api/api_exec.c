@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // exec, verify, split.
 #include "api/api_priv.h"
-#include "plan/exec.h"
-#include "plan/served.h"
-#include "plan/split.h"
-#include "plan/verify.h"
+#include "plan/artifact/exec.h"
+#include "plan/artifact/served.h"
+#include "plan/program/split.h"
+#include "plan/verify/verify.h"
 
 #include <string.h>
 

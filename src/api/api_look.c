@@ -5,7 +5,7 @@
 #include "api/doctor.h"
 #include "api/shapes.h"
 #include "golden/contract.h"
-#include "plan/context.h"
+#include "plan/work/context.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // record, export.
 #include "api/api_priv.h"
-#include "plan/export.h"
-#include "plan/record.h"
-#include "plan/replay.h"
+#include "plan/recording/export.h"
+#include "plan/recording/record.h"
+#include "plan/recording/replay.h"
 
 enum { REQUEST_BYTES = 16 << 20 };
 

@@ -4,8 +4,8 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "plan/jobs.h"
-#include "plan/proofs.h"
+#include "plan/surgery/proofs.h"
+#include "plan/work/jobs.h"
 #include "surgery/oracle/oracle_command.h"
 #include "surgery/prove/prove_open.h"
 

@@ -3,7 +3,7 @@
 #include "api/api_priv.h"
 #include "api/shapes.h"
 #include "golden/contract.h"
-#include "plan/asker.h"
+#include "plan/surgery/asker.h"
 
 #include <stdlib.h>
 #include <string.h>

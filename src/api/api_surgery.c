@@ -2,10 +2,10 @@
 // surgery, apply, diff.
 #include "api/api_priv.h"
 #include "graph/graph_diff.h"
-#include "plan/apply.h"
-#include "plan/store.h"
-#include "plan/surgery.h"
-#include "plan/table.h"
+#include "plan/surgery/apply.h"
+#include "plan/surgery/surgery.h"
+#include "plan/surgery/table.h"
+#include "plan/work/store.h"
 #include "surgery/pass/record.h"
 
 #include <stdlib.h>

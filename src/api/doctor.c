@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "device/runtime.h"
-#include "plan/deploy.h"
+#include "plan/deploy/deploy.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #ifndef AP_API_DOCTOR_H
 #define AP_API_DOCTOR_H
 
-#include "plan/context.h"
+#include "plan/work/context.h"
 
 #include <jansson.h>
 

@@ -2,7 +2,7 @@
 #include "api/shapes.h"
 
 #include "golden/contract.h"
-#include "plan/workers.h"
+#include "plan/work/workers.h"
 
 #include <string.h>
 

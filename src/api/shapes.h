@@ -5,7 +5,7 @@
 #define AP_API_SHAPES_H
 
 #include "graph/inspect.h"
-#include "plan/context.h"
+#include "plan/work/context.h"
 
 typedef struct ap_measured_shapes {
     json_t *tensors; // TENSOR list without files

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // manifest.json from hostile text: a CORRUPT error, or a document that is read the same way when written
 // again.
-#include "plan/artifact.h"
+#include "plan/artifact/artifact.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A record of the journal from hostile text: a CORRUPT error, or a record whose files all lie in its own
 // folder.
-#include "plan/store.h"
+#include "plan/work/store.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log of a recorded process from hostile text: whatever it says, the document that comes of it can be
 // judged and written, sums do not overflow, and no file outside the process's folder is named.
-#include "plan/recording.h"
+#include "plan/recording/recording.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What two runs of a program print, hostile: "TASK\1one\1other". A text is as near as can be to itself.
-#include "plan/verify.h"
+#include "plan/verify/verify.h"
 
 #include <stdlib.h>
 #include <string.h>

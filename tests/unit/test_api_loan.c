@@ -5,7 +5,7 @@
 #include "test_runtime.h"
 
 #include "aipc/aipc.h"
-#include "plan/served.h"
+#include "plan/artifact/served.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include "test_runtime.h"
 
 #include "aipc/aipc.h"
-#include "plan/recording.h"
+#include "plan/recording/recording.h"
 #include "tensor/npy.h"
 
 static char ort_path[4096], program[4096];

@@ -3,7 +3,7 @@
 #include "test_base.h"
 
 #include "base/proc.h"
-#include "plan/jobs.h"
+#include "plan/work/jobs.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -2,7 +2,7 @@
 // Memory that is lent: each room to one at a time, back from anywhere, and after a fork each process its own.
 #include "test_base.h"
 
-#include "plan/loan.h"
+#include "plan/artifact/loan.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -2,7 +2,7 @@
 // The manifest's text comes from outside: everything that is wrong with it is said before anything is used.
 #include "test_base.h"
 
-#include "plan/artifact.h"
+#include "plan/artifact/artifact.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define TENSOR "{\"name\":\"x\",\"dtype\":\"float32\",\"dims\":[1,4],\"file\":\"input-0.npy\"}"

@@ -4,7 +4,7 @@
 #include "test_graph_build.h"
 
 #include "base/file.h"
-#include "plan/picked.h"
+#include "plan/surgery/picked.h"
 #include "tensor/npy.h"
 
 enum { BOXES = 8, PICKED = 3 };

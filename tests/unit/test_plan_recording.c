@@ -3,8 +3,8 @@
 // lines.
 #include "test_base.h"
 
-#include "plan/record.h"
-#include "plan/recording.h"
+#include "plan/recording/record.h"
+#include "plan/recording/recording.h"
 #include "tensor/npy.h"
 
 #define MODEL(m, cls, content)                                                                               \

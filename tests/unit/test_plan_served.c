@@ -2,7 +2,7 @@
 // Which artifact answers a call: by identity, arguments, types, shapes and target. Nothing is started.
 #include "test_base.h"
 
-#include "plan/served.h"
+#include "plan/artifact/served.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define IO(name, dims)                                                                                       \

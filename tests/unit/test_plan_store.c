@@ -3,8 +3,8 @@
 #include "test_base.h"
 
 #include "base/proc.h"
-#include "plan/ledger.h"
-#include "plan/store.h"
+#include "plan/work/ledger.h"
+#include "plan/work/store.h"
 
 static ap_store open_store(scratch *s) {
     ap_store store = {0};

@@ -3,7 +3,7 @@
 // what it answers, is in tests/e2e/unread.sh.
 #include "test_graph_build.h"
 
-#include "plan/unread.h"
+#include "plan/program/unread.h"
 
 // a → Relu → y, b → Relu → z
 static json_t *two_in_two_out(bench *b) {

@@ -2,7 +2,7 @@
 // How the ends of two runs are compared: tasks of texts, files, the copy of a folder.
 #include "test_base.h"
 
-#include "plan/verify.h"
+#include "plan/verify/verify.h"
 #include "tensor/npy.h"
 
 #include <math.h>
