@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the tests and counts them: tests/run.sh check|full|fuzz BUILD
-#   check  what `make check` does: everything, minutes
-#   full   the long lane: fuzzing for a minute each, valgrind, ThreadSanitizer, end-to-end scripts twice
+#   check  what `make check` does: a quarter of an hour at most, on two cores
+#   full   the long lane: fuzzing for a minute each, valgrind, ThreadSanitizer, end-to-end scripts twice, rules proven on
+#          other instances and by sanitized programs, sanitized scripts that `check` leaves out (below: long=)
 #   fuzz   the fuzz targets alone, a minute each
 # A test is a line `ok NAME` or `not ok NAME` (a cmocka case is one, too); `# skipped: why` behind it, or a line
 # `skipped: why` alone, is a skipped one. A step without such lines is one test: its exit code.
@@ -17,7 +18,7 @@ rm -rf "$out" "$build"/tests/e2e/proofs "$build"/*/tests/e2e/proofs
 mkdir -p "$out/cache"
 case $build in /*) full_build=$build ;; *) full_build=$root/$build ;; esac
 
-unset MAKEFLAGS MFLAGS MAKELEVEL AIPC_PROGRAM NO_COLOR LD_LIBRARY_PATH BASH_ENV
+unset MAKEFLAGS MFLAGS MAKELEVEL AIPC_PROGRAM NO_COLOR LD_LIBRARY_PATH BASH_ENV AIPC_PROOFS
 export ORT_DISABLE_TELEMETRY=1 CMOCKA_MESSAGE_OUTPUT=TAP
 # Where tests find things. Scripts may read AIPC_SAN: the program under test is built with that sanitizer.
 export AIPC=$full_build/aipc AIPC_BUILD=$full_build AIPC_SAN=
@@ -100,22 +101,31 @@ begin() {
     shift 2
     log=$(log_of "$name")
     while (($(jobs -rp | wc -l) >= jobs)); do wait -n; done
+    report_ended
     (
         start=$(now_ms)
         timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
-        echo "$? $(($(now_ms) - start))" >"$log.end"
+        echo "$? $(($(now_ms) - start))" >"$log.new" && mv "$log.new" "$log.end"
     ) &
     begun+=("$name")
 }
-finish() {
-    local name log code ms
-    wait
+# Those that have ended, in the order they were begun; all of them when nothing runs any more.
+report_ended() {
+    local name log code ms left=()
     for name in "${begun[@]}"; do
         log=$(log_of "$name")
+        if [[ ! -f $log.end ]] && (($(jobs -rp | wc -l))); then
+            left+=("$name")
+            continue
+        fi
         read -r code ms <"$log.end" || code=1 ms=0
         report "$name" "$log" "$code" "$ms"
     done
-    begun=()
+    begun=("${left[@]}")
+}
+finish() {
+    wait
+    report_ended
 }
 
 build_all() { # name, make arguments: the variant must compile without a warning
@@ -133,21 +143,28 @@ unit() { # label, build folder, command in front
     finish
 }
 
-# Two at a time: they wait for Python and the vendor's library more than they compute. The caller finishes.
-scripts() { # label, folder; $long: scripts that are left to `make check-full`
-    local t
-    for t in "tests/$2"/*.sh; do
-        [[ -f $t ]] || continue
-        t=${t##*/}
-        if [[ " ${long:-} " == *" ${t%.sh} "* ]]; then continue; fi
-        begin "$1$2 ${t%.sh}" 600 bash "tests/$2/$t"
+# As many at a time as there are cores, those that take longest first: none is left to run alone. The caller finishes.
+slow="recover mutate unread deploy_repair exec record split sharpen deploy_documents level1"
+scripts() { # label, set of scripts...; $long: scripts that are left to `make check-full`
+    local label=$1 name set t all=()
+    shift
+    for name in $slow; do
+        for set in "$@"; do all+=("tests/$set/$name.sh"); done
+    done
+    for set in "$@"; do all+=("tests/$set"/*.sh); done
+    local -A seen=()
+    for t in "${all[@]}"; do
+        name=${t##*/} name=${name%.sh} set=${t#tests/} set=${set%/*}
+        if [[ ! -f $t || ${seen[$t]:-} || " ${long:-} " == *" $name "* ]]; then continue; fi
+        seen[$t]=1
+        begin "$label$set $name" 600 bash "$t"
     done
 }
 
 # The same with a sanitized program, two at a time. What the sanitizer says goes to files: tests compare texts, and a
 # finding in a worker must not pass for one of the crashes that tests make on purpose.
 sanitized() { # label, build folder, kind, sets of scripts
-    local label=$1 folder=$2 kind=$3 set dir notes=$full_build/check/$2-findings
+    local label=$1 folder=$2 kind=$3 dir notes=$full_build/check/$2-findings
     shift 3
     mkdir -p "$notes"
     # Crashes made on purpose must look like crashes.
@@ -158,7 +175,7 @@ sanitized() { # label, build folder, kind, sets of scripts
         export UBSAN_OPTIONS=print_stacktrace=1:log_path=$notes/ubsan
         # The sanitizer's dlopen() is the caller then: libraries of a folder no longer find each other by $ORIGIN.
         for dir in "$AIPC_DATA"/runtimes/onnxruntime-qnn-*/; do export LD_LIBRARY_PATH=$dir; done
-        for set in "$@"; do scripts "$label " "$set"; done
+        scripts "$label " "$@"
         finish
         sums_out
     )
@@ -204,22 +221,29 @@ fi
 
 step "source" 120 bash tests/source.sh
 begin "Python packages" 1200 sh -c 'sh tools/venv.sh run torch || echo "skipped: no environment for tests with Python"'
-build_all "builds with gcc" BUILD="$build" CC=gcc all unit-bins conformance-bin || last_words
+unit_bins=
+[[ $lane == full ]] && unit_bins=unit-bins # for valgrind; `make check` runs the sanitized ones
+build_all "builds with gcc" BUILD="$build" CC=gcc all $unit_bins conformance-bin || last_words
 build_all "builds with clang" BUILD="$build/clang" CC=clang DEBUG=1 all unit-bins # for its warnings
 build_all "builds with sanitizers" BUILD="$build/san" CC=gcc SAN=1 all unit-bins
 step "vendor runtimes" 3600 sh tools/runtimes.sh "$AIPC" || echo "        tests that need them will fail"
 finish # the packages
 
 unit "unit" "$build/san"
-for set in e2e errors regress; do scripts "" "$set"; done
+# Before the scripts, which deploy with these proofs. Sanitized programs take them, too, but in the long lane: there each
+# proves all it uses. Here that code runs sanitized in test_surgery_prove, rules*.sh and where deploy_repair kills one.
+AIPC_PROOFS=$full_build/tests/e2e/proofs
+mkdir -p "$AIPC_PROOFS" && ln -sfn "$AIPC_PROOFS" "$AIPC_CACHE/proofs"
+[[ $lane == full ]] || export AIPC_PROOFS
+step "rules are proven" 900 bash tests/rules.sh "$AIPC"
+scripts "" errors e2e regress
 finish
 # A minute and a half each, of code that deploy_repair and the unit tests run sanitized, too.
 [[ $lane == full ]] || long="search plans"
-sanitized sanitized san address e2e errors regress
+sanitized sanitized san address errors e2e regress
 long=
 step "conformance" 300 "$build/bin/conformance" "$AIPC_DATA" /usr/share/libonnx-testdata/data
 step "surgery on operator tests" 300 "$build/bin/surgery" "$AIPC_DATA" /usr/share/libonnx-testdata/data
-step "rules are proven" 900 bash tests/rules.sh "$AIPC"
 if [[ $lane == full ]]; then step "rules are proven on other instances" 2400 bash tests/rules.sh "$AIPC" --seed 7 --instances 600; fi
 if [[ $lane == full ]]; then step "the table of probes in other shapes" 1800 bash tests/variants.sh "$AIPC"; fi
 if [[ $lane == full ]]; then fuzz 60; else fuzz 4; fi
@@ -231,7 +255,7 @@ if [[ $lane == full ]]; then
     build_all "builds with ThreadSanitizer" BUILD="$build/tsan" CC=gcc SAN=thread all unit-bins
     unit "tsan" "$build/tsan"
     sanitized threads tsan thread e2e
-    for set in e2e errors regress; do scripts "again " "$set"; done
+    scripts "again " errors e2e regress
     finish
 fi
 last_words

@@ -6,7 +6,8 @@ export AIPC_DATA=$data AIPC_CACHE=$tmp/cache
 build=$(dirname "$aipc")
 nets=$build/tests/e2e/nets
 # A rule is proven once for all scripts of a run; those that are about proofs take a cache of their own.
-mkdir -p "$AIPC_CACHE" "$build/tests/e2e/proofs" && ln -sfn "$build/tests/e2e/proofs" "$AIPC_CACHE/proofs"
+proofs=${AIPC_PROOFS:-$build/tests/e2e/proofs}
+mkdir -p "$AIPC_CACHE" "$proofs" && ln -sfn "$proofs" "$AIPC_CACHE/proofs"
 
 # need NAME...: ends the script well when a runtime is missing.
 need() {
