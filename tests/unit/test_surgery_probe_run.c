@@ -3,11 +3,10 @@
 // op's name: Boom kills it, Sleep hangs it, Fail fails the whole batch without naming anybody, Wrong computes
 // something else, Shaky something else each time, Refuse is refused, Odd cannot be run by the oracle. Two
 // lie: Silent says it runs and gives nothing back, Flat gives another shape.
-#include "base/channel.h"
 #include "surgery/probe/probe_priv.h"
 #include "target/target.h"
 #include "test_graph_build.h"
-#include "worker/protocol.h"
+#include "test_worker_fake.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -72,28 +71,9 @@ static json_t *fake_probe(const json_t *args) {
     return r;
 }
 
-static int serve(void) {
-    ap_buf in = {0};
-    for (;;) {
-        json_t *request = NULL;
-        ap_channel_state state = AP_CHANNEL_DATA;
-        must(ap_frame_take(&in, &request));
-        if (!request) {
-            must(ap_channel_read(3, -1, &in, &state));
-            if (state == AP_CHANNEL_CLOSED) break;
-            continue;
-        }
-        bool probe = strcmp(ap_json_str(request, "op", ""), "probe") == 0;
-        json_t *reply = json_pack("{sb,so}", "ok", 1, "result",
-                                  probe ? fake_probe(json_object_get(request, "args"))
-                                        : json_pack("{si}", "protocol", AP_PROTOCOL));
-        ap_err err = ap_frame_write(3, reply);
-        json_decref(reply);
-        json_decref(request);
-        if (err) break;
-    }
-    ap_buf_free(&in);
-    return 0;
+static json_t *answer(void *user, const char *op, const json_t *args) {
+    (void)user;
+    return !strcmp(op, "probe") ? fake_probe(args) : json_object();
 }
 
 // ---- the tests' side
@@ -218,7 +198,7 @@ static void nothing_to_do(void **state) {
 }
 
 int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "worker") == 0) return serve();
+    if (argc > 1 && strcmp(argv[1], "worker") == 0) return fake_worker_serve(answer, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_gets_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(lies_are_no_acceptance, setup, teardown),

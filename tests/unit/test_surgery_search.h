@@ -5,12 +5,11 @@
 #ifndef AP_TEST_SURGERY_SEARCH_H
 #define AP_TEST_SURGERY_SEARCH_H
 
-#include "base/channel.h"
 #include "surgery/probe/probe_priv.h"
 #include "surgery/search/search.h"
 #include "target/target.h"
 #include "test_surgery_rule.h"
-#include "worker/protocol.h"
+#include "test_worker_fake.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -78,35 +77,20 @@ static inline json_t *fake_probe(const json_t *config, const json_t *args) {
     return r;
 }
 
-static inline int fake_serve(void) {
-    ap_buf in = {0};
-    json_t *config = NULL;
-    for (;;) {
-        json_t *request = NULL;
-        ap_channel_state state = AP_CHANNEL_DATA;
-        must(ap_frame_take(&in, &request));
-        if (!request) {
-            must(ap_channel_read(3, -1, &in, &state));
-            if (state == AP_CHANNEL_CLOSED) break;
-            continue;
-        }
-        const json_t *args = json_object_get(request, "args");
-        bool probe = strcmp(ap_json_str(request, "op", ""), "probe") == 0;
-        if (json_object_get(args, "fake")) {
-            json_decref(config);
-            config = json_deep_copy(json_object_get(args, "fake"));
-        }
-        json_t *reply =
-            json_pack("{sb,so}", "ok", 1, "result",
-                      probe ? fake_probe(config, args) : json_pack("{si}", "protocol", AP_PROTOCOL));
-        ap_err err = ap_frame_write(3, reply);
-        json_decref(reply);
-        json_decref(request);
-        if (err) break;
+static inline json_t *fake_answer(void *user, const char *op, const json_t *args) {
+    json_t **config = user;
+    if (json_object_get(args, "fake")) {
+        json_decref(*config);
+        *config = json_deep_copy(json_object_get(args, "fake"));
     }
+    return !strcmp(op, "probe") ? fake_probe(*config, args) : json_object();
+}
+
+static inline int fake_serve(void) {
+    json_t *config = NULL;
+    int rc = fake_worker_serve(fake_answer, &config);
     json_decref(config);
-    ap_buf_free(&in);
-    return 0;
+    return rc;
 }
 
 // ---- the tests' side

@@ -193,15 +193,8 @@ static ap_dtype variable(build *b, const ap_op_schema *s, const inputs *in, ap_o
 }
 
 static ap_dtype operand_dtype(build *b, const ap_op_schema *s, const inputs *in, const ap_op_operand *o) {
-    switch (o->type) {
-    case AP_OPERAND_I64:
-    case AP_OPERAND_IDX: return AP_I64;
-    case AP_OPERAND_BOOL: return AP_BOOL;
-    case AP_OPERAND_F32: return AP_F32;
-    case AP_OPERAND_I32: return AP_I32;
-    case AP_OPERAND_U8: return AP_U8;
-    default: return variable(b, s, in, o->type);
-    }
+    ap_dtype t = ap_operand_dtype(o->type);
+    return t ? t : variable(b, s, in, o->type);
 }
 
 static ap_err settle(build *b, const ap_op_schema *s, inputs *in) {

@@ -396,19 +396,11 @@ static ap_dtype of_variable(const ap_op_schema *s, const ap_node *n, const ap_va
 static ap_dtype out_dtype(const ap_op_schema *s, const ap_node *n, const ap_value_type *in, size_t i) {
     size_t last = s->output_count ? s->output_count - 1 : 0;
     const ap_op_operand *o = &s->outputs[i < s->output_count ? i : last];
-    switch (o->type) {
-    case AP_OPERAND_I64:
-    case AP_OPERAND_IDX: return AP_I64;
-    case AP_OPERAND_BOOL: return AP_BOOL;
-    case AP_OPERAND_F32: return AP_F32;
-    case AP_OPERAND_I32: return AP_I32;
-    case AP_OPERAND_U8: return AP_U8;
-    case AP_OPERAND_TO: {
-        int64_t to = ap_node_attr_int(n, "to", ap_node_attr_int(n, "dtype", 0));
-        return to ? (ap_dtype)to : in[0].dtype;
-    }
-    default: return of_variable(s, n, in, o->type);
-    }
+    ap_dtype t = ap_operand_dtype(o->type);
+    if (t) return t;
+    if (o->type != AP_OPERAND_TO) return of_variable(s, n, in, o->type);
+    int64_t to = ap_node_attr_int(n, "to", ap_node_attr_int(n, "dtype", 0));
+    return to ? (ap_dtype)to : in[0].dtype;
 }
 
 void ap_infer_node(const ap_match_env *env, const ap_node *n, ap_value_type *out) {

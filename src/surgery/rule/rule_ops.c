@@ -349,3 +349,15 @@ const ap_op_operand *ap_op_input(const ap_op_schema *s, size_t i) {
     if (i < s->input_count) return &s->inputs[i];
     return s->input_count && s->inputs[s->input_count - 1].variadic ? &s->inputs[s->input_count - 1] : NULL;
 }
+
+ap_dtype ap_operand_dtype(ap_operand_type type) {
+    switch (type) {
+    case AP_OPERAND_I64:
+    case AP_OPERAND_IDX: return AP_I64;
+    case AP_OPERAND_BOOL: return AP_BOOL;
+    case AP_OPERAND_F32: return AP_F32;
+    case AP_OPERAND_I32: return AP_I32;
+    case AP_OPERAND_U8: return AP_U8;
+    default: return AP_DTYPE_NONE;
+    }
+}

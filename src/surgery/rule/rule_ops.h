@@ -57,5 +57,7 @@ const char *ap_op_nearest(const ap_op_table *t, const char *op);                
 const ap_op_attr *ap_op_attr_find(const ap_op_schema *s, const char *name, int64_t opset); // 0: any opset
 // The operand at a position; the last one again for variadic operators; NULL beyond.
 const ap_op_operand *ap_op_input(const ap_op_schema *s, size_t i);
+// The element type of operands that have but one (IDX: int64); NONE where it depends on the node.
+ap_dtype ap_operand_dtype(ap_operand_type type);
 
 #endif
