@@ -41,7 +41,8 @@ typedef struct ap_surgery_stage {
 // The key of the result. Error: the user's rules cannot be read.
 AP_MUST ap_err ap_surgery_key(const ap_surgery_stage *s, char key[65]);
 // Does the work. *record: {stage: "surgery", plan, repairs, passed, changed, vendor_s}; `repairs` is null
-// without a target, else the report of ap_repair and {passes, before, cleaned, after, changes}. Files in
+// without a target, else the report of ap_repair and {passes, before, cleaned, after, changes, cleaning,
+// sharpening: [stats of ap_sharpened], tuning: report of ap_tuned | null}. Files in
 // `dir`: model.onnx and its weights; pieces nothing was found for as left-N.onnx.
 AP_MUST ap_err ap_surgery_make(const ap_surgery_stage *s, const char *dir, json_t **record);
 // The same through the store; `fresh`: not what is there. *dir lives in `a`.
