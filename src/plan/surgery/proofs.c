@@ -55,8 +55,7 @@ void ap_plan_oracle_close(ap_plan_oracle *o) {
 // ---- kept proofs
 
 static char *proof_path(aipc_context *c, const ap_rule *r, const char *oracle, ap_arena *a) {
-    char *text =
-        ap_arena_printf(a, "proof %s %d %s %s", r->hash.hex, AP_PROVE_VERSION, aipc_version(), oracle);
+    char *text = ap_arena_printf(a, "proof %s %d %s %s", r->hash.hex, AP_PROVE_VERSION, AP_VERSION, oracle);
     ap_digest key = ap_sha256_of(text, strlen(text));
     return ap_path_join(a, ap_path_join(a, c->cache_dir, "proofs"), ap_arena_printf(a, "%s.json", key.hex));
 }
