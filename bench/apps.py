@@ -25,13 +25,14 @@ PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12
 # Arguments that make a row affordable on an emulator, or that only the user has. Sizes the issue leaves open.
 EXTRA = {"ppocr": ["--area", "0,30,384,40", "--side", "64"], "yolov8s": ["--size", "320"]}
 MORE = {"lprnet": {"exec": ["--count", "20"], "verify": ["--count", os.environ.get("PLATES", "300")]}}  # for one step only
-COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "emulator", "to artifact", "CPU", "paper",
+COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "emulator", "artifacts", "to artifact", "CPU", "paper",
            "exec", "served", "verify", "task", "verdict")
 PARTS = (("ours", "ours_s"), ("vendor", "vendor_s"), ("golden", "golden_s"), ("emulator", "emulator"))
 ABOUT = """`bench/apps.sh`: for every program of `aipc new`: itself, `aipc record`, `aipc deploy` of the recording, `aipc exec`, `aipc verify`;
 wall time on two processor cores shared with other work; CPU is what record and deploy used of them, which others cannot change.
 ours, vendor, golden: seconds inside deploy, workers side by side counted each. emulator: the runs of the artifacts on the vendor's
-emulator that follow the build, which a device does in milliseconds; to artifact: record and deploy without them.
+emulator that follow the build, which a device does in milliseconds; to artifact: record and deploy without them, all artifacts of the row together, one after the other
+(one for each model and shape of its input); the paper's minutes are for one.
 served: calls answered by the artifact. verify: with --repair, which deploys again when the program does not do the same. task: what the program printed and wrote, plain against served (by the task named when it was recorded), and its
 value. paper: the best wall clock the paper gives for that model, with the device at hand (arXiv 2604.14661).
 Weights: real, or seeded random where none can be had. No intervention, no question, no cost of an API.""".replace("\n", " ")
@@ -185,7 +186,8 @@ def main(names):
     for example in table:
         path = os.path.join(top, f"{example['name']}.json")
         if os.path.exists(path):
-            rows.append(json.load(open(path)))
+            made = glob.glob(os.path.join(top, example["name"], "out", "**", "manifest.json"), recursive=True)
+            rows.append({**json.load(open(path)), "artifacts": str(len(made) or "-")})
     if rows:
         write_table(table, rows)
     return 1 if any(r["verdict"] != "pass" for r in rows) else 0
