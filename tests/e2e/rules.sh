@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # aipc rules: the proof finds what is wrong with a rule, says so at load where it can, and lets right ones pass.
 . "$(dirname "$0")/deploy_lib.bash"
+export AIPC_CACHE=$tmp/own # proofs are what this is about: none of an earlier script's
 
 # ---- the command line
 fails "list takes no names" "aipc: error: 'aipc rules list' takes no names
