@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A second oracle: instances on which the two disagree are disputed, shown and not counted; a rule is never proven by them.
 . "$(dirname "$0")/deploy_lib.bash"
-export AIPC_CACHE=$tmp/own # proofs are what this is about: none of an earlier script's
 need onnxruntime
 
 # ---- a command that is none, one that says nothing of use
