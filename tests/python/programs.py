@@ -88,6 +88,11 @@ def classes():
                 y = nn.functional.avg_pool2d(y, 2)
             return y.mean(0) if y.shape[0] > 1 else y, y.flatten(1)
 
+    class Sizes(Net):  # one model with open dims for all sizes
+        def forward(self, x):
+            pause()
+            return nn.functional.interpolate(self.conv(x), scale_factor=2.0).relu()
+
     class Small(Net):
         pass
 
@@ -223,10 +228,12 @@ def export():
         call_all(closed, [(torch.rand(1, 3, 8, 8), past)] * 3)
     for cls in (Net, Pools, Masked, Guarded):
         call_all(made(cls, seed), [(torch.rand(1, 3, 12, 12),) for _ in range(3)])
-    half, shapes, forms = made(Small).half(), made(Shapes), made(Forms)
+    half, shapes, sizes, forms = made(Small).half(), made(Shapes), made(Sizes), made(Forms)
     call_all(half, [(torch.rand(2, 3, 8, 8).half(),) for _ in range(3)])
-    for size in ((1, 3, 10, 10), (2, 3, 18, 18)):
+    for size in ((1, 3, 10, 10), (2, 3, 18, 18), (2, 3, 10, 10)):
         call_all(shapes, [(torch.rand(size).to(memory_format=torch.channels_last),) for _ in range(2)])
+    for size in ((1, 3, 10, 14), (1, 3, 18, 14)):
+        call_all(sizes, [(torch.rand(size),) for _ in range(2)])
     for _ in range(2):
         call_all(forms, [(torch.rand(2, 3, 8, 8),)], scale=0.5, extra={"bias": torch.rand(6)})
         call_all(forms, [(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8))])
