@@ -104,6 +104,12 @@ aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *given, char 
     return err;
 }
 
+aipc_error *aipc_deploy_check(aipc_context *c, const aipc_deploy_options *given) {
+    aipc_deploy_options o;
+    api_take(&o, sizeof o, given);
+    return ap_deploy_recording_check(c, &o);
+}
+
 aipc_error *aipc_artifact_open(aipc_context *c, const char *dir, const char *target, aipc_artifact **out) {
     return ap_artifact_open(c, dir, target, out);
 }

@@ -119,6 +119,7 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .piece_time_s = v->piece_time_s};
     aipc_context *context = NULL;
     e = cli_context_open(env, &context);
+    if (!e && recording) e = aipc_deploy_check(context, &o);
     if (!e && recording) e = record(env, context, v, recording, status);
     if (!e && !*status) e = aipc_deploy(context, &o, &document);
     term_progress_end();

@@ -21,6 +21,23 @@ same "the same output" "$("${app[@]}" 2>/dev/null | sort)" "$(sort served)"
 "$aipc" deploy -o broken -- "$python" -c 'import sys; sys.exit(3)' >out 2>err </dev/null
 same "a program without a model" 4 $?
 
+# ---- what can be said before the program runs is
+"$aipc" deploy -o never --target htp:sm9999 -- touch ran >out 2>err </dev/null
+same "a target that is not known" 5 $?
+for wrong in "--precision fp8" "--task nothing=1" "--gate sqnr=forty" "--shape x=1"; do
+    # shellcheck disable=SC2086
+    "$aipc" deploy -o never $wrong -- touch ran >out 2>err </dev/null
+    same "$wrong is refused" 2 $?
+done
+AIPC_DATA=$tmp/empty "$aipc" deploy -o never -- touch ran >out 2>err </dev/null
+same "a runtime that is not there, too" 6 $?
+has "with the way to get it" "$(<err)" "aipc runtime install onnxruntime"
+AIPC_DATA=$tmp/empty "$aipc" split -o never -- touch ran >out 2>err </dev/null
+same "by split, too" 6 $?
+AIPC_DATA=$tmp/empty "$aipc" export app/recording >out 2>err </dev/null
+same "by export, too" 6 $?
+same "before the program runs" "" "$(ls ran 2>/dev/null)"
+
 # ---- a method that a subclass has from its base
 if ! "$python" -c "import torch, onnx" 2>/dev/null; then
     echo "ok a method of a base class # skipped: torch not here"

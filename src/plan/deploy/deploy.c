@@ -187,6 +187,15 @@ done:
     return err;
 }
 
+ap_err ap_deploy_check(aipc_context *c, const aipc_deploy_options *o) {
+    ap_deployment d = {.ctx = c, .o = o};
+    pthread_mutex_init(&d.step_lock, NULL);
+    ap_ledger_init(&d.ledger);
+    ap_err err = ap_deploy_look(&d);
+    deployment_release(&d);
+    return err;
+}
+
 ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
     return ap_deploy_asking(c, o, NULL, document);
 }

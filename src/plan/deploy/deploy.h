@@ -20,6 +20,8 @@
 // Runs it. *document is the deploy document (docs/documents.md), set whenever the work got far enough to have
 // one, also together with an error. `o` is whole, whatever size its caller's caller handed in (api/api.c).
 AP_MUST ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t **document);
+// What can be said without the model, before a program runs for minutes: targets, precision, gates, runtimes.
+AP_MUST ap_err ap_deploy_check(aipc_context *c, const aipc_deploy_options *o);
 
 // Who deploys a recorded model can find out whether outputs that fail their gates are needed at all.
 typedef struct ap_deploy_asks {
@@ -102,7 +104,9 @@ struct ap_deployment {
     pthread_mutex_t step_lock;
 };
 
-// prepare.c: reads the command, the model and the inputs; fills everything up to `targets`.
+// prepare.c: the targets and the runtimes they need.
+AP_MUST ap_err ap_deploy_look(ap_deployment *d);
+// These, the model and the inputs; fills everything up to `targets`.
 AP_MUST ap_err ap_deploy_prepare(ap_deployment *d);
 // The SPEC of the model as every worker gets it; new reference. The second is of what is built.
 json_t *ap_deploy_spec(const ap_deployment *d);

@@ -144,11 +144,15 @@ static void make_keys(ap_deployment *d) {
     }
 }
 
+ap_err ap_deploy_look(ap_deployment *d) {
+    ap_err err = read_targets(d);
+    return err ? err : find_runtimes(d);
+}
+
 ap_err ap_deploy_prepare(ap_deployment *d) {
     ap_err err = NULL;
     d->warnings = json_array();
-    AP_TRY(read_targets(d));
-    AP_TRY(find_runtimes(d));
+    AP_TRY(ap_deploy_look(d));
     AP_TRY(take_out_dir(d));
     AP_TRY(ap_store_open(d->ctx->cache_dir, &d->store));
     AP_TRY(read_model(d));

@@ -330,10 +330,16 @@ static void deploy_model(batch *b, const json_t *exported) {
     json_decref(list);
 }
 
-static ap_err check_options(const aipc_deploy_options *o) {
+static ap_err check_inputs(const aipc_deploy_options *o) {
     if (!o->input_count && !o->shape_count && !o->recipe_count) return NULL;
     return ap_err_hint(ap_err_new(AP_ERR_USAGE, "a recording brings its own inputs and shapes"),
                        "leave --input, --shape and --recipe out, or deploy a model of %s/export", o->model);
+}
+
+ap_err ap_deploy_recording_check(aipc_context *c, const aipc_deploy_options *o) {
+    ap_err err = check_inputs(o);
+    if (!err) err = ap_tasks_check(o->tasks, o->task_count);
+    return err ? err : ap_deploy_check(c, o);
 }
 
 ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
@@ -343,8 +349,7 @@ ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t
     aipc_deploy_options named = *o; // with the tasks of the recording, when there are no others
     size_t i;
     ap_err err = NULL;
-    AP_TRY(check_options(o));
-    AP_TRY(ap_tasks_check(o->tasks, o->task_count));
+    AP_TRY(ap_deploy_recording_check(c, o));
     AP_TRY(ap_path_real(o->model, &b.arena, &real));
     b.recording = real;
     AP_TRY(ap_recording_read(b.recording, &b.doc));

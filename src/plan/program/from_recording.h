@@ -11,5 +11,7 @@
 // what is not exported yet. *document is OUT/index.json (docs/recordings.md), also set together with the
 // first error of a deployment: the others go on.
 AP_MUST ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t **document);
+// What of `o` can be said before there is a recording.
+AP_MUST ap_err ap_deploy_recording_check(aipc_context *c, const aipc_deploy_options *o);
 
 #endif

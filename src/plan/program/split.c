@@ -9,6 +9,7 @@
 #include "plan/recording/recording.h"
 #include "plan/sides/sides.h"
 #include "plan/work/python.h"
+#include "plan/work/workers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ typedef struct split {
 // ---- where it comes from
 
 static ap_err open_recording(split *s) {
+    const ap_target_id judge = ap_cpu_target(); // of the export
     const aipc_record_options r = {.size = sizeof r,
                                    .command = s->o->command,
                                    .command_count = s->o->command_count,
@@ -46,6 +48,7 @@ static ap_err open_recording(split *s) {
     if (!s->o->recording && !s->o->command_count)
         AP_FAIL(AP_ERR_USAGE, "neither a recording nor a program to record");
     if (!s->o->recording) {
+        AP_TRY(ap_worker_ready(s->ctx, &judge));
         AP_TRY(ap_record(s->ctx, &r, &status, &unused));
         if (status) AP_FAIL(AP_ERR_NO_CAPTURE, "the program ended with exit code %d", status);
     }

@@ -7,6 +7,7 @@
 #include "plan/recording/recording.h"
 #include "plan/recording/replay.h"
 #include "plan/work/python.h"
+#include "plan/work/workers.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>
@@ -318,7 +319,9 @@ static ap_err failures(const json_t *results) {
 }
 
 static ap_err open_export(export *e) {
+    const ap_target_id judge = ap_cpu_target();
     ap_err err = NULL;
+    AP_TRY(ap_worker_ready(e->ctx, &judge)); // before the program runs
     AP_TRY(ap_path_real(e->o->recording, &e->arena, &e->recording));
     AP_TRY(ap_recording_read(e->recording, &e->doc));
     AP_TRY(ap_recording_choose(e->doc, e->o->module, &e->models));

@@ -8,6 +8,19 @@ ap_target_id ap_cpu_target(void) {
     return (ap_target_id){.kind = "cpu", .text = "cpu", .folder = "cpu"};
 }
 
+static ap_err find_runtimes(aipc_context *c, const ap_target_id *target, ap_runtime *ort, ap_runtime *qnn) {
+    ap_err err = ap_runtime_find(c->data_dir, "onnxruntime", ort);
+    return err || !target->soc ? err : ap_runtime_find(c->data_dir, "onnxruntime-qnn", qnn);
+}
+
+ap_err ap_worker_ready(aipc_context *c, const ap_target_id *target) {
+    ap_runtime ort = {0}, qnn = {0};
+    ap_err err = find_runtimes(c, target, &ort, &qnn);
+    ap_runtime_release(&ort);
+    ap_runtime_release(&qnn);
+    return err;
+}
+
 ap_err ap_open_worker(aipc_context *c, const ap_target_id *target, const ap_worker_setup *s,
                       ap_worker **out) {
     ap_arena a = {0};
@@ -15,11 +28,10 @@ ap_err ap_open_worker(aipc_context *c, const ap_target_id *target, const ap_work
     char *program = NULL;
     json_t *config = json_pack("{ss}", "target", target->kind);
     ap_err err = NULL;
-    AP_TRY(ap_runtime_find(c->data_dir, "onnxruntime", &ort));
+    AP_TRY(find_runtimes(c, target, &ort, &qnn));
     AP_TRY(ap_worker_program(&a, &program));
     json_object_set_new(config, "ort", ap_json_string(ap_runtime_file(&ort, "libonnxruntime.so.1")));
     if (target->soc) {
-        AP_TRY(ap_runtime_find(c->data_dir, "onnxruntime-qnn", &qnn));
         json_object_set_new(config, "qnn_dir", ap_json_string(qnn.dir));
         json_object_set_new(config, "soc_model", json_integer(target->soc->soc_model));
     }

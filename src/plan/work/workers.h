@@ -19,6 +19,8 @@ typedef struct ap_worker_setup {
 // Errors: RUNTIME_MISSING with the install command, WORKER_*, what the target says.
 AP_MUST ap_err ap_open_worker(aipc_context *c, const ap_target_id *target, const ap_worker_setup *s,
                               ap_worker **out);
+// Is what such a worker needs installed? For who has long work to do before. Errors: RUNTIME_MISSING.
+AP_MUST ap_err ap_worker_ready(aipc_context *c, const ap_target_id *target);
 // The target every golden run uses; "cpu".
 ap_target_id ap_cpu_target(void);
 // What its `oracle` is called with for these tensors of a model (a SPEC, taken) on `inputs`; files go to
