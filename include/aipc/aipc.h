@@ -106,8 +106,8 @@ typedef struct aipc_deploy_options {
  * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
  * NULL. */
 AIPC_API aipc_error *aipc_deploy(aipc_context *c, const aipc_deploy_options *o, char **document);
-/* For who records a program first, which may take minutes: are the options in order for its recording, and the
- * runtimes there? */
+/* For who records a program first, which may take minutes: are the options in order for its recording, and
+ * the runtimes there? */
 AIPC_API aipc_error *aipc_deploy_check(aipc_context *c, const aipc_deploy_options *o);
 
 /* ---- a deployed artifact ---- */

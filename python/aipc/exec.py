@@ -24,8 +24,7 @@ class Server:
                             after_in_child=lambda: self.server.server_forked(self.server.handle))
         self.classes, self.wanted, self.known, self.told = {}, {}, {}, set()
         for m in self.server.models:
-            method = m["path"] if (m["path"] or "").startswith(".") else ""
-            self.classes.setdefault((m["class"], method), set()).add(m["arch"])
+            self.classes.setdefault((m["class"], m["path"] if str(m["path"])[:1] == "." else ""), set()).add(m["arch"])
 
     def _say(self, text):
         if text not in self.told:

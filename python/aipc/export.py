@@ -7,7 +7,6 @@ Every attempt gets a fresh deep copy, the recorded inputs, and a judge that know
 import contextlib
 import copy
 import json
-import math
 import os
 import re
 import subprocess
@@ -17,10 +16,6 @@ import traceback
 
 from . import flat, hook, identity
 
-# In this order; the first that the judge accepts is taken. Level 1: with the replacements of level1.py.
-# Signatures that differ in sizes alone are tried with the first of them together before, as one model with open dims.
-ATTEMPTS = (("torch.export", 18, False), ("torchscript", 17, False), ("torch.export", 18, True),
-            ("torchscript", 17, True), ("torch.export", 20, False), ("torchscript", 20, False))
 ONE_FILE = 1 << 30  # weights above this many bytes lie beside the model
 
 def open_handler(env):
@@ -58,11 +53,10 @@ class Exporter:
             with contextlib.suppress(FileExistsError), hook.local:
                 os.mkdir(folder)
                 made = [Signature(self, folder, module, method, model, sig) for sig in model["signatures"]]
-                if not self.request["level1"]:
-                    _open_dims(made)
-                for signature in made:
-                    signature.run()
-                self._write(os.path.join(folder, "export.json"), dict(model, signatures=[s.result for s in made]))
+                for alike in model["alike"]:  # one model for all of them first
+                    group = [made[i] for i in alike["signatures"] if not made[i].result["refused"]]
+                    group and group[0].attempt(*self.request["attempts"][0], group, alike["open"])
+                self._write(os.path.join(folder, "export.json"), dict(model, signatures=[s.run() for s in made]))
             self.models.remove(model)
 
     def _write(self, name, what):
@@ -85,24 +79,24 @@ class Signature:
             self.result["refused"] = "the module cannot be copied: %s" % _short(e)
 
     def run(self):
-        for exporter, opset, level1 in sorted(ATTEMPTS, key=lambda a: self.e.request["level1"] and not a[2]):
+        """The first attempt that the judge accepts is taken."""
+        for attempt in self.e.request["attempts"]:
             if not self.result["file"] and not self.result["refused"]:
-                self.attempt(exporter, opset, level1, [self])
+                self.attempt(*attempt, [self])
+        return self.result
 
     def _copy(self):
         """A fresh copy of the module that takes the leaves and returns the answer's tensors as a tuple."""
         import torch
-        with torch.no_grad():
-            inner = copy.deepcopy(self.module).cpu().requires_grad_(False)
-        method, spec = self.method, self.spec
+        method, spec = self.method or "__call__", self.spec
 
         class Flat(torch.nn.Module):
             def forward(self, *leaves):
                 args, kwargs = flat.unflatten(spec, leaves)
-                inner = getattr(self.inner, method) if method else self.inner
-                return tuple(flat.flatten(inner(*args, **kwargs))[0])
+                return tuple(flat.flatten(getattr(self.inner, method)(*args, **kwargs))[0])
         outer = Flat()
-        outer.inner = inner
+        with torch.no_grad():
+            outer.inner = copy.deepcopy(self.module).cpu().requires_grad_(False)
         return outer.train(self.training)
 
     def _leaves(self, sample, side):
@@ -118,17 +112,14 @@ class Signature:
                          for s in self.sig["samples"][:2] for _ in range(2)]
             if all(_near(w, h) for want, have in pairs for w, h in zip(want, have)):
                 return None
-        return ("a copy of the module does not compute what was recorded: it keeps state from call to call, "
-                "draws random numbers, or hooks change it")
+        return "a copy does not compute what was recorded: it keeps state, draws random numbers, or hooks change it"
 
-    def attempt(self, exporter, opset, level1, group):
-        """group: the signatures one model shall answer, this one among them; where they differ its dims are open."""
+    def attempt(self, exporter, opset, level1, group, axes=()):
+        """group: the signatures one model shall answer, this one among them. axes: open ones of each leaf."""
         import torch
         start, inputs = time.perf_counter(), self._leaves(self.sig["samples"][0], "inputs")
-        attempt = {"exporter": exporter, "opset": opset, "level1": [], "verdict": "failed", "why": None,
-                   "open": len(group) > 1}
-        print("==== %s: %s, opset %d%s%s" % (self.sig["id"], exporter, opset, ", level 1" if level1 else "",
-                                            ", open dims" if attempt["open"] else ""), flush=True)
+        attempt = {"exporter": exporter, "opset": opset, "open": bool(axes), "level1": [], "verdict": "failed"}
+        print("====", self.sig["id"], exporter, opset, "level 1" * level1, "open dims" * bool(axes), flush=True)
         try:
             mode = contextlib.nullcontext()
             if level1:
@@ -139,17 +130,19 @@ class Signature:
                     return
             for one in group:
                 one.result["attempts"].append(attempt)
-            wrapper, dynamo = self._copy(), exporter == "torch.export"
-            options = self._dynamo(wrapper, group) if dynamo else {"training": torch.onnx.TrainingMode.PRESERVE}
+            wrapper = self._copy()
+            options = {"external_data": sum(t.nbytes for _, t in identity.tensors_of(wrapper)) > ONE_FILE}
+            if exporter == "torchscript":
+                options = {"training": torch.onnx.TrainingMode.PRESERVE}
+            if axes:  # AUTO: torch knows which sizes follow from others
+                options["dynamic_shapes"] = (tuple(dict.fromkeys(a, torch.export.Dim.AUTO) for a in axes),)
             with torch.no_grad(), mode:
-                torch.onnx.export(wrapper, inputs, self.path, dynamo=dynamo, verbose=False, opset_version=opset,
-                                  input_names=self.names, **options)
+                torch.onnx.export(wrapper, inputs, self.path, dynamo=exporter == "torch.export", verbose=False,
+                                  opset_version=opset, input_names=self.names, **options)
             answers = [one.judge(self.path) for one in group]
             attempt.update(min(answers, key=lambda answer: answer["verdict"] == "accepted"))
             for one, answer in zip(group, answers) if attempt["verdict"] == "accepted" else ():
-                feeds = [{"input": n, "leaf": self.names.index(n)} for n in answer["inputs"]]
-                results = [{"output": n, "leaf": i} for i, n in enumerate(answer["outputs"])]
-                one.result.update(attempt, **answer, file=self.path, feeds=feeds, results=results)
+                one.result.update(attempt, **answer, file=self.path)
         except Exception as e:
             attempt["why"] = _short(e)
             traceback.print_exc()
@@ -157,17 +150,6 @@ class Signature:
         for name in os.listdir(self.folder) if not self.result["file"] else ():  # a refused model and its weights
             if name.startswith(self.sig["id"]):
                 os.unlink(os.path.join(self.folder, name))
-
-    def _dynamo(self, wrapper, group):
-        """What torch.export is told beside the inputs: AUTO, since it knows which sizes depend on others."""
-        import torch
-        apart = sum(t.nbytes for _, t in identity.tensors_of(wrapper)) > ONE_FILE
-        shapes = [{axis: torch.export.Dim.AUTO for axis, sizes in enumerate(zip(*dims)) if len(set(sizes)) > 1}
-                  for dims in zip(*(one.dims() for one in group))]
-        return dict({"dynamic_shapes": (tuple(shapes),)} if any(shapes) else {}, external_data=apart)
-
-    def dims(self):
-        return [leaf["dims"] for leaf in self.sig["inputs"]]
 
     def judge(self, path):
         with open(self.path + ".replay", "w") as f:
@@ -177,18 +159,6 @@ class Signature:
         if "verdict" not in answer:
             raise RuntimeError("the replay failed: %s" % answer.get("error", {}).get("message", done.returncode))
         return answer
-
-def _open_dims(signatures):
-    """One model for all that differ in sizes alone, traced at the largest; who has none afterwards gets one alone."""
-    groups = {}
-    for s in signatures:
-        forms = [[(leaf["dtype"], len(leaf["dims"])) for leaf in s.sig[side]] for side in ("inputs", "outputs")]
-        if not s.result["refused"]:
-            groups.setdefault(json.dumps([s.sig["spec"], forms, s.training]), []).append(s)
-    for group in groups.values():
-        if len(group) > 1:
-            exporter, opset, _ = ATTEMPTS[0]
-            max(group, key=lambda s: sum(map(math.prod, s.dims()))).attempt(exporter, opset, False, group)
 
 def _near(want, have):
     if want.shape != have.shape or want.dtype != have.dtype:

@@ -4,16 +4,16 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/proc.h"
+#include "plan/recording/export_request.h"
 #include "plan/recording/recording.h"
 #include "plan/recording/replay.h"
 #include "plan/work/python.h"
 #include "plan/work/workers.h"
-#include "tensor/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLES = 4, TIMEOUT_S = 1800, RESULT_BYTES = 16 << 20 };
+enum { TIMEOUT_S = 1800, RESULT_BYTES = 16 << 20 };
 
 typedef struct export {
     aipc_context *ctx;
@@ -47,60 +47,6 @@ json_t *ap_export_signatures(const json_t *model) {
 
 static bool is_session(const json_t *model) {
     return !strcmp(ap_json_str(model, "kind", ""), "session");
-}
-
-// ---- what the hook is asked
-
-// Tensors of one sample as the replay wants them: leaves with the absolute paths of their files.
-static json_t *tensors(const export *e, const json_t *leaves, const json_t *files) {
-    json_t *list = json_array(), *leaf;
-    size_t i;
-    json_array_foreach(leaves, i, leaf) {
-        const char *file = json_string_value(json_array_get(files, i));
-        json_t *t = json_copy(leaf);
-        json_object_set_new(t, "file", json_sprintf("%s/%s", e->recording, file ? file : ""));
-        json_array_append_new(list, t);
-    }
-    return list;
-}
-
-static bool has_half(const json_t *leaves) {
-    size_t i;
-    json_t *leaf;
-    json_array_foreach(leaves, i, leaf) {
-        ap_dtype t = ap_dtype_from_name(ap_json_str(leaf, "dtype", ""));
-        if (t == AP_F16 || t == AP_BF16) return true;
-    }
-    return false;
-}
-
-// The signature with a few samples, and how exactly they are to be met.
-static json_t *asked_signature(const export *e, const json_t *model, const json_t *sig) {
-    const json_t *inputs = json_object_get(sig, "inputs"), *outputs = json_object_get(sig, "outputs");
-    json_t *asked = json_copy((json_t *)(uintptr_t)sig), *samples = json_array(), *one;
-    size_t i;
-    json_array_foreach(json_object_get(sig, "samples"), i, one) {
-        if (i >= SAMPLES) break;
-        json_array_append_new(
-            samples, json_pack("{so,so}", "inputs", tensors(e, inputs, json_object_get(one, "inputs")),
-                               "outputs", tensors(e, outputs, json_object_get(one, "outputs"))));
-    }
-    bool half = ap_json_bool(model, "half", false) || has_half(inputs) || has_half(outputs);
-    json_object_set_new(asked, "samples", samples);
-    json_object_set_new(asked, "precision", json_string(half ? "fp16" : "fp32"));
-    return asked;
-}
-
-static json_t *asked_model(const export *e, const json_t *model) {
-    json_t *signatures = json_array(), *chosen = ap_export_signatures(model), *sig;
-    size_t i;
-    json_array_foreach(chosen, i, sig) json_array_append_new(signatures, asked_signature(e, model, sig));
-    json_decref(chosen);
-    const char *path = ap_json_str(model, "path", "");
-    return json_pack("{sO,sO,ss,sb,sO?,so}", "name", json_object_get(model, "name"), "identity",
-                     json_object_get(model, "identity"), "method", *path == '.' ? path + 1 : "", "training",
-                     ap_json_bool(model, "training", false), "forward_hooks",
-                     json_object_get(model, "forward_hooks"), "signatures", signatures);
 }
 
 // A model that was named although none of its signatures can be exported: why, of each.
@@ -146,7 +92,7 @@ static json_t *wires(const json_t *leaves, const char *key) {
 static ap_err session_signature(export *e, const char *file, const json_t *model, const json_t *sig,
                                 json_t *list) {
     const json_t *inputs = json_object_get(sig, "inputs"), *outputs = json_object_get(sig, "outputs");
-    json_t *request = asked_signature(e, model, sig), *answer = NULL;
+    json_t *request = ap_export_ask_signature(e->recording, model, sig), *answer = NULL;
     json_object_set_new(request, "model", json_string(file));
     ap_err err = ap_replay_model(e->ctx, request, &answer);
     if (!err)
@@ -248,14 +194,35 @@ static ap_err not_reached(export *e, const json_t *model, const ap_exit *how) {
     return ap_err_hint(err, "what it printed is in %s/program.log", e->out);
 }
 
+// Which leaf goes to which input of the model, in its order, and comes from which output.
+static void add_wires(json_t *made, const json_t *asked) {
+    const json_t *leaves = json_object_get(asked, "inputs"), *outputs = json_object_get(made, "outputs"),
+                 *name;
+    json_t *feeds = json_array(), *results = json_array(), *leaf;
+    size_t i, k;
+    json_array_foreach(json_object_get(made, "inputs"), i, name) json_array_foreach(leaves, k, leaf) {
+        if (json_equal(json_object_get(leaf, "name"), name))
+            json_array_append_new(feeds, json_pack("{sO,sI}", "input", name, "leaf", (json_int_t)k));
+    }
+    json_array_foreach(outputs, i, name)
+        json_array_append_new(results, json_pack("{sO,sI}", "output", name, "leaf", (json_int_t)i));
+    json_object_set_new(made, "feeds", feeds);
+    json_object_set_new(made, "results", results);
+}
+
 static ap_err collect(export *e, const json_t *model, const ap_exit *how) {
     const char *name = ap_json_str(model, "name", "?");
     char *folder = ap_path_join(&e->arena, e->out, name),
          *file = ap_path_join(&e->arena, folder, "export.json");
-    json_t *result = NULL;
+    json_t *result = NULL, *made;
+    size_t i;
     ap_err err = NULL;
     if (!ap_file_exists(file)) return not_reached(e, model, how);
     AP_TRY(ap_json_load(file, RESULT_BYTES, AP_ERR_RECORDING, &result));
+    json_array_foreach(json_object_get(result, "signatures"), i, made) {
+        if (json_is_string(json_object_get(made, "file")))
+            add_wires(made, json_array_get(json_object_get(model, "signatures"), i));
+    }
     json_object_set_new(result, "kind", json_string("module"));
     json_array_append(e->results, result);
 done:
@@ -273,7 +240,7 @@ static ap_err export_modules(export *e) {
         if (is_session(model)) continue;
         AP_TRY(
             ap_rmtree(ap_path_join(&e->arena, e->out, ap_json_str(model, "name", "?")))); // an earlier run's
-        one = asked_model(e, model);
+        one = ap_export_ask(e->recording, model, e->o->level1);
         if (json_array_size(json_object_get(one, "signatures")))
             json_array_append(models, one);
         else
@@ -281,7 +248,8 @@ static ap_err export_modules(export *e) {
         json_decref(one);
     }
     if (!json_array_size(models)) goto done;
-    asked = json_pack("{ss,sb,sO}", "out", e->out, "level1", e->o->level1, "models", models);
+    asked = json_pack("{ss,so,sO}", "out", e->out, "attempts", ap_export_attempts(e->o->level1), "models",
+                      models);
     AP_TRY(ap_json_save(file, asked));
     AP_TRY(run_program(e, file, &how));
     json_array_foreach(models, i, model) AP_TRY(collect(e, model, &how));
