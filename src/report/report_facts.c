@@ -178,7 +178,7 @@ void ap_rd_title(const json_t *doc, ap_buf *out) {
     const json_t *targets = ap_rd_arr(doc, "targets");
     const char *file = ap_rd_str_or(ap_rd_obj(doc, "model"), "file", "model");
     const char *slash = strrchr(file, '/');
-    ap_buf_puts(out, slash && slash[1] ? slash + 1 : file);
+    ap_buf_puts(out, ap_rd_str_or(doc, "title", slash && slash[1] ? slash + 1 : file));
     if (!targets) return;
     ap_buf_puts(out, " on ");
     if (json_array_size(targets) == 1)

@@ -112,6 +112,7 @@ EOF
     has "export: no such model" "$code $err" "no model of the recording is called 'Nothing'"
     run deploy "$tmp/export" --target cpu -o "$tmp/out-export"
     same "the exported ones are deployed" "0" "$code"
+    has "the report says of which" "$(grep -o '<title>[^<]*' "$tmp"/out-export/Sizes/*/report.html)" "Sizes 1x3x10x14 on CPU"
     "$python" "$program" export >"$tmp/alone" 2>/dev/null
     AIPC_PROGRAM=$aipc "$aipc" exec --artifacts "$tmp/out-export" -- "$python" "$program" export >"$tmp/served" 2>"$tmp/err"
     same "and serve the program" "$(<"$tmp/alone")" "$(<"$tmp/served")"

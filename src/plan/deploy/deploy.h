@@ -23,8 +23,10 @@ AP_MUST ap_err ap_deploy(aipc_context *c, const aipc_deploy_options *o, json_t *
 // What can be said without the model, before a program runs for minutes: targets, precision, gates, runtimes.
 AP_MUST ap_err ap_deploy_check(aipc_context *c, const aipc_deploy_options *o);
 
-// Who deploys a recorded model can find out whether outputs that fail their gates are needed at all.
+// Who deploys a recorded model knows its name, and can find out whether outputs that fail their gates are
+// needed at all.
 typedef struct ap_deploy_asks {
+    const char *title; // of the document; NULL: the file's name is
     // Some of the outputs failed the gates of `gates`, nothing else did, and nothing has been searched for
     // yet. True: they are not needed; the deployment ends with its error and writes nothing. Else `why` may
     // say what needs them.

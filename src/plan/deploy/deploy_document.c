@@ -209,6 +209,7 @@ ap_err ap_deploy_document(ap_deployment *d, json_t **document) {
     json_object_set_new(doc, "created", json_string(now));
     json_object_set_new(doc, "command", ap_json_string(d->o->command));
     json_object_set_new(doc, "verdict", json_string(all_pass(d) ? "pass" : "fail"));
+    json_object_set_new(doc, "title", d->asks ? ap_json_string(d->asks->title) : json_null());
     json_object_set(doc, "model", d->stats);
     json_object_set_new(doc, "host", ap_host_json());
     json_object_set_new(doc, "tools", tools);

@@ -70,15 +70,15 @@ static ap_err get_export(batch *b) {
     return NULL;
 }
 
-// Level 1 for one model that its target refused: another export, beside the first. NULL when it brings
-// nothing new.
+// For one model that its target refused: another export beside the first, with level 1 and without open dims.
 static json_t *level1_export(batch *b, const char *name) {
     const char *out =
         ap_path_join(&b->arena, b->recording, ap_arena_printf(&b->arena, "export/%s/level1", name));
     const aipc_export_options o = {
         .size = sizeof o, .recording = b->recording, .module = name, .out_dir = out, .level1 = true};
     json_t *doc = NULL;
-    ap_context_log(b->ctx, AIPC_INFO, "%s was refused: tries the replacements of level 1", name);
+    ap_context_log(b->ctx, AIPC_INFO, "%s was refused: exports it again, with the replacements of level 1",
+                   name);
     ap_err err = ap_rmtree(out);
     if (!err) err = ap_export(b->ctx, &o, &doc);
     ap_err_free(err);
@@ -258,16 +258,29 @@ static bool is_unread(void *user, const json_t *gates) {
     return unread;
 }
 
+// "RRDBNet 1x3x96x128": the model's file is named by a hash.
+static const char *title_of(const signature *s) {
+    ap_buf text = {0};
+    const json_t *dims = json_object_get(json_array_get(json_object_get(s->sig, "inputs"), 0), "dims");
+    for (size_t i = 0; i < json_array_size(dims); i++)
+        ap_buf_printf(&text, "%s%" JSON_INTEGER_FORMAT, i ? "x" : " ",
+                      json_integer_value(json_array_get(dims, i)));
+    const char *title =
+        ap_arena_printf(&s->b->arena, "%s%s", ap_json_str(s->model, "name", "model"), ap_buf_str(&text));
+    ap_buf_free(&text);
+    return title;
+}
+
 // With all its outputs, or without those that fail and nobody reads.
 static ap_err deploy_one(signature *s, const json_t *made) {
     s->made = made;
-    s->asks = (ap_deploy_asks){.unread = is_unread, .user = s};
+    s->asks = (ap_deploy_asks){.title = title_of(s), .unread = is_unread, .user = s};
     ap_unread_question_release(&s->question);
     ap_err err = deploy_into(s, made, s->dir, &s->asks);
     if (!s->question.evidence) return err;
     ap_err_free(err);
     s->made = s->question.without;
-    s->asks = (ap_deploy_asks){.left_out = s->question.evidence};
+    s->asks = (ap_deploy_asks){.title = s->asks.title, .left_out = s->question.evidence};
     s->o.fresh = false; // the question has just built it
     return deploy_into(s, s->made, s->dir, &s->asks);
 }
@@ -291,9 +304,10 @@ static void deploy_signature(batch *b, const json_t *model, const json_t *sig, c
     if (refused(err) && is_module(model) && !json_array_size(json_object_get(made, "level1"))) {
         again = level1_export(b, name);
         json_t *other = ap_json_find(json_object_get(again, "signatures"), "id", id);
-        if (file_there(other) && json_array_size(json_object_get(other, "level1"))) {
-            json_array_append_new(s.tried, json_pack("{sO?,so}", "level1", json_object_get(made, "level1"),
-                                                     "error", ap_json_from_err(err)));
+        bool open = ap_json_bool(made, "open", false);
+        if (file_there(other) && (open || json_array_size(json_object_get(other, "level1")))) {
+            json_array_append_new(s.tried, json_pack("{sO?,sb,so}", "level1", json_object_get(made, "level1"),
+                                                     "open", open, "error", ap_json_from_err(err)));
             ap_err_free(err);
             err = deploy_one(&s, other);
         }
