@@ -59,8 +59,8 @@ static ap_err compare_one(const json_t *a, const json_t *b, ap_metrics *out, boo
     if (type == AP_STRING || type == AP_BOOL || ap_dtype_from_name(ap_json_str(b, "dtype", "")) != type)
         return NULL;
     *whole = !ap_dtype_is_float(type);
-    AP_TRY(ap_npy_map(ap_json_str(a, "file", ""), &x));
-    AP_TRY(ap_npy_map(ap_json_str(b, "file", ""), &y));
+    AP_TRY(ap_npy_open(a, &x));
+    AP_TRY(ap_npy_open(b, &y));
     if (ap_tensor_count(&x) == 0) goto done;
     AP_TRY(ap_metrics_compare(&x, &y, out));
     *done_it = true;

@@ -115,14 +115,11 @@ ap_err ap_tensors_open(const json_t *list, ap_named_tensor **out, size_t *count)
     ap_err err = NULL;
     for (size_t i = 0; i < n; i++) {
         const json_t *o = json_array_get(list, i);
-        const char *file = NULL, *dtype = NULL;
+        const char *needed = NULL;
         AP_TRY(ap_json_get_str(o, "name", "tensor", AP_ERR_INTERNAL, &all[i].name));
-        AP_TRY(ap_json_get_str(o, "file", all[i].name, AP_ERR_INTERNAL, &file));
-        AP_TRY(ap_json_get_str(o, "dtype", all[i].name, AP_ERR_INTERNAL, &dtype));
-        AP_TRY(ap_npy_map(file, &all[i].t));
-        // numpy has no name for some types: the request says the true one, the width must agree.
-        ap_dtype t = ap_dtype_from_name(dtype);
-        if (t != all[i].t.dtype && ap_dtype_bits(t) == ap_dtype_bits(all[i].t.dtype)) all[i].t.dtype = t;
+        AP_TRY(ap_json_get_str(o, "file", all[i].name, AP_ERR_INTERNAL, &needed));
+        AP_TRY(ap_json_get_str(o, "dtype", all[i].name, AP_ERR_INTERNAL, &needed));
+        AP_TRY(ap_npy_open(o, &all[i].t));
     }
     *out = all;
     *count = n;

@@ -244,8 +244,9 @@ done:
     return ap_err_subject(err, path);
 }
 
-ap_err ap_npy_map_as(const char *path, ap_dtype as, ap_tensor *out) {
-    ap_err err = ap_npy_map(path, out);
+ap_err ap_npy_open(const json_t *tensor, ap_tensor *out) {
+    ap_dtype as = ap_dtype_from_name(ap_json_str(tensor, "dtype", ""));
+    ap_err err = ap_npy_map(ap_json_str(tensor, "file", ""), out);
     if (!err && ap_dtype_bits(as) == ap_dtype_bits(out->dtype)) out->dtype = as;
     return err;
 }

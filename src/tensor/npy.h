@@ -3,14 +3,15 @@
 #ifndef AP_TENSOR_NPY_H
 #define AP_TENSOR_NPY_H
 
+#include "base/json.h"
 #include "tensor/tensor.h"
 
 // Maps the file; `out` holds the mapping (or a copy, when the file's data is not aligned to its type).
 // Fortran order and big-endian are refused with a hint. Errors: INPUT_FILE (with byte offset), NOT_FOUND.
 AP_MUST ap_err ap_npy_map(const char *path, ap_tensor *out);
-// The same for data that was written as whole numbers because numpy has no name for its type (bfloat16): it
-// gets the type `as` when that is as wide.
-AP_MUST ap_err ap_npy_map_as(const char *path, ap_dtype as, ap_tensor *out);
+// The same of a TENSOR {"file", "dtype"} (target/target.h). Data of a type numpy has no name for (bfloat16)
+// was written as whole numbers: it gets the TENSOR's type when that is as wide.
+AP_MUST ap_err ap_npy_open(const json_t *tensor, ap_tensor *out);
 // The same from memory (borrows `data`); the fuzz target's door.
 AP_MUST ap_err ap_npy_parse(const void *data, size_t bytes, ap_tensor *out);
 // Types of 4 bits are stored as the bytes they are packed in, uint8 of one dimension: numpy has no half

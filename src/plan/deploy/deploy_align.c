@@ -12,8 +12,8 @@
 static ap_err map_pair(const json_t *a, const json_t *b, ap_tensor *x, ap_tensor *y) {
     memset(x, 0, sizeof *x);
     memset(y, 0, sizeof *y);
-    ap_err err = ap_npy_map(ap_json_str(a, "file", ""), x);
-    if (!err) err = ap_npy_map(ap_json_str(b, "file", ""), y);
+    ap_err err = ap_npy_open(a, x);
+    if (!err) err = ap_npy_open(b, y);
     if (!err) return NULL;
     ap_tensor_free(x);
     ap_tensor_free(y);

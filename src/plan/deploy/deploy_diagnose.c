@@ -80,8 +80,8 @@ static ap_err piece_sqnr(diagnosis *q, const ap_piece *p, double *db) {
     if (json_object_get(built, "refusal")) AP_FAIL(AP_ERR_REFUSED, "the piece is refused on its own");
     AP_TRY(ap_deploy_call(d, q->target, AP_TIME_VENDOR, "run",
                           json_pack("{sO,ss}", "inputs", inputs, "dir", run), NULL, &result));
-    AP_TRY(ap_npy_map(ap_json_str(json_array_get(want, 0), "file", ""), &x));
-    AP_TRY(ap_npy_map(ap_json_str(json_array_get(json_object_get(result, "outputs"), 0), "file", ""), &y));
+    AP_TRY(ap_npy_open(json_array_get(want, 0), &x));
+    AP_TRY(ap_npy_open(json_array_get(json_object_get(result, "outputs"), 0), &y));
     AP_TRY(ap_metrics_compare(&x, &y, &m));
     *db = m.nonfinite_mismatch ? -(double)INFINITY : m.sqnr_db;
 done:

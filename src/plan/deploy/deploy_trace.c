@@ -104,7 +104,7 @@ static ap_err output_hashes(const ap_deployment *d, const json_t *tensors, json_
         const ap_value *v = ap_graph_value(d->model->graph, ap_json_str(t, "name", ""));
         ap_tensor x = {0};
         if (!v || !v->is_output) continue;
-        ap_err err = ap_npy_map(ap_json_str(t, "file", ""), &x);
+        ap_err err = ap_npy_open(t, &x);
         if (err) {
             json_decref(all);
             return err;

@@ -35,10 +35,6 @@ static json_t *names_of(ap_value *const *values, size_t count) {
 
 // ---- one output
 
-static ap_err open_tensor(const json_t *o, ap_tensor *t) {
-    return ap_npy_map_as(ap_json_str(o, "file", ""), ap_dtype_from_name(ap_json_str(o, "dtype", "")), t);
-}
-
 static bool rows_near(const float *a, const float *b, size_t width, float most) {
     for (size_t k = 0; k < width; k++)
         if (!(fabsf(a[k] - b[k]) <= most)) return false;
@@ -115,8 +111,8 @@ static ap_err judge_output(replay *r, const json_t *want, const json_t *have) {
     ap_tensor ref = {0}, test = {0};
     ap_buf a = {0}, b = {0};
     ap_err err = NULL;
-    AP_TRY(open_tensor(want, &ref));
-    AP_TRY(open_tensor(have, &test));
+    AP_TRY(ap_npy_open(want, &ref));
+    AP_TRY(ap_npy_open(have, &test));
     ap_shape_format(ref.dims, ref.rank, &a);
     ap_shape_format(test.dims, test.rank, &b);
     if (ref.dtype != test.dtype || !ap_shape_equal(ref.dims, ref.rank, test.dims, test.rank))

@@ -26,8 +26,8 @@ static void look_release(look *l) {
 static ap_err same_bits(const json_t *a, const json_t *b, bool *same) {
     ap_tensor x = {0}, y = {0};
     ap_err err = NULL;
-    AP_TRY(ap_npy_map(ap_json_str(a, "file", ""), &x));
-    AP_TRY(ap_npy_map(ap_json_str(b, "file", ""), &y));
+    AP_TRY(ap_npy_open(a, &x));
+    AP_TRY(ap_npy_open(b, &y));
     *same = x.bytes == y.bytes && (!x.bytes || memcmp(x.data, y.data, x.bytes) == 0);
 done:
     ap_tensor_free(&x);
@@ -142,7 +142,7 @@ static ap_err is_valid(const json_t *made, const json_t *indices, const json_t *
     int64_t axis = ap_json_int(made, "axis", -1), rank = (int64_t)json_array_size(dims);
     if (axis < 0) axis += rank;
     ap_tensor t = {0};
-    ap_err err = ap_npy_map(ap_json_str(indices, "file", ""), &t);
+    ap_err err = ap_npy_open(indices, &t);
     if (err) return err;
     *valid = axis >= 0 && axis < rank && t.rank == (size_t)rank &&
              ap_picks_valid(&t, (size_t)axis, json_integer_value(json_array_get(dims, (size_t)axis)));
@@ -214,8 +214,8 @@ done:
 ap_err ap_picked_metrics(const json_t *pick, ap_metrics *out) {
     ap_tensor best = {0}, picked = {0};
     ap_err err = NULL;
-    AP_TRY(ap_npy_map(ap_json_str(json_object_get(pick, "best"), "file", ""), &best));
-    AP_TRY(ap_npy_map(ap_json_str(json_object_get(pick, "picked"), "file", ""), &picked));
+    AP_TRY(ap_npy_open(json_object_get(pick, "best"), &best));
+    AP_TRY(ap_npy_open(json_object_get(pick, "picked"), &picked));
     AP_TRY(ap_metrics_compare(&best, &picked, out));
     out->class_like = false;
 done:

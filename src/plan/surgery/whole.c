@@ -168,8 +168,8 @@ ap_err whole_judge_output(const ap_whole_host *h, const json_t *want, const json
     ap_metrics m;
     const char *name = ap_json_str(want, "name", "?");
     ap_err err = NULL;
-    AP_TRY(ap_npy_map(ap_json_str(want, "file", ""), &x));
-    AP_TRY(ap_npy_map(ap_json_str(have, "file", ""), &y));
+    AP_TRY(ap_npy_open(want, &x));
+    AP_TRY(ap_npy_open(have, &y));
     AP_TRY(ap_metrics_compare(&x, &y, &m));
     if (!ap_gates_output(h->gates, name, &m, gates)) *passed = false;
 done:

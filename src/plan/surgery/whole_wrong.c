@@ -163,7 +163,7 @@ static ap_err values_of(const wrongness *w, const ap_node *n, json_t **out) {
         const json_t *t = n->inputs[i] ? tensor_named(w, n->inputs[i]->name) : NULL;
         ap_tensor x = {0}, wide = {0};
         if (!t || ap_dtype_from_name(ap_json_str(t, "dtype", "")) == AP_STRING) continue;
-        err = ap_npy_map(ap_json_str(t, "file", ""), &x);
+        err = ap_npy_open(t, &x);
         if (!err) err = ap_tensor_cast(&x, AP_F64, &wide);
         json_t *draw = err ? NULL : draw_of(&wide);
         if (draw) json_object_set_new(all, n->inputs[i]->name, draw);

@@ -102,12 +102,6 @@ static json_t *tensor_ref(const char *name, const ap_tensor *t, const char *file
                      ap_json_dims(t->dims, t->rank), "file", ap_json_string(file));
 }
 
-// A tensor of a TENSOR list.
-static ap_err map_ref(const json_t *ref, ap_tensor *out) {
-    return ap_npy_map_as(ap_json_str(ref, "file", ""), ap_dtype_from_name(ap_json_str(ref, "dtype", "")),
-                         out);
-}
-
 // `ref` under another name and in another type; a file is written only when the type differs.
 static ap_err as_type(const json_t *ref, const char *name, const char *dtype, const char *file,
                       json_t *list) {
@@ -119,7 +113,7 @@ static ap_err as_type(const json_t *ref, const char *name, const char *dtype, co
         json_array_append_new(list, same);
         return NULL;
     }
-    AP_TRY(map_ref(ref, &have));
+    AP_TRY(ap_npy_open(ref, &have));
     AP_TRY(ap_tensor_cast(&have, ap_dtype_from_name(dtype), &made));
     AP_TRY(ap_npy_write(file, &made));
     json_array_append_new(list, tensor_ref(name, &made, file));
@@ -151,7 +145,7 @@ static ap_err run(ap_again *g, const json_t *feeds, ap_tensor *in, ap_tensor *ou
     void **to = ap_arena_calloc(&g->arena, c->output_count + 1, sizeof *to);
     ap_err err = NULL;
     for (size_t i = 0; i < g->d->feed_count; i++) {
-        AP_TRY(map_ref(json_array_get(feeds, i), &in[i]));
+        AP_TRY(ap_npy_open(json_array_get(feeds, i), &in[i]));
         if (i < c->input_count && in[i].bytes != c->inputs[i].bytes)
             AP_FAIL(AP_ERR_INPUT_SHAPE, "input '%s' has %zu bytes, the contract wants %zu",
                     g->d->feeds[i].name, in[i].bytes, c->inputs[i].bytes);

@@ -49,17 +49,12 @@ static json_t *tensors_of(ap_arena *a, const char *folder, const json_t *leaves,
     return list;
 }
 
-static ap_err map_leaf(const json_t *leaf, ap_tensor *out) {
-    return ap_npy_map_as(ap_json_str(leaf, "file", ""), ap_dtype_from_name(ap_json_str(leaf, "dtype", "")),
-                         out);
-}
-
 static bool equal_bytes(const json_t *a, const json_t *b) {
     bool equal = json_array_size(a) == json_array_size(b);
     for (size_t i = 0; equal && i < json_array_size(a); i++) {
         ap_tensor x = {0}, y = {0};
-        ap_err err = map_leaf(json_array_get(a, i), &x);
-        if (!err) err = map_leaf(json_array_get(b, i), &y);
+        ap_err err = ap_npy_open(json_array_get(a, i), &x);
+        if (!err) err = ap_npy_open(json_array_get(b, i), &y);
         equal = !err && x.bytes == y.bytes && (!x.bytes || memcmp(x.data, y.data, x.bytes) == 0);
         ap_err_free(err);
         ap_tensor_free(&x);
@@ -102,8 +97,8 @@ static ap_err measure(const call *c, const json_t *want, const json_t *have, tab
         const json_t *leaf = json_array_get(want, i);
         compared *row = &t->rows[t->count];
         ap_tensor x = {0}, y = {0};
-        ap_err err = map_leaf(leaf, &x);
-        if (!err) err = map_leaf(json_array_get(have, i), &y);
+        ap_err err = ap_npy_open(leaf, &x);
+        if (!err) err = ap_npy_open(json_array_get(have, i), &y);
         if (!err) err = ap_metrics_compare(&x, &y, &row->m);
         row->name = ap_json_str(leaf, "name", "?");
         row->single = ap_tensor_count(&x) == 1;

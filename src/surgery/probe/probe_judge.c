@@ -60,10 +60,9 @@ static void free_answers(answers *a) {
     for (size_t s = 0; s < AP_PROBE_SETS; s++) ap_map_free(&a->sets[s]);
 }
 
+// None there: dtype NONE.
 static ap_err open_tensor(const json_t *t, ap_tensor *out) {
-    const char *file = ap_json_str(t, "file", NULL);
-    if (!file) return NULL; // no tensor: dtype NONE
-    return ap_npy_map_as(file, ap_dtype_from_name(ap_json_str(t, "dtype", "")), out);
+    return json_object_get(t, "file") ? ap_npy_open(t, out) : NULL;
 }
 
 // ---- one output
