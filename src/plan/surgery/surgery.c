@@ -220,10 +220,12 @@ done:
     return err;
 }
 
-// A model the passes left alone, which was built and passed as given, need not be run once more to know that.
-static bool is_known(const ap_surgery_stage *s, const json_t *before, const json_t *cleaned, ap_whole *w) {
-    bool known = s->before && s->host->target->soc && json_is_null(json_object_get(before, "error")) &&
-                 ap_json_bool(before, "built", false) && !json_array_size(json_object_get(cleaned, "steps"));
+// A model the passes left alone, which was built and passed as given at a known cost, need not be run once
+// more.
+static bool is_known(const json_t *before, const json_t *cleaned, ap_whole *w) {
+    bool known = json_is_null(json_object_get(before, "error")) && ap_json_bool(before, "built", false) &&
+                 ap_json_bool(before, "passed", true) && json_is_object(json_object_get(before, "cost")) &&
+                 !json_array_size(json_object_get(cleaned, "steps"));
     if (known)
         *w = (ap_whole){.built = true,
                         .passed = true,
@@ -240,7 +242,7 @@ static ap_err fit(const ap_surgery_stage *s, const char *dir, const json_t *pass
     ap_err err = NULL;
     AP_TRY(known_before(s, &before));
     s->host->no_blame = true;
-    if (!is_known(s, before, passes, &w)) {
+    if (!is_known(before, passes, &w)) {
         ap_context_progress(s->ctx, 0, 0, "%s: building the cleaned model", s->host->target->text);
         AP_TRY(ap_whole_judge(s->host, now->model, &w));
     }
