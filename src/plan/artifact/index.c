@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/proc.h"
 
+#include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #define KIND "aipc index"
@@ -56,12 +58,29 @@ static json_t *targets_of(const aipc_deploy_options *o) {
     return list;
 }
 
-// What shapes an artifact of a recording; where the work is done, and how long it may take, does not.
+// Options of a deployment beside texts: of the same names in the index, which keeps what it takes to do it
+// again.
+#define OPTION(field)                                                                                        \
+    { #field, offsetof(aipc_deploy_options, field) }
+static const struct {
+    const char *name;
+    size_t at;
+} switches[] = {OPTION(dlc),       OPTION(no_trace), OPTION(no_surgery),
+                OPTION(allow_cpu), OPTION(tune),     OPTION(sharpen)},
+  numbers[] = {OPTION(timeout_s), OPTION(memory_mib), OPTION(repair_builds), OPTION(repair_time_s),
+               OPTION(piece_time_s)};
+enum { SWITCHES = sizeof switches / sizeof *switches, NUMBERS = sizeof numbers / sizeof *numbers };
+
 static json_t *options_of(const aipc_deploy_options *o) {
-    return json_pack("{so,so,ss*,sb,sb,sb,sb,sb,sb}", "gates", ap_json_texts(o->gates, o->gate_count),
-                     "fixed", ap_json_texts(o->fixed, o->fixed_count), "precision", o->precision, "dlc",
-                     o->dlc, "no_trace", o->no_trace, "no_surgery", o->no_surgery, "allow_cpu", o->allow_cpu,
-                     "tune", o->tune, "sharpen", o->sharpen);
+    const char *base = (const char *)o;
+    json_t *out = json_pack("{so,so,ss*}", "gates", ap_json_texts(o->gates, o->gate_count), "fixed",
+                            ap_json_texts(o->fixed, o->fixed_count), "precision", o->precision);
+    for (size_t i = 0; i < SWITCHES; i++)
+        json_object_set_new(out, switches[i].name, json_boolean(*(const bool *)(base + switches[i].at)));
+    for (size_t i = 0; i < NUMBERS; i++)
+        json_object_set_new(out, numbers[i].name,
+                            json_integer(*(const unsigned *)(const void *)(base + numbers[i].at)));
+    return out;
 }
 
 void ap_index_options(const json_t *index, const char *dir, ap_arena *a, aipc_deploy_options *out) {
@@ -70,13 +89,14 @@ void ap_index_options(const json_t *index, const char *dir, ap_arena *a, aipc_de
                                  .model = ap_json_str(index, "recording", NULL),
                                  .out_dir = dir,
                                  .seed = 1,
-                                 .precision = ap_json_str(o, "precision", NULL),
-                                 .dlc = ap_json_bool(o, "dlc", false),
-                                 .no_trace = ap_json_bool(o, "no_trace", false),
-                                 .no_surgery = ap_json_bool(o, "no_surgery", false),
-                                 .allow_cpu = ap_json_bool(o, "allow_cpu", false),
-                                 .tune = ap_json_bool(o, "tune", false),
-                                 .sharpen = ap_json_bool(o, "sharpen", false)};
+                                 .precision = ap_json_str(o, "precision", NULL)};
+    char *base = (char *)out;
+    for (size_t i = 0; i < SWITCHES; i++)
+        *(bool *)(base + switches[i].at) = ap_json_bool(o, switches[i].name, false);
+    for (size_t i = 0; i < NUMBERS; i++) {
+        int64_t v = ap_json_int(o, numbers[i].name, 0);
+        *(unsigned *)(void *)(base + numbers[i].at) = v > 0 && v <= UINT_MAX ? (unsigned)v : 0;
+    }
     out->targets = ap_json_texts_of(json_object_get(index, "targets"), a, &out->target_count);
     out->tasks = ap_json_texts_of(json_object_get(index, "tasks"), a, &out->task_count);
     out->gates = ap_json_texts_of(json_object_get(o, "gates"), a, &out->gate_count);

@@ -96,15 +96,18 @@ static ap_err choose_gates(verify *v, const json_t *served) {
     return ap_gates_init(precision, NULL, 0, &v->gates);
 }
 
-// Fills the document; *good: it does the same. Error NO_CAPTURE when nothing was served.
-static ap_err judge(verify *v, bool *good) {
+static bool does_the_same(const verify *v) {
+    return !strcmp(ap_json_str(v->document, "verdict", ""), "pass");
+}
+
+// Fills the document. Error NO_CAPTURE when nothing was served.
+static ap_err judge(verify *v) {
     json_t *served = ap_exec_counts(ap_sides_in(&v->sides, SERVED, "calls")), *calls = NULL;
     ap_boundary boundary = {.ctx = v->ctx,
                             .plain = ap_sides_in(&v->sides, PLAIN, "calls"),
                             .served = ap_sides_in(&v->sides, SERVED, "calls"),
                             .gates = &v->gates};
     ap_err err = NULL;
-    *good = false;
     json_array_clear(v->end);
     json_array_clear(v->files);
     ap_gates_release(&v->gates);
@@ -113,12 +116,12 @@ static ap_err judge(verify *v, bool *good) {
     AP_TRY(ap_verify_calls(&boundary, &calls));
     AP_TRY(ap_sides_compare(&v->sides, v->end, v->files));
     bool nothing = ap_json_int(served, "served", 0) == 0;
-    *good = !nothing && ap_verify_passed(calls) && ap_verify_passed(v->end);
+    bool good = !nothing && ap_verify_passed(calls) && ap_verify_passed(v->end);
     json_object_set(v->document, "files", v->files);
     json_object_set(v->document, "served", served);
     json_object_set(v->document, "calls", calls);
     json_object_set(v->document, "end", v->end);
-    json_object_set_new(v->document, "verdict", json_string(*good ? "pass" : "fail"));
+    json_object_set_new(v->document, "verdict", json_string(good ? "pass" : "fail"));
     if (nothing)
         err = ap_err_hint(ap_err_new(AP_ERR_NO_CAPTURE, "no call was served: there is nothing to compare"),
                           "try aipc exec with the same arguments; it says why");
@@ -131,7 +134,7 @@ done:
 
 // ---- stepping back
 
-static ap_err look_again(verify *v, bool *good) {
+static ap_err look_again(verify *v) {
     json_t *repair = NULL;
     json_t *first =
         json_pack("{sO,so}", "calls", json_object_get(v->document, "calls"), "end", json_deep_copy(v->end));
@@ -143,7 +146,7 @@ static ap_err look_again(verify *v, bool *good) {
     if (!json_array_size(json_object_get(repair, "deployed"))) goto done;
     AP_TRY(ap_rmtree(v->sides.dirs[SERVED]));
     AP_TRY(run_side(v, SERVED));
-    AP_TRY(judge(v, good));
+    AP_TRY(judge(v));
 done:
     json_decref(first);
     json_decref(repair);
@@ -152,17 +155,13 @@ done:
 
 // The error of a program that does not do the same.
 static ap_err differs(const verify *v) {
-    const json_t *repair = json_object_get(v->document, "repair"),
-                 *left = json_array_get(json_object_get(repair, "left"), 0);
+    const json_t *left = json_object_get(json_object_get(v->document, "repair"), "left"), *one;
     ap_err err = ap_err_new(AP_ERR_GATE, "the program does not do the same when it is served");
-    if (!v->o->repair)
-        return ap_err_hint(err,
-                           "--repair deploys again, more exactly; --keep DIR keeps what both runs printed "
-                           "and wrote");
-    if (left)
-        err = ap_err_hint(err, "%s could not be made more exact: %s", ap_json_str(left, "dir", "?"),
-                          ap_json_str(left, "why", "?"));
-    return ap_err_hint(err, "--keep DIR keeps what both runs printed and wrote");
+    for (size_t i = 0; (one = json_array_get(left, i)) != NULL; i++)
+        err = ap_err_note(err, "%s could not be made more exact: %s", ap_json_str(one, "dir", "?"),
+                          ap_json_str(one, "why", "?"));
+    return ap_err_hint(err, "%s--keep DIR keeps what both runs printed and wrote",
+                       v->o->repair ? "" : "--repair deploys again, more exactly; ");
 }
 
 // Those given, else those the program was recorded or deployed with.
@@ -226,11 +225,10 @@ ap_err ap_verify(aipc_context *c, const aipc_verify_options *o, json_t **documen
                 .files = json_array()};
     ap_err err = NULL;
     AP_TRY(prepare(&v));
-    bool good = false;
     AP_TRY(run_both(&v));
-    err = judge(&v, &good);
-    if (!err && !good && o->repair) err = look_again(&v, &good);
-    if (!err && !good) err = differs(&v);
+    err = judge(&v);
+    if (!err && !does_the_same(&v) && o->repair) err = look_again(&v);
+    if (!err && !does_the_same(&v)) err = differs(&v);
     ap_err kept = o->keep_dir ? keep(&v) : NULL;
     if (err)
         ap_err_free(kept);

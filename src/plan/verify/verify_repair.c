@@ -5,13 +5,17 @@
 #include "plan/artifact/index.h"
 #include "plan/program/from_recording.h"
 #include "plan/verify/verify.h"
+#include "target/soc.h"
 
-#include <string.h>
-
+// Rules of accuracy are about how an HTP computes.
 static bool has_htp(const aipc_deploy_options *o) {
-    for (size_t i = 0; i < o->target_count; i++)
-        if (strncmp(o->targets[i], "htp", 3) == 0) return true;
-    return false;
+    bool htp = false;
+    for (size_t i = 0; i < o->target_count && !htp; i++) {
+        ap_target_id id = {0};
+        ap_err_free(ap_target_parse(o->targets[i], &id));
+        htp = id.soc;
+    }
+    return htp;
 }
 
 // Why the deployment of an index cannot be made more exact; NULL: it can.
