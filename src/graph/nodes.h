@@ -82,6 +82,12 @@ AP_MUST ap_err ap_graph_remove_initializer(ap_graph *g, ap_value *v);
 // alone. Returns how many nodes went.
 size_t ap_graph_sweep(ap_graph *g);
 
+// ---- arithmetic
+// These float32 values of the main graph, inputs and constants too, go through float16: rounded where they
+// are made, so that every user, and who sees an output, gets what 16 bits hold. Constants beyond its range
+// stay as they are: they stand for "no bound". Names that are no value are passed over.
+AP_MUST ap_err ap_model_round_half(ap_model *m, const char *const *names, size_t count);
+
 // ---- types
 // Declares an inner value's type in value_info (replacing the entry it has); outputs and inputs keep theirs.
 void ap_value_declare(ap_graph *g, ap_value *v, const ap_value_type *type);

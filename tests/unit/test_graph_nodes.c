@@ -132,6 +132,38 @@ static void captured_names_stay(void **state) {
     ap_model_free(m);
 }
 
+static const char *op_behind(const ap_graph *g, const char *value) {
+    const ap_value *v = ap_graph_value(g, value);
+    assert_int_equal(v->use_count, 1);
+    return v->uses[0].node->op;
+}
+
+// Inputs, constants, inner values and outputs; the interface stays, and so does a constant out of range.
+static void goes_through_float16(void **state) {
+    bench *b = *state;
+    chain(b);
+    ap_model *m = accepted(b);
+    ap_graph *g = m->graph;
+    float large[4] = {1, 2, 1e30F, 4};
+    ap_tensor t;
+    ap_value *bound = NULL;
+    must(ap_tensor_view(AP_F32, (int64_t[]){4}, 1, large, sizeof large, &t));
+    must(ap_graph_add_initializer(g, "bound", &t, &bound));
+    must(ap_node_set_input(g, ap_graph_node(g, "relu"), 1, bound));
+    static const char *const names[] = {"x", "w", "sum", "y", "bound", "no such value"};
+    must(ap_model_round_half(m, names, 6));
+    check(m);
+    assert_int_equal(g->node_count, 2 + 4 * 2);
+    for (size_t i = 0; i < 3; i++) assert_string_equal(op_behind(g, names[i]), "Cast");
+    assert_string_equal(op_behind(g, "bound"), "Relu");
+    const ap_value *y = ap_graph_value(g, "y");
+    assert_ptr_equal(g->outputs[0], y);
+    assert_string_equal(y->producer->op, "Cast");
+    assert_int_equal(ap_node_attr_int(y->producer, "to", 0), AP_F32);
+    assert_int_equal(ap_node_attr_int(y->producer->inputs[0]->producer, "to", 0), AP_F16);
+    ap_model_free(m);
+}
+
 static void builds_a_model(void **state) {
     (void)state;
     ap_model *m = NULL;
@@ -197,6 +229,7 @@ int main(void) {
         BENCH_TEST(output_keeps_its_name),
         BENCH_TEST(output_taken_from_an_input_gets_an_identity),
         BENCH_TEST(captured_names_stay),
+        BENCH_TEST(goes_through_float16),
         cmocka_unit_test(builds_a_model),
         BENCH_TEST(grows),
     };

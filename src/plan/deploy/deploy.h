@@ -170,6 +170,11 @@ void ap_target_finish(ap_deploy_target *t);
 void ap_target_diagnose(ap_deploy_target *t);
 bool ap_target_has_a_place(const ap_deploy_target *t); // a gate failed whose failure has a place in the graph
 
+// For gates that failed in float16 (deploy_float16.c): the same gates of the original with every tensor
+// rounded to it, as a list, and a note to t->err; NULL: not asked, or no answer. *limit: none of them passes
+// either, so there is no wrong place in the graph to look for.
+json_t *ap_target_float16(ap_deploy_target *t, bool *limit);
+
 // Surgery (deploy_repair.c). A model known to be refused as it is, whose repair is stored, is taken from
 // there before any work.
 AP_MUST ap_err ap_target_recall(ap_deploy_target *t);

@@ -240,14 +240,17 @@ static ap_err run_diagnosis(ap_deploy_target *t, json_t **first, json_t **reduce
 }
 
 void ap_target_diagnose(ap_deploy_target *t) {
-    json_t *first = NULL, *reduced = NULL;
-    if (ap_target_has_a_place(t)) {
+    json_t *first = NULL, *reduced = NULL, *float16 = NULL;
+    bool place = ap_target_has_a_place(t), limit = false;
+    if (place) float16 = ap_target_float16(t, &limit);
+    if (place && !limit) {
         ap_err err = run_diagnosis(t, &first, &reduced);
         if (err)
             ap_context_log(t->d->ctx, AIPC_WARN, "%s: the search for the first wrong tensor ended early: %s",
                            t->id.text, ap_err_message(err));
         ap_err_free(err);
     }
-    t->failure = json_pack("{so,so,so}", "error", ap_json_from_err(t->err), "first_diverging",
-                           first ? first : json_null(), "reduced", reduced ? reduced : json_null());
+    t->failure = json_pack("{so,so,so,so}", "error", ap_json_from_err(t->err), "first_diverging",
+                           first ? first : json_null(), "reduced", reduced ? reduced : json_null(), "float16",
+                           float16 ? float16 : json_null());
 }
