@@ -118,6 +118,8 @@ def one(example, top):
              ("exec", [AIPC, "exec", "--target", TARGET, "--artifacts", "out", "--", *program]),
              ("verify", [AIPC, "verify", "--target", TARGET, "--artifacts", "out", "--repair", "--json", "--", *program])]
     os.makedirs(top, exist_ok=True)
+    if example["name"] in MORE:
+        cells["more"] = "; ".join(f"{step} {' '.join(args)}" for step, args in MORE[example["name"]].items())
     cells["verdict"] = "pass"
     spent = dict.fromkeys(("record", "deploy"), (0.0, 0.0))
     for name, command in steps:
@@ -129,6 +131,7 @@ def one(example, top):
             cells[name] = f"{seconds:.1f} s"
         if name == "deploy" and code == 0:
             parts = shares(folder)
+            cells["artifacts"] = str(len(glob.glob(os.path.join(folder, "out", "**", "manifest.json"), recursive=True)))
             cells.update({name: f"{parts[k]:.1f} s" for name, k in PARTS})
             cells["to artifact"] = f"{spent['record'][0] + seconds - parts['wall_s'] + parts['rest']:.1f} s"
             cells["CPU"] = f"{spent['record'][1] + spent['deploy'][1]:.1f} s"
@@ -156,7 +159,7 @@ def write_table(table, rows):
     said = {r["app"]: "; ".join(p for p in r.get("note", "").split("; ") if not p.startswith("$ ")) for r in rows}
     lines += [""] + [f"- {app}: {text}" for app, text in said.items() if text]
     smaller = "; ".join(f"{app} {' '.join(args)}" for app, args in EXTRA.items())
-    fewer = "; ".join(f"{app} {step} {' '.join(args)}" for app, steps in MORE.items() for step, args in steps.items())
+    fewer = "; ".join(f"{r['app']} {r['more']}" for r in rows if "more" in r)
     lines += ["", f"Smaller than the program's own choice, for the emulator's sake: {smaller}. One step alone got: {fewer}."]
     missing = [e["name"] for e in table if e["name"] not in {r["app"] for r in rows}]
     lines += ["", f"Not measured: {', '.join(missing)}."] if missing else []
@@ -187,8 +190,7 @@ def main(names):
     for example in table:
         path = os.path.join(top, f"{example['name']}.json")
         if os.path.exists(path):
-            made = glob.glob(os.path.join(top, example["name"], "out", "**", "manifest.json"), recursive=True)
-            rows.append({**json.load(open(path)), "artifacts": str(len(made) or "-")})
+            rows.append(json.load(open(path)))
     if rows:
         write_table(table, rows)
     return 1 if any(r["verdict"] != "pass" for r in rows) else 0
