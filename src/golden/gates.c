@@ -121,6 +121,18 @@ bool ap_gates_output(const ap_gates *g, const char *output, const ap_metrics *m,
     return all;
 }
 
+bool ap_gates_outputs(const ap_gates *g, const json_t *metrics, json_t *list) {
+    const char *output;
+    json_t *one;
+    bool all = true;
+    json_object_foreach((json_t *)(uintptr_t)metrics, output, one) {
+        ap_metrics m;
+        ap_metrics_from_json(one, &m);
+        if (!ap_gates_output(g, output, &m, list)) all = false;
+    }
+    return all;
+}
+
 bool ap_gates_fact(const ap_gates *g, const char *metric, double value, json_t *list) {
     return add(json_object_get(g->always, metric), NULL, metric, value, list);
 }

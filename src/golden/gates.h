@@ -19,6 +19,8 @@ AP_MUST ap_err ap_gates_init(const char *precision, const char *const *user, siz
 void ap_gates_release(ap_gates *g);
 // Appends the gates of one output to `list`; returns whether all passed.
 bool ap_gates_output(const ap_gates *g, const char *output, const ap_metrics *m, json_t *list);
+// The same for {output: metrics}, as ap_metrics_json writes them.
+bool ap_gates_outputs(const ap_gates *g, const json_t *metrics, json_t *list);
 // Appends one gate about the whole artifact ("runs_bit_equal", 1.0); returns whether it passed.
 bool ap_gates_fact(const ap_gates *g, const char *metric, double value, json_t *list);
 double ap_gates_threshold(const ap_gates *g, const char *metric); // NaN when there is none

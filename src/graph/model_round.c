@@ -3,7 +3,6 @@
 #include "graph/nodes.h"
 
 #include <math.h>
-#include <string.h>
 
 #define HALF_MAX 65504.0 // largest finite float16
 

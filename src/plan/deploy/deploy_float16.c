@@ -84,18 +84,13 @@ done:
 static ap_err measure(ap_deploy_target *t, json_t **gates) {
     const ap_target_id cpu = ap_cpu_target();
     rounding r = {.d = t->d};
-    json_t *spec = ap_target_spec(t), *have = NULL, *metrics = NULL, *m;
-    const char *output;
+    json_t *spec = ap_target_spec(t), *have = NULL, *metrics = NULL;
     ap_err err = NULL;
     AP_TRY(ap_deploy_worker(t->d, &cpu, "float16", AP_ANY_CPU, &r.oracle));
     AP_TRY(run(&r, spec, &have));
     AP_TRY(ap_deploy_measure(t->d->golden, have, &metrics));
     *gates = json_array();
-    json_object_foreach(metrics, output, m) {
-        ap_metrics x;
-        ap_metrics_from_json(m, &x);
-        (void)ap_gates_output(&t->gates, output, &x, *gates);
-    }
+    (void)ap_gates_outputs(&t->gates, metrics, *gates);
 done:
     ap_worker_stop(r.oracle, NULL);
     ap_model_free(r.model);

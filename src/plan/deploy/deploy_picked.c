@@ -11,14 +11,8 @@ typedef struct looker {
 } looker;
 
 static bool passes(const ap_deploy_target *t, const json_t *metrics) {
-    json_t *gates = json_array(), *m;
-    const char *output;
-    bool all = true;
-    json_object_foreach((json_t *)(uintptr_t)metrics, output, m) {
-        ap_metrics x;
-        ap_metrics_from_json(m, &x);
-        if (!ap_gates_output(&t->gates, output, &x, gates)) all = false;
-    }
+    json_t *gates = json_array();
+    bool all = ap_gates_outputs(&t->gates, metrics, gates);
     json_decref(gates);
     return all;
 }
