@@ -84,9 +84,8 @@ static bool differ_in_sizes(const json_t *a, const json_t *b) {
            same_forms(json_object_get(a, "outputs"), json_object_get(b, "outputs"));
 }
 
-static int64_t dim_of(const json_t *sig, size_t leaf, size_t axis) {
-    const json_t *dims = json_object_get(json_array_get(json_object_get(sig, "inputs"), leaf), "dims");
-    return json_integer_value(json_array_get(dims, axis));
+static const json_t *dims_of(const json_t *sig, size_t leaf) {
+    return json_object_get(json_array_get(json_object_get(sig, "inputs"), leaf), "dims");
 }
 
 static double elements(const json_t *sig) {
@@ -101,18 +100,19 @@ static double elements(const json_t *sig) {
     return all;
 }
 
+static const json_t *member(const json_t *signatures, const json_t *group, size_t i) {
+    return json_array_get(signatures, (size_t)json_integer_value(json_array_get(group, i)));
+}
+
 // Axes of a leaf whose size is not the same in all of the group.
 static json_t *open_axes(const json_t *signatures, const json_t *group, size_t leaf) {
-    const json_t *first = json_array_get(signatures, (size_t)json_integer_value(json_array_get(group, 0))),
-                 *other;
-    const json_t *dims = json_object_get(json_array_get(json_object_get(first, "inputs"), leaf), "dims");
+    const json_t *dims = dims_of(member(signatures, group, 0), leaf);
     json_t *axes = json_array();
     for (size_t axis = 0; axis < json_array_size(dims); axis++) {
         bool same = true;
-        for (size_t i = 1; i < json_array_size(group); i++) {
-            other = json_array_get(signatures, (size_t)json_integer_value(json_array_get(group, i)));
-            same = same && dim_of(other, leaf, axis) == dim_of(first, leaf, axis);
-        }
+        for (size_t i = 1; same && i < json_array_size(group); i++)
+            same = json_equal(json_array_get(dims, axis),
+                              json_array_get(dims_of(member(signatures, group, i), leaf), axis));
         if (!same) json_array_append_new(axes, json_integer((json_int_t)axis));
     }
     return axes;
