@@ -326,6 +326,9 @@ static void hopeless_rules(void **state) {
          "never fits"},
         {"match { y = Neg(x: f32) } where { pos(x); hi(x) < 0 } replace { y = Identity(x) }", "never fits"},
         {"match { y = Sign(x: f32) } replace { y = Greater(x, 0.0) }", "breaks types"},
+        // The operator before draws operands of any rank, a convolution takes those of rank 3 and more.
+        {"match { y = Conv(Mul(x: f32, c: const f32[]), w) {*r} } replace { y = Mul(Conv(x, w) {*r}, c) }",
+         NULL},
         {"match { y = Softmax(x: f32[N,C]) } replace { y = Transpose(x) {perm=[1,0]} }", "breaks types"},
         {"match { y = Neg(x: f32) } replace { y = Neg(Neg(Neg(x))) }", "loops"},
     };

@@ -17,7 +17,8 @@ static const char *const text =
 
 typedef struct stage {
     size_t asked;
-    double wanted; // dB
+    double wanted;  // dB
+    double without; // cost without Relu, with it 1; 0: not known
 } stage;
 
 static bool has(const ap_model *m, const char *op) {
@@ -25,14 +26,17 @@ static bool has(const ap_model *m, const char *op) {
         if (!strcmp(m->graph->nodes[i]->op, op)) return true;
     return false;
 }
-// Abs costs 10 dB; Neg 5, which only shows without Abs.
+// Abs costs 10 dB; Neg 5, which only shows without Abs; Relu 0.5.
 static ap_err whole(void *user, ap_model *m, ap_whole *out) {
     stage *s = user;
     double db = has(m, "Abs") ? 25 : has(m, "Neg") ? 35 : 40;
+    bool relu = has(m, "Relu");
+    db += relu ? 0 : 0.5;
     s->asked++;
     *out = (ap_whole){.built = true, .passed = db >= s->wanted};
     out->gates = json_pack("[{ss,ss,sf,sf,ss}]", "output", "y", "metric", "sqnr_db", "value", db, "threshold",
                            s->wanted, "verdict", out->passed ? "pass" : "fail");
+    if (s->without > 0) out->cost = json_pack("{sf}", "estimate_ms", relu ? 1.0 : s->without);
     return NULL;
 }
 static ap_err not_large(void *user, const ap_rule *r, bool *yes, json_t **proof) {
@@ -118,6 +122,19 @@ static void budgets_and_proofs_hold(void **state) {
     ap_sharpened_release(&out);
 }
 
+static void little_is_kept_where_it_is_free(void **state) {
+    (void)state;
+    const double costs[] = {0.9, 1.005, 1.1};
+    for (size_t i = 0; i < 3; i++) {
+        stage s = {.wanted = 30, .without = costs[i]};
+        ap_sharpened out = sharpen(&s, true, NULL, 0);
+        assert_int_equal(json_array_size(out.repairs), i < 2 ? 3 : 2);
+        assert_int_equal(json_array_size(out.rolled_back), i < 2 ? 0 : 1);
+        assert_int_equal(has(out.made.model, "Relu"), i == 2);
+        ap_sharpened_release(&out);
+    }
+}
+
 // Only what left a rule untried is named.
 static void a_budget_that_was_enough_is_not_named(void **state) {
     (void)state;
@@ -148,6 +165,7 @@ int main(void) {
         cmocka_unit_test(what_was_hidden_is_tried_again),
         cmocka_unit_test(it_stops_when_the_gates_pass),
         cmocka_unit_test(budgets_and_proofs_hold),
+        cmocka_unit_test(little_is_kept_where_it_is_free),
         cmocka_unit_test(a_budget_that_was_enough_is_not_named),
         cmocka_unit_test(blurred_is_neither_wrong_nor_refused),
     };

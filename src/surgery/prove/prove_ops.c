@@ -200,6 +200,10 @@ const ap_value_type *first_type(op_draw *q) {
     const op_domain *o = op_domain_of(q->n->domain, q->op);
     static const ap_rule_type open = {.dtype_slot = -1};
     const ap_rule_arg *a = arg_at(q, 0);
+    if ((in->v || in->wanted) && in->type.rank < (size_t)o->least) { // what makes it knows nothing of that
+        give_up(q->d, "%s of a tensor of rank %zu", q->op, in->type.rank);
+        return NULL;
+    }
     if (in->v || in->wanted) return &in->type;
     const ap_rule_type *t = a && a->kind != AP_ARG_REST ? &a->type : &open;
     in->type.dtype = in->t;

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #define MARK "accuracy:"
-#define BETTER_DB 1.0 // less is chance: another input would say otherwise
+#define BETTER_DB 1.0  // less is chance, another input would say otherwise, and is not worth being slower
+#define SAME_COST 1.01 // estimates know no finer
+#define FREE_DB 0.1    // where it costs nothing
 #define BLURRED_DB 15.0
 
 typedef struct sharpening {
@@ -76,8 +78,10 @@ static const char *fault(const sharpening *s, const ap_attempt *a) {
     if (!a->made.whole.built) return "it cannot be built";
     size_t failed_was = ap_whole_failed_gates(s->now, &was),
            failed = ap_whole_failed_gates(&a->made.whole, &is);
+    bool dearer = !(ap_whole_cost(&a->made.whole) <= SAME_COST * ap_whole_cost(s->now));
     if (failed < failed_was) return NULL;
-    return failed == failed_was && is >= was + BETTER_DB ? NULL : "the whole model gets no more exact";
+    bool better = failed == failed_was && is > was && is >= was + (dearer ? BETTER_DB : FREE_DB);
+    return better ? NULL : "the whole model gets no more exact";
 }
 
 static json_t *or_null(json_t *j) {
@@ -94,13 +98,14 @@ static json_t *repair_json(const sharpening *s, const ap_rule *r, const char *op
     json_t *proofs = a->proof ? json_pack("[O]", a->proof) : json_array();
     ap_buf cls = {0};
     ap_rule_class_print(&r->classes[0], &cls);
-    size_t before = base(s)->graph->node_count, after = a->made.model->graph->node_count;
-    size_t places = json_array_size(a->places);
+    json_int_t before = (json_int_t)base(s)->graph->node_count;
+    json_int_t after = (json_int_t)a->made.model->graph->node_count;
+    json_int_t places = (json_int_t)json_array_size(a->places);
     json_t *o = json_pack("{ss,ss,ss,sO,ss,s[s],so,sb,so,sn,sI,sI,sO,sO,sO,sO}", "key", r->hash.hex, "op", op,
                           "verdict", "inexact", "nodes", a->places, "why", why, "rules", r->name, "class",
                           ap_json_string(ap_buf_str(&cls)), "exact", r->classes[0].kind == AP_CLASS_EXACT,
                           "proofs", proofs, "piece_error", "nodes_before", (json_int_t)1, "nodes_after",
-                          (json_int_t)(1 + (after - before) / (places ? places : 1)), "gates_before",
+                          1 + (after - before) / (places ? places : 1), "gates_before",
                           or_null(s->now->gates), "gates_after", or_null(a->made.whole.gates), "cost_before",
                           or_null(s->now->cost), "cost_after", or_null(a->made.whole.cost));
     ap_buf_free(&cls);

@@ -48,13 +48,6 @@ static bool is_measured(const ap_whole *w) {
     return w->cost && json_object_get(w->cost, "measured_ms");
 }
 
-static double cost_of(const ap_whole *w) {
-    const json_t *measured = w->cost ? json_object_get(w->cost, "measured_ms") : NULL;
-    const json_t *v = measured ? measured : w->cost ? json_object_get(w->cost, "estimate_ms") : NULL;
-    double ms = json_is_number(v) ? json_number_value(v) : NAN;
-    return ms > 0 ? ms : NAN;
-}
-
 static void say(const tuning *t, const char *what, const group *g) {
     ap_whole_say(&t->o->tools.ask, "tuning: %.80s at %zu place%s %.120s", g->rule->name, g->count,
                  g->count == 1 ? "" : "s", what);
@@ -151,7 +144,7 @@ static ap_err collect(tuning *t) {
 
 // NULL: keep it.
 static const char *fault(const tuning *t, const ap_attempt *a) {
-    double least = is_measured(&a->made.whole) ? GAIN_MEASURED : GAIN, cost = cost_of(&a->made.whole);
+    double least = is_measured(&a->made.whole) ? GAIN_MEASURED : GAIN, cost = ap_whole_cost(&a->made.whole);
     double gain = t->o->gain > 0 ? t->o->gain : least;
     if (a->why) return a->why;
     if (a->made.whole.refused) return "the target refuses nodes of it";
@@ -162,9 +155,9 @@ static const char *fault(const tuning *t, const ap_attempt *a) {
 }
 
 static json_t *step_json(const tuning *t, const group *g, const ap_attempt *a, const char *why) {
-    json_t *o =
-        json_pack("{ss,sO,s[o,o]}", "rule", g->rule->name, "places", a->places, "cost", ap_json_real(t->cost),
-                  a->made.model && a->made.whole.built ? ap_json_real(cost_of(&a->made.whole)) : json_null());
+    json_t *o = json_pack(
+        "{ss,sO,s[o,o]}", "rule", g->rule->name, "places", a->places, "cost", ap_json_real(t->cost),
+        a->made.model && a->made.whole.built ? ap_json_real(ap_whole_cost(&a->made.whole)) : json_null());
     if (why) json_object_set_new(o, "reason", ap_json_string(why));
     return o;
 }
@@ -176,7 +169,7 @@ static ap_err second_look(tuning *t, const ap_attempt *a) {
     const ap_whole_asker *ask = &t->o->tools.ask;
     t->spent.builds++;
     ap_err err = ask->judge(ask->user, base(t), &again);
-    double cost = err ? NAN : cost_of(&again);
+    double cost = err ? NAN : ap_whole_cost(&again);
     if (cost < t->cost) t->cost = cost;
     ap_whole_release(&again);
     return err;
@@ -196,7 +189,7 @@ static ap_err try_group(tuning *t, const group *g, bool *changed) {
     say(t, why ? why : "kept", g);
     if (!why) {
         ap_attempt_keep(&a, &t->made);
-        t->cost = cost_of(&t->made.whole);
+        t->cost = ap_whole_cost(&t->made.whole);
         *changed = true;
     }
 done:
@@ -232,7 +225,7 @@ ap_err ap_tune(const ap_model *m, const ap_whole *first, const ap_tune_options *
     t.kept = json_array();
     t.rejected = json_array();
     t.made.steps = json_array();
-    t.cost = cost_of(first);
+    t.cost = ap_whole_cost(first);
     double before = t.cost;
     if (!first->built || !first->passed || first->refused || isnan(before))
         ended = isnan(before) ? "the cost of the model is not known" : "the model does not run right yet";

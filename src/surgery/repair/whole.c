@@ -27,6 +27,13 @@ size_t ap_whole_failed_gates(const ap_whole *w, double *worst_db) {
     return failed;
 }
 
+double ap_whole_cost(const ap_whole *w) {
+    const json_t *measured = w->cost ? json_object_get(w->cost, "measured_ms") : NULL;
+    const json_t *v = measured ? measured : w->cost ? json_object_get(w->cost, "estimate_ms") : NULL;
+    double ms = json_is_number(v) ? json_number_value(v) : NAN;
+    return ms > 0 ? ms : NAN;
+}
+
 void ap_whole_say(const ap_whole_asker *a, const char *fmt, ...) {
     ap_buf text = {0};
     va_list args;

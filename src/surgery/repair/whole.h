@@ -16,12 +16,13 @@ typedef struct ap_whole {
     // {tensor: draw of the form of probe.h} on which they are, as far as known.
     json_t *wrong;
     json_t *gates; // what was measured: gates of golden/gates.h; NULL when not built
-    json_t *cost;  // {estimate_ms, nodes}; NULL when not built
+    json_t *cost;  // {estimate_ms | measured_ms, nodes}; NULL when not built
     char *error;   // why it could not be built when no node is to blame; NULL
 } ap_whole;
 void ap_whole_release(ap_whole *w);
 // How many of its gates fail; *worst_db: the lowest SQNR of its outputs, infinite when there is none.
 size_t ap_whole_failed_gates(const ap_whole *w, double *worst_db);
+double ap_whole_cost(const ap_whole *w); // ms, measured where it was, else estimated; NaN: not known
 
 // Who is asked about whole models.
 typedef struct ap_whole_asker {
