@@ -26,14 +26,14 @@ PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12
 EXTRA = {"ppocr": ["--area", "0,30,384,40", "--side", "64"]}  # a whole page takes an hour, and the detector's rel_to_max fails
 MORE = {"lprnet": {"exec": ["--count", "20"], "verify": ["--count", os.environ.get("PLATES", "300")]},
         "whisper-tiny.en": {"verify": ["--librivox"]}, "whisper-base": {"verify": ["--librivox"]}}
-COLUMNS = ("app", "weights", "plain", "record", "deploy", "ours", "vendor", "golden", "emulator", "artifacts", "to artifact", "CPU", "paper",
-           "exec", "served", "verify", "task", "verdict")
-PARTS = (("ours", "ours_s"), ("vendor", "vendor_s"), ("golden", "golden_s"), ("emulator", "emulator"))
+COLUMNS = ("app", "weights", "plain", "record", "deploy", "export", "ours", "vendor", "golden", "emulator", "artifacts", "to artifact", "each", "CPU",
+           "paper", "exec", "served", "verify", "task", "verdict")
+PARTS = (("export", "export_s"), ("ours", "ours_s"), ("vendor", "vendor_s"), ("golden", "golden_s"), ("emulator", "runs_s"))
 ABOUT = """`bench/apps.sh`: for every program of `aipc new`: itself, `aipc record`, `aipc deploy` of the recording, `aipc exec`, `aipc verify`;
 wall time on two processor cores shared with other work; CPU is what record and deploy used of them, which others cannot change.
-ours, vendor, golden: seconds inside deploy, workers side by side counted each. emulator: the runs of the artifacts on the vendor's
-emulator that follow the build, which a device does in milliseconds; to artifact: record and deploy without them, all artifacts of the row together, one after the other
-(one for each model and shape of its input); the paper's minutes are for one.
+export, ours, vendor, golden: seconds inside deploy (what the framework exports, aipc, the vendor's library, the golden runs), workers side by side counted each.
+emulator: of the wall, when artifacts ran on the vendor's emulator and nothing else happened: a device does it in milliseconds. to artifact: record and deploy without
+that, all artifacts of the row together (one for each model and shape of its input); each: by their number, the paper's minutes are for one.
 served: calls answered by the artifact. verify: with --repair, which deploys again when the program does not do the same. task: what the program printed and wrote, plain against served (by the task named when it was recorded), and its
 value. paper: the best wall clock the paper gives for that model, with the device at hand (arXiv 2604.14661).
 Weights: real, or seeded random where none can be had. No intervention, no question, no cost of an API.""".replace("\n", " ")
@@ -55,19 +55,6 @@ def call(command, folder, out, log):
     except subprocess.TimeoutExpired:
         code = "time-out"
     return code, time.monotonic() - start, used() - before
-
-
-def shares(folder):
-    """Seconds of all deployments below: aipc's own, the vendor's, the golden runs'; on the emulator (runs side by side
-    counted each); and of the wall, what was not the emulator's."""
-    total = dict.fromkeys(("ours_s", "vendor_s", "golden_s", "wall_s", "emulator", "rest"), 0.0)
-    for path in glob.glob(os.path.join(folder, "out", "**", "report.json"), recursive=True):
-        report = json.load(open(path))
-        for k, spent in report["time"].items():
-            total[k] += spent
-        for stage in report["stages"] + [s for t in report["targets"] for s in t["stages"]]:
-            total["emulator" if stage["stage"] == "align" else "rest"] += stage["seconds"]
-    return total
 
 
 def served(path):
@@ -130,10 +117,11 @@ def one(example, top):
         if name != "new":
             cells[name] = f"{seconds:.1f} s"
         if name == "deploy" and code == 0:
-            parts = shares(folder)
-            cells["artifacts"] = str(len(glob.glob(os.path.join(folder, "out", "**", "manifest.json"), recursive=True)))
-            cells.update({name: f"{parts[k]:.1f} s" for name, k in PARTS})
-            cells["to artifact"] = f"{spent['record'][0] + seconds - parts['wall_s'] + parts['rest']:.1f} s"
+            took = json.load(open(os.path.join(folder, "out", "index.json")))["time"]
+            made = len(glob.glob(os.path.join(folder, "out", "**", "manifest.json"), recursive=True))
+            rest = spent["record"][0] + seconds - took["runs_s"]
+            cells.update({part: f"{took[k]:.1f} s" for part, k in PARTS})
+            cells.update({"artifacts": str(made), "to artifact": f"{rest:.1f} s", "each": f"{rest / made:.1f} s"})
             cells["CPU"] = f"{spent['record'][1] + spent['deploy'][1]:.1f} s"
         if name == "exec":
             cells["served"] = served(path)

@@ -63,6 +63,7 @@ has "by which gate" "$err" "(worst_channel_db "
 has "and how it knows" "$err" "The program does not read it"
 same "it was asked once, and told in one line" "1 1" "$(grep -c "asks the program whether" "$tmp/err") $(grep -c "left out: " "$tmp/err")"
 asks out-ignores/index.json "the index" <<'Q'
+the time of all of it := all(d["time"][k] > 0 for k in ("ours_s", "vendor_s", "golden_s", "runs_s", "export_s")) and d["time"]["runs_s"] + d["time"]["export_s"] < d["time"]["wall_s"]
 one artifact passed := [a["verdict"] for a in d["models"][0]["artifacts"]] == ["pass"]
 its answer has two tensors, of which one is read := [o.get("read") for o in d["models"][0]["artifacts"][0]["outputs"]] == [None, False]
 one of them is made := [r["leaf"] for r in d["models"][0]["artifacts"][0]["results"]] == [0]

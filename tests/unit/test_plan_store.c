@@ -257,16 +257,28 @@ static void overlaps(void **state) {
     put(&l, 200, 400, AP_TIME_VENDOR); // overlaps the one before
     put(&l, 250, 260, AP_TIME_GOLDEN); // lies inside
     put(&l, 100, 300, AP_TIME_VENDOR); // the same again
+    put(&l, 550, 700, AP_TIME_RUN);    // 100 ms of it alone
+    put(&l, 800, 850, AP_TIME_EXPORT);
     json_t *j = ap_ledger_json(&l);
     double wall = ap_json_num(j, "wall_s", 0), ours = ap_json_num(j, "ours_s", 0);
     assert_true(wall >= 1.0 && wall < 1.5);
-    assert_true(wall - ours > 0.3999 && wall - ours < 0.4001);
-    assert_true(ap_json_num(j, "vendor_s", 0) > 0.5999 && ap_json_num(j, "vendor_s", 0) < 0.6001);
+    assert_true(wall - ours > 0.5499 && wall - ours < 0.5501);
+    assert_true(ap_json_num(j, "vendor_s", 0) > 0.7499 && ap_json_num(j, "vendor_s", 0) < 0.7501);
+    assert_true(ap_json_num(j, "runs_s", 0) > 0.0999 && ap_json_num(j, "runs_s", 0) < 0.1001);
+    assert_true(ap_json_num(j, "export_s", 0) > 0.0499 && ap_json_num(j, "export_s", 0) < 0.0501);
     assert_true(ap_json_num(j, "golden_s", 0) > 0.1099 && ap_json_num(j, "golden_s", 0) < 0.1101);
     json_decref(j);
     ap_ledger_release(&l);
     ap_ledger_init(&l);
+    ap_ledger part;
+    ap_ledger_init(&part);
+    put(&part, 0, 1, AP_TIME_GOLDEN);
+    ap_ledger_include(&l, &part);
+    ap_ledger_release(&part);
+    assert_int_equal(l.count, 1);
+    l.count = 0;
     j = ap_ledger_json(&l);
+    assert_null(json_object_get(j, "export_s"));
     assert_true(ap_json_num(j, "vendor_s", 1) == 0 && ap_json_num(j, "ours_s", -1) >= 0);
     json_decref(j);
     ap_ledger_release(&l);

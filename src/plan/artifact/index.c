@@ -104,14 +104,14 @@ void ap_index_options(const json_t *index, const char *dir, ap_arena *a, aipc_de
 }
 
 ap_err ap_index_write(const char *dir, const aipc_deploy_options *o, const char *recording, json_t *models,
-                      json_t **out) {
+                      json_t *time, json_t **out) {
     ap_arena a = {0};
     char now[21];
     ap_time_utc(now);
-    json_t *index =
-        json_pack("{si,ss,ss,ss,so,so,so,so,sO}", "format", FORMAT, "kind", KIND, "aipc", AP_VERSION,
-                  "created", now, "recording", ap_json_string(recording), "targets", targets_of(o), "tasks",
-                  ap_json_texts(o->tasks, o->task_count), "options", options_of(o), "models", models);
+    json_t *index = json_pack("{si,ss,ss,ss,so,so,so,so,sO,sO*}", "format", FORMAT, "kind", KIND, "aipc",
+                              AP_VERSION, "created", now, "recording", ap_json_string(recording), "targets",
+                              targets_of(o), "tasks", ap_json_texts(o->tasks, o->task_count), "options",
+                              options_of(o), "models", models, "time", time);
     ap_err err = ap_json_save(ap_path_join(&a, dir, AP_INDEX), index);
     if (err)
         json_decref(index);

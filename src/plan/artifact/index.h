@@ -16,8 +16,9 @@ bool ap_index_is_ours(const char *dir);
 // Stays a folder that an index names inside the index's own?
 bool ap_index_inside(const char *below);
 // Writes the index of what was deployed with `o`. `recording`: the folder it came from; NULL: from none.
+// `time`: what all of it took; NULL: not known.
 AP_MUST ap_err ap_index_write(const char *dir, const aipc_deploy_options *o, const char *recording,
-                              json_t *models, json_t **out);
+                              json_t *models, json_t *time, json_t **out);
 
 // The options it was deployed with, targets, tasks and output folder included, as far as they shape the
 // artifacts. Texts live in `a`; `index` and `dir` are outlived.

@@ -182,6 +182,7 @@ ap_err ap_deploy_asking(aipc_context *c, const aipc_deploy_options *o, ap_deploy
     }
     err = first_error(&d);
 done:
+    if (asks && asks->total) ap_ledger_include(asks->total, &d.ledger);
     json_decref(doc);
     deployment_release(&d);
     return err;

@@ -34,6 +34,7 @@ typedef struct ap_deploy_asks {
     void *user;
     const char *why;  // a note for the error
     json_t *left_out; // `unread` of the document: what the given model was without
+    ap_ledger *total; // takes the time of this deployment, too; NULL: none
 } ap_deploy_asks;
 // The same with somebody to ask; `asks` may be NULL.
 AP_MUST ap_err ap_deploy_asking(aipc_context *c, const aipc_deploy_options *o, ap_deploy_asks *asks,

@@ -88,7 +88,7 @@ static ap_err run_once(ap_deploy_target *t, ap_worker *w, const char *name, json
     uint64_t start = ap_now_us();
     ap_err err = NULL;
     AP_TRY(ap_deploy_scratch(d, name, &dir));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_RUN, "run",
                           json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", dir), &vendor_s, &result));
     *outputs = json_incref(json_object_get(result, "outputs"));
     pthread_mutex_lock(&t->lock);

@@ -103,7 +103,7 @@ ap_err ap_target_exposed(ap_deploy_target *t, const ap_exposed *x, double *vendo
         AP_FAIL(AP_ERR_REFUSED, "%s", x->refused ? x->refused : ap_json_str(refusal, "message", "refused"));
     // From the binary, as the plain runs, and without the compiler's memory beside it.
     AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "load", json_pack("{ss}", "dir", binary), vendor_s, &loaded));
-    AP_TRY(ap_deploy_call(d, w, AP_TIME_VENDOR, "run",
+    AP_TRY(ap_deploy_call(d, w, AP_TIME_RUN, "run",
                           json_pack("{sO,ss}", "inputs", d->input_tensors, "dir", runs), vendor_s, &result));
     *out = json_incref(json_object_get(result, "outputs"));
 done:

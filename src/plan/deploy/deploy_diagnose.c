@@ -78,7 +78,7 @@ static ap_err piece_sqnr(diagnosis *q, const ap_piece *p, double *db) {
                                     "precision", q->t->precision),
                           NULL, &built));
     if (json_object_get(built, "refusal")) AP_FAIL(AP_ERR_REFUSED, "the piece is refused on its own");
-    AP_TRY(ap_deploy_call(d, q->target, AP_TIME_VENDOR, "run",
+    AP_TRY(ap_deploy_call(d, q->target, AP_TIME_RUN, "run",
                           json_pack("{sO,ss}", "inputs", inputs, "dir", run), NULL, &result));
     AP_TRY(ap_npy_open(json_array_get(want, 0), &x));
     AP_TRY(ap_npy_open(json_array_get(json_object_get(result, "outputs"), 0), &y));

@@ -197,7 +197,7 @@ ap_err ap_deploy_shapes(aipc_context *c, const aipc_deploy_options *o, bool *var
     }
     if (json_array_size(b.artifacts) > 0) {
         models = models_of(&b);
-        AP_TRY(ap_index_write(b.out, o, NULL, models, document));
+        AP_TRY(ap_index_write(b.out, o, NULL, models, NULL, document));
     }
     err = b.first;
     b.first = NULL;

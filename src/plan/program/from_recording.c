@@ -26,6 +26,7 @@ typedef struct batch {
     json_t *models;   // of the index
     ap_err first;     // of the deployments
     ap_unread unread; // who asks the program
+    ap_ledger spent;  // by all of it
 } batch;
 
 // ---- what was exported
@@ -55,6 +56,13 @@ static bool usable(const batch *b) {
     return files > 0;
 }
 
+static ap_err make_export(batch *b, const aipc_export_options *o, json_t **out) {
+    uint64_t start = ap_now_us();
+    ap_err err = ap_export(b->ctx, o, out);
+    ap_ledger_add(&b->spent, AP_TIME_EXPORT, ap_now_us() - start);
+    return err;
+}
+
 static ap_err get_export(batch *b) {
     const char *file = ap_path_join(&b->arena, b->recording, "export/export.json");
     ap_err err = NULL;
@@ -64,7 +72,7 @@ static ap_err get_export(batch *b) {
     json_decref(b->exported);
     b->exported = NULL;
     const aipc_export_options o = {.size = sizeof o, .recording = b->recording};
-    err = ap_export(b->ctx, &o, &b->exported);
+    err = make_export(b, &o, &b->exported);
     if (!usable(b)) return err;
     b->first = err; // some of it is there: the rest is told at the end
     return NULL;
@@ -80,7 +88,7 @@ static json_t *level1_export(batch *b, const char *name) {
     ap_context_log(b->ctx, AIPC_INFO, "%s was refused: exports it again, with the replacements of level 1",
                    name);
     ap_err err = ap_rmtree(out);
-    if (!err) err = ap_export(b->ctx, &o, &doc);
+    if (!err) err = make_export(b, &o, &doc);
     ap_err_free(err);
     json_t *model = json_incref(ap_json_find(json_object_get(doc, "models"), "name", name));
     json_decref(doc);
@@ -243,7 +251,8 @@ static json_t *deploy_for_question(void *user, const json_t *made, const char *d
     aipc_deploy_options all = s->o;
     s->o.no_trace = true;
     s->o.tune = s->o.sharpen = false;
-    ap_err err = deploy_into(s, made, dir, NULL);
+    ap_deploy_asks asks = {.total = &s->b->spent};
+    ap_err err = deploy_into(s, made, dir, &asks);
     s->o = all;
     ap_err_free(err);
     return s->passed ? entry_of(s, made, true) : NULL;
@@ -274,13 +283,14 @@ static const char *title_of(const signature *s) {
 // With all its outputs, or without those that fail and nobody reads.
 static ap_err deploy_one(signature *s, const json_t *made) {
     s->made = made;
-    s->asks = (ap_deploy_asks){.title = title_of(s), .unread = is_unread, .user = s};
+    s->asks = (ap_deploy_asks){.title = title_of(s), .unread = is_unread, .user = s, .total = &s->b->spent};
     ap_unread_question_release(&s->question);
     ap_err err = deploy_into(s, made, s->dir, &s->asks);
     if (!s->question.evidence) return err;
     ap_err_free(err);
     s->made = s->question.without;
-    s->asks = (ap_deploy_asks){.title = s->asks.title, .left_out = s->question.evidence};
+    s->asks =
+        (ap_deploy_asks){.title = s->asks.title, .left_out = s->question.evidence, .total = &s->b->spent};
     s->o.fresh = false; // the question has just built it
     return deploy_into(s, s->made, s->dir, &s->asks);
 }
@@ -358,11 +368,12 @@ ap_err ap_deploy_recording_check(aipc_context *c, const aipc_deploy_options *o) 
 
 ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
     batch b = {.ctx = c, .o = o, .out = o->out_dir ? o->out_dir : "out", .models = json_array()};
-    json_t *exported;
+    json_t *exported, *time = NULL;
     char *real = NULL;
     aipc_deploy_options named = *o; // with the tasks of the recording, when there are no others
     size_t i;
     ap_err err = NULL;
+    ap_ledger_init(&b.spent);
     AP_TRY(ap_deploy_recording_check(c, o));
     AP_TRY(ap_path_real(o->model, &b.arena, &real));
     b.recording = real;
@@ -373,12 +384,15 @@ ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t
     AP_TRY(get_export(&b));
     AP_TRY(ap_mkdirs(b.out));
     json_array_foreach(json_object_get(b.exported, "models"), i, exported) deploy_model(&b, exported);
-    AP_TRY(ap_index_write(b.out, &named, b.recording, b.models, document));
+    time = ap_ledger_json(&b.spent);
+    AP_TRY(ap_index_write(b.out, &named, b.recording, b.models, time, document));
     err = b.first;
     b.first = NULL;
 done:
     ap_err_free(b.first);
     ap_unread_close(&b.unread);
+    ap_ledger_release(&b.spent);
+    json_decref(time);
     json_decref(b.models);
     json_decref(b.exported);
     json_decref(b.doc);

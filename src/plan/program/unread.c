@@ -217,7 +217,7 @@ static ap_err ask_program(ap_unread *u, ap_unread_question *q, const json_t *dro
     models = json_pack("[{sO,sO,sO,sO?,s[O]}]", "name", json_object_get(q->model, "name"), "kind",
                        json_object_get(q->model, "kind"), "identity", json_object_get(q->model, "identity"),
                        "path", json_object_get(q->model, "path"), "artifacts", entry);
-    AP_TRY(ap_index_write(dir, u->o, NULL, models, &index));
+    AP_TRY(ap_index_write(dir, u->o, NULL, models, NULL, &index));
     ap_context_log(u->ctx, AIPC_INFO, "asks the program whether it reads %s: runs it again", listed(u, drop));
     AP_TRY(run_both(u, dir, program));
 done:

@@ -53,7 +53,10 @@ ap_err whole_call(ap_whole_host *h, bool oracle, const char *op, json_t *args, j
     }
     err = ap_worker_call(w, op, args, result);
     if (!err && h->ledger)
-        ap_ledger_add(h->ledger, oracle ? AP_TIME_GOLDEN : AP_TIME_VENDOR,
+        ap_ledger_add(h->ledger,
+                      oracle              ? AP_TIME_GOLDEN
+                      : strcmp(op, "run") ? AP_TIME_VENDOR
+                                          : AP_TIME_RUN,
                       (uint64_t)ap_json_int(*result, "vendor_us", 0));
     if (whole_is_worker_death(ap_err_code(err))) {
         ap_worker_stop(w, NULL);
