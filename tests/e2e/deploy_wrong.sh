@@ -67,6 +67,7 @@ deploy 10 strict convnet.onnx --target htp:sm8650 --input "x=$nets/x9.npy" --gat
 asks "$tmp/strict/report.json" "a strict gate" <<'PY'
 fails := [g["verdict"] for g in t["gates"] if g["metric"] == "sqnr_db"] == ["fail"]
 no single place is blamed := t["failure"]["first_diverging"] is None and t["failure"]["reduced"] is None
+more exact operators were tried, no node was looked for := t["repairs"]["sharpening"] and t["repairs"]["stats"] is None and t["repairs"]["needs"] == []
 float16 itself does not come so far := [(g["metric"], g["verdict"], 50 < g["value"] < 100) for g in t["failure"]["float16"]] == [("sqnr_db", "fail", True)] and "float16 itself does not pass" in str(t["failure"]["error"]["notes"])
 PY
 deploy 2 typo convnet.onnx --gate cosin=0.9

@@ -23,6 +23,7 @@ void ap_target_reset(ap_deploy_target *t) {
 
 static void target_release(ap_deploy_target *t) {
     ap_target_reset(t);
+    json_decref(t->float16);
     json_decref(t->surgery);
     json_decref(t->surgery_stage);
     ap_model_free(t->own_model);

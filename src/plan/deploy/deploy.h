@@ -78,7 +78,8 @@ typedef struct ap_deploy_target {
     json_t *trace, *trace_stage; // trace: {list, faithful, note}
     json_t *profile, *profile_stage;
     json_t *gate_list, *failure;
-    char *work; // scratch folder of this target
+    json_t *float16; // every gate of what float16 makes of the original; null: no answer; NULL: not asked yet
+    char *work;      // scratch folder of this target
 } ap_deploy_target;
 
 struct ap_deployment {
@@ -172,9 +173,10 @@ void ap_target_diagnose(ap_deploy_target *t);
 bool ap_target_has_a_place(const ap_deploy_target *t); // a gate failed whose failure has a place in the graph
 
 // For gates that failed in float16 (deploy_float16.c): the same gates of the original with every tensor
-// rounded to it, as a list, and a note to t->err; NULL: not asked, or no answer. *limit: none of them passes
-// either, so there is no wrong place in the graph to look for.
+// rounded to it, as a list; NULL: not float16, or no answer. *limit: none of them passes either, so there is
+// no wrong place in the graph to look for.
 json_t *ap_target_float16(ap_deploy_target *t, bool *limit);
+void ap_target_float16_note(ap_deploy_target *t, const json_t *list, bool limit); // to t->err
 
 // Surgery (deploy_repair.c). A model known to be refused as it is, whose repair is stored, is taken from
 // there before any work.

@@ -243,6 +243,7 @@ void ap_target_diagnose(ap_deploy_target *t) {
     json_t *first = NULL, *reduced = NULL, *float16 = NULL;
     bool place = ap_target_has_a_place(t), limit = false;
     if (place) float16 = ap_target_float16(t, &limit);
+    ap_target_float16_note(t, float16, limit);
     if (place && !limit) {
         ap_err err = run_diagnosis(t, &first, &reduced);
         if (err)

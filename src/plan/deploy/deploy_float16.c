@@ -129,25 +129,27 @@ static json_t *of_failed(const ap_deploy_target *t, const json_t *gates, bool *l
 }
 
 json_t *ap_target_float16(ap_deploy_target *t, bool *limit) {
-    json_t *gates = NULL, *list = NULL;
     *limit = false;
-    if (strcmp(t->precision, "fp16") != 0) return NULL;
-    ap_context_progress(t->d->ctx, t->d->steps, t->d->steps, "%s: asking what float16 itself comes to",
-                        t->id.text);
-    ap_err err = measure(t, &gates);
-    if (err)
-        ap_context_log(t->d->ctx, AIPC_INFO, "%s: float16 could not be tried by the oracle: %s", t->id.text,
-                       ap_err_message(err));
-    else
-        list = of_failed(t, gates, limit);
-    ap_err_free(err);
-    json_decref(gates);
+    if (strcmp(t->precision, "fp16") != 0 || !t->gate_list) return NULL;
+    if (!t->float16) {
+        ap_context_progress(t->d->ctx, t->d->steps, t->d->steps, "%s: asking what float16 itself comes to",
+                            t->id.text);
+        ap_err err = measure(t, &t->float16);
+        if (err)
+            ap_context_log(t->d->ctx, AIPC_INFO, "%s: float16 could not be tried by the oracle: %s",
+                           t->id.text, ap_err_message(err));
+        ap_err_free(err);
+        if (!t->float16) t->float16 = json_null();
+    }
+    return json_is_array(t->float16) ? of_failed(t, t->float16, limit) : NULL;
+}
+
+void ap_target_float16_note(ap_deploy_target *t, const json_t *list, bool limit) {
     const json_t *first = json_array_get(list, 0);
     if (first)
         t->err = ap_err_note(
             t->err, "float16 itself %s: with every tensor of the original rounded to it, %s of %s is %g%s",
-            *limit ? "does not pass" : "comes closer", ap_json_str(first, "metric", "?"),
+            limit ? "does not pass" : "comes closer", ap_json_str(first, "metric", "?"),
             ap_json_str(first, "output", "?"), ap_json_to_real(json_object_get(first, "value")),
-            *limit ? "; no node is to blame" : "");
-    return list;
+            limit ? "; no node is to blame" : "");
 }

@@ -41,10 +41,11 @@ ap_err ap_surgery_key(const ap_surgery_stage *s, char key[65]) {
         err = rules_hash(s, rules);
         target = target_part(s, rules);
     }
-    json_t *in = json_pack("{ss,si,ss,ss,sO,sO,sO,so,so,ss,so}", "stage", "surgery", "format", AP_PLAN_FORMAT,
-                           "aipc", AP_VERSION, "model", s->digest, "shapes", s->shapes, "params", s->params,
-                           "inputs", s->inputs, "passes", passes, "skip", skip, "ort", s->ort->sha256,
-                           "target", target ? target : json_null());
+    json_t *in =
+        json_pack("{ss,si,ss,ss,sO,sO,sO,so,so,ss,so,sb}", "stage", "surgery", "format", AP_PLAN_FORMAT,
+                  "aipc", AP_VERSION, "model", s->digest, "shapes", s->shapes, "params", s->params, "inputs",
+                  s->inputs, "passes", passes, "skip", skip, "ort", s->ort->sha256, "target",
+                  target ? target : json_null(), "blameless", s->blameless != NULL);
     if (!err) ap_store_key(in, key);
     json_decref(in);
     return err;
@@ -180,6 +181,7 @@ static ap_err mend(const ap_surgery_stage *s, const char *dir, ap_cleaned *now, 
     bool blurred = ap_is_blurred(w);
     ap_err err = NULL;
     if (blurred) AP_TRY(surgery_sharpen(s, false, now, w, *report, steps));
+    if (blurred && !w->passed && s->blameless && s->blameless(s->user)) goto done;
     s->host->no_blame = false;
     if (blurred && !w->passed) {
         ap_whole_release(w);

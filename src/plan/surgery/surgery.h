@@ -34,6 +34,10 @@ typedef struct ap_surgery_stage {
     const json_t *before; // what is known of the model as given, for the record; NULL: the target is asked
     const char *rules;    // folder of the user's rules; NULL: `rules` here, if there is one
     size_t threads;       // workers that probe; 0: one for each processor
+    // Of a blurred model that sharpening did not mend: is no node to blame? Then none is looked for. NULL:
+    // one may be.
+    bool (*blameless)(void *user);
+    void *user;
     // What repair, sharpening and tuning may spend each; 0: surgery/repair/budget.h.
     unsigned builds, time_s, piece_time_s;
 } ap_surgery_stage;
