@@ -71,17 +71,19 @@ static ap_err places_of(const sharpening *s, const ap_rule *r, ap_arena *a, cons
 
 // ---- one rule
 
-static const char *fault(const sharpening *s, const ap_attempt *a) {
+// NULL: keep it.
+static const char *fault(sharpening *s, const ap_attempt *a) {
     double was, is;
     if (a->why) return a->why;
     if (json_array_size(a->made.whole.refused)) return "the target refuses nodes of it";
-    if (!a->made.whole.built) return "it cannot be built";
-    size_t failed_was = ap_whole_failed_gates(s->now, &was),
-           failed = ap_whole_failed_gates(&a->made.whole, &is);
+    if (!a->made.whole.built) return a->made.whole.error ? a->made.whole.error : "it cannot be built";
+    size_t before = ap_whole_failed_gates(s->now, &was), after = ap_whole_failed_gates(&a->made.whole, &is);
     bool dearer = !(ap_whole_cost(&a->made.whole) <= SAME_COST * ap_whole_cost(s->now));
-    if (failed < failed_was) return NULL;
-    bool better = failed == failed_was && is > was && is >= was + (dearer ? BETTER_DB : FREE_DB);
-    return better ? NULL : "the whole model gets no more exact";
+    if (after < before) return NULL;
+    if (after > before) return "more gates of the whole model fail";
+    if (is > was && is >= was + (dearer ? BETTER_DB : FREE_DB)) return NULL;
+    return ap_arena_printf(&s->arena, "the whole model gets no more exact: %.1f dB, before %.1f dB%s", is,
+                           was, dearer ? ", and it costs more" : "");
 }
 
 static json_t *or_null(json_t *j) {
