@@ -12,6 +12,8 @@
 void show_document(cli_env *env, char *document, void (*put)(const json_t *doc));
 /* The stages of all targets, what failed, where the report is, the verdict. */
 void show_deploy(const char *document, const char *out_dir);
+/* What it took, and whose it was: one line; nothing when the document does not say. */
+void show_time(const json_t *doc);
 /* What surgery did for a target, in a few lines; nothing for null. */
 void show_repairs(const json_t *repairs, const char *target);
 /* Layers as measured and as estimated; `top` > 0: only the slowest, slowest first. */

@@ -91,16 +91,28 @@ static void put_estimate(const json_t *target) {
     free(time);
 }
 
-static void put_time(const json_t *doc) {
+void show_time(const json_t *doc) {
+    static const struct {
+        const char *key, *text;
+    } parts[] = {{"export_s", "export"},
+                 {"ours_s", "aipc"},
+                 {"vendor_s", "vendor"},
+                 {"golden_s", "golden"},
+                 {"runs_s", "only runs"}};
     const json_t *time = json_object_get(doc, "time");
+    bool first = true;
+    double s;
     if (!json_is_object(time)) return;
-    char *wall = doc_format(time, "wall_s", fmt_seconds), *ours = doc_format(time, "ours_s", fmt_seconds);
-    char *vendor = doc_format(time, "vendor_s", fmt_seconds),
-         *golden = doc_format(time, "golden_s", fmt_seconds);
-    (void)printf("time: %s (aipc %s, vendor %s, golden %s)\n", wall, ours, vendor, golden);
-    free(golden);
-    free(vendor);
-    free(ours);
+    char *wall = doc_format(time, "wall_s", fmt_seconds);
+    (void)printf("time: %s (", wall);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!doc_number(time, parts[i].key, &s)) continue;
+        char *text = fmt_seconds(s);
+        (void)printf("%s%s %s", first ? "" : ", ", parts[i].text, text);
+        free(text);
+        first = false;
+    }
+    (void)printf(")\n");
     free(wall);
 }
 
@@ -121,7 +133,7 @@ void show_deploy(const char *document, const char *out_dir) {
     }
     const char *verdict = doc_text(doc, "verdict", "-");
     size_t len = strlen(out_dir);
-    put_time(doc);
+    show_time(doc);
     term_line(CLI_PLAIN, "report: %s%sreport.html", out_dir, len && out_dir[len - 1] == '/' ? "" : "/");
     (void)fputs("verdict: ", stdout);
     term_line(style_of_verdict(verdict), "%s", verdict);

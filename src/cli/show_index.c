@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/show_index.h"
+
+#include "cli/show.h"
 #include "cli/term.h"
 
 #include <stdlib.h>
@@ -38,7 +40,9 @@ static void put_tried(const json_t *model) {
     const json_t *list = json_object_get(model, "artifacts"), *one, *t;
     for (size_t i = 0; (one = json_array_get(list, i)) != NULL; i++)
         for (size_t k = 0; (t = json_array_get(json_object_get(one, "tried"), k)) != NULL; k++)
-            term_line(CLI_PLAIN, "%s: with level 1, because before: %s", doc_text(one, "dir", "-"),
+            term_line(CLI_PLAIN, "%s: %s, because before: %s", doc_text(one, "dir", "-"),
+                      json_is_true(json_object_get(t, "open")) ? "exported for its size alone"
+                                                               : "with level 1",
                       doc_text(json_object_get(t, "error"), "message", "-"));
 }
 
@@ -50,6 +54,7 @@ bool show_index(const char *document) {
     for (size_t i = 0; i < json_array_size(models); i++) put_artifacts(t, json_array_get(models, i));
     table_print(t, is ? stdout : NULL);
     for (size_t i = 0; is && i < json_array_size(models); i++) put_tried(json_array_get(models, i));
+    if (is) show_time(doc);
     json_decref(doc);
     return is;
 }
