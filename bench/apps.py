@@ -151,6 +151,10 @@ def write_table(table, rows):
     lines += ["", f"Smaller than the program's own choice, for the emulator's sake: {smaller}. One step alone got: {fewer}."]
     missing = [e["name"] for e in table if e["name"] not in {r["app"] for r in rows}]
     lines += ["", f"Not measured: {', '.join(missing)}."] if missing else []
+    older = [r["app"] for r in rows if "export" not in r and "emulator" in r]
+    if older:
+        lines += ["", f"Measured before deployments kept that account: {', '.join(older)}. Their emulator is the sum of runs side by side, their time to the "
+                      "artifact the sum of all other stages, of which some ran side by side; beside other work on the machine."]
     lines += ["", f"Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
     path = os.path.join(HERE, "results", f"apps-{day}.md")
     with open(path, "w") as f:
