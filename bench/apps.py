@@ -23,7 +23,7 @@ LIMIT = float(os.environ.get("SECONDS_EACH", "3600"))
 PYTHON = os.environ.get("PYTHON", os.path.join(ROOT, ".deps", "venv", "bin", "python"))
 PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12, "yolo-world": 25}
 # Arguments that make a row affordable on an emulator: of all steps, and of one alone.
-EXTRA = {"ppocr": ["--area", "0,30,384,40", "--side", "64"]}  # a whole page takes an hour, and the detector's rel_to_max fails
+EXTRA = {"ppocr": ["--area", "0,30,384,40", "--side", "64"]}  # on a whole page the detector's rel_to_max fails
 MORE = {"lprnet": {"exec": ["--count", "20"], "verify": ["--count", os.environ.get("PLATES", "300")]},
         "whisper-tiny.en": {"verify": ["--librivox"]}, "whisper-base": {"verify": ["--librivox"]}}
 COLUMNS = ("app", "weights", "plain", "record", "deploy", "export", "ours", "vendor", "golden", "emulator", "artifacts", "to artifact", "each", "CPU",
