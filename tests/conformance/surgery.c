@@ -133,9 +133,9 @@ static void rules_on(patient *p, ap_model *m, result *r) {
 
 static void clean_one(patient *p, ap_model *m, const outs *golden, size_t variant, result *r) {
     ap_surgery_oracle oracle = {.run = run, .user = p, .sets = 1};
-    static const char *const rounding[] = {"weights", "batchnorm"};
+    static const char *const rounding[] = {"weights", "batchnorm", "affine"};
     json_t *params = variant ? fixed_inputs(p) : json_object(), *report = NULL;
-    ap_clean_options o = {.oracle = &oracle, .params = params, .skip = rounding, .skip_count = 2};
+    ap_clean_options o = {.oracle = &oracle, .params = params, .skip = rounding, .skip_count = 3};
     ap_cleaned c = {0};
     outs now = {0};
     ap_err err = NULL;

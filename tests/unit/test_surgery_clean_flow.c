@@ -321,6 +321,63 @@ static void batchnorm_of_shared_weights(void **state) {
     cleaned_free(&r);
 }
 
+// ---- factors and summands
+
+// Up to three nodes behind a layer of four channels that makes h0; each reads the one before and makes the
+// next, the last makes y. k: the shape of the constant.
+typedef struct behind {
+    const char *op, *ins;
+} behind;
+
+static void affine_into(bench *b, const char *op, const char *weight, const char *x, const char *y,
+                        const char *k, const behind nodes[3], size_t left) {
+    static const char *const names[] = {"n0", "n1", "n2"}, *const values[] = {"h1", "h2", "h3"};
+    fresh(b);
+    input(b, "x", x);
+    output(b, "y", y);
+    numbers(b, "w", AP_F32, weight,
+            "0.1,-0.2,0.3,0.7,-0.5,0.11,0.13,-0.9,0.21,0.4,0.6,-0.35,0.8,0.05,-0.15,0.25");
+    numbers(b, "b", AP_F32, "4", "0.4,-0.6,0.2,1");
+    numbers(b, "k", AP_F32, k, "0.5,2,-1.5,3,0.25,0.75,1.25,-4,5,6,7,8");
+    numbers(b, "tiny", AP_F32, "", "1e-9");
+    numbers(b, "zero", AP_F32, "", "0");
+    node(b, "layer", op, "x,w,b", "h0");
+    size_t n = 0;
+    for (; n < 3 && nodes[n].op; n++)
+        node(b, names[n], nodes[n].op, nodes[n].ins, n < 2 && nodes[n + 1].op ? values[n] : "y");
+    cleaned r = clean_with(b, NULL);
+    assert_int_equal(count_op(&r, NULL), 1 + left);
+    assert_int_equal(strstr(steps_of(b, &r), "affine") != NULL, left < n);
+    cleaned_free(&r);
+}
+
+static void affine_folds(void **state) {
+    bench *b = *state;
+    const behind line[] = {{"Mul", "k,h0"}, {"Sub", "h1,k"}, {"Div", "h2,k"}};
+    const behind sums[] = {{"Add", "h0,k"}, {"Sub", "k,h1"}, {"Add", "k,h2"}};
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,3", "1,4,3,3", "4,1,1", line, 0);
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,3", "1,4,3,3", "1,4,1,1", sums, 0);
+    affine_into(b, "Conv", "4,2,2", "1,2,3", "1,4,2", "1", line, 0);
+    affine_into(b, "ConvTranspose", "2,4,1,2", "1,2,3,3", "1,4,3,4", "4,1,1", line, 0);
+    affine_into(b, "Gemm", "3,4", "2,3", "2,4", "4", line, 0);
+    affine_into(b, "Gemm", "3,4", "2,3", "2,4", "1,4", sums, 0);
+}
+
+// By position (a row of the picture, a line of the batch), by more channels than there are, by a number that
+// leaves nothing of the weights in float16, by none at all.
+static void affine_stays(void **state) {
+    bench *b = *state;
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,4", "1,4,3,4", "4", (behind[3]){{"Mul", "h0,k"}}, 1);
+    affine_into(b, "Gemm", "3,4", "2,3", "2,4", "2,1", (behind[3]){{"Add", "h0,k"}}, 1);
+    affine_into(b, "Gemm", "3,4", "2,3", "1,2,4", "1,2,1", (behind[3]){{"Add", "h0,k"}}, 1);
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,3", "1,4,3,3", "", (behind[3]){{"Mul", "h0,tiny"}}, 1);
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,3", "1,4,3,3", "", (behind[3]){{"Div", "h0,zero"}}, 1);
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,3", "1,4,3,3", "", (behind[3]){{"Div", "k,h0"}}, 1);
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,3", "1,4,3,3", "", (behind[3]){{"Mul", "h0,h0"}}, 1);
+    affine_into(b, "Conv", "4,2,1,1", "1,2,3,3", "1,4,3,3", "4,1,1",
+                (behind[3]){{"Add", "h0,k"}, {"Mul", "h1,tiny"}}, 1);
+}
+
 // ---- the gate
 
 typedef struct liar {
@@ -449,6 +506,8 @@ int main(void) {
         BENCH_TEST(batchnorm_folds),
         BENCH_TEST(batchnorm_of_shared_stays),
         BENCH_TEST(batchnorm_of_shared_weights),
+        BENCH_TEST(affine_folds),
+        BENCH_TEST(affine_stays),
         BENCH_TEST(wrong_pass_is_rolled_back),
         BENCH_TEST(replay_is_exact),
         BENCH_TEST(plans_are_checked),

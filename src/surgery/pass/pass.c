@@ -30,6 +30,8 @@ const ap_pass ap_passes[] = {
      ap_pass_weights},
     {"batchnorm", 1, AP_ROUNDING, false, "BatchNormalization goes into the weights of the layer before it",
      ap_pass_batchnorm},
+    {"affine", 1, AP_ROUNDING, false,
+     "constants multiplied and added behind a layer go into its weights and bias", ap_pass_affine},
     {NULL, 0, AP_EXACT, false, NULL, NULL},
 };
 

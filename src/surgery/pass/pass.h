@@ -98,5 +98,6 @@ ap_err ap_pass_weights(ap_model *m, const ap_pass_context *c, ap_pass_result *r)
 ap_err ap_pass_cast(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_narrow(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 ap_err ap_pass_batchnorm(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
+ap_err ap_pass_affine(ap_model *m, const ap_pass_context *c, ap_pass_result *r);
 
 #endif
