@@ -138,7 +138,7 @@ bool ap_gates_fact(const ap_gates *g, const char *metric, double value, json_t *
 }
 
 ap_err ap_gates_error(const json_t *list) {
-    size_t i, failed = 0;
+    size_t i;
     json_t *gate;
     ap_err err = NULL;
     json_array_foreach((json_t *)(uintptr_t)list, i, gate) {
@@ -155,9 +155,6 @@ ap_err ap_gates_error(const json_t *list) {
             err = ap_err_note(err, "also: %s%s%s is %.6g, the gate wants %s %.6g", metric,
                               output ? " of " : "", output ? output : "", value, op, limit);
         }
-        failed++;
     }
-    return failed ? ap_err_hint(err, "the report shows where along the graph the error begins; --gate "
-                                     "METRIC=VALUE sets a threshold of your own")
-                  : NULL;
+    return err;
 }

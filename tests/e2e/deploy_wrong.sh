@@ -21,6 +21,7 @@ first diverging := {k: t["failure"]["first_diverging"][k] for k in ("tensor", "n
 its number := t["failure"]["first_diverging"]["sqnr_db"] < 15
 reduced := t["failure"]["reduced"]["nodes"] in (1, 2)
 float16 is not to blame := {g["verdict"] for g in t["failure"]["float16"]} == {"pass"} and "float16 itself comes closer" in str(t["failure"]["error"]["notes"])
+what to do := "where along the graph the error begins; --gate METRIC=VALUE" in t["failure"]["error"]["hint"]
 runs and reload are equal all the same := {g["metric"]: g["verdict"] for g in t["gates"] if g["output"] is None}["reload_bit_equal"] == "pass"
 PY
     local small=$tmp/$name/htp-sm8650-failing
@@ -69,6 +70,7 @@ fails := [g["verdict"] for g in t["gates"] if g["metric"] == "sqnr_db"] == ["fai
 no single place is blamed := t["failure"]["first_diverging"] is None and t["failure"]["reduced"] is None
 more exact operators were tried, no node was looked for := t["repairs"]["sharpening"] and t["repairs"]["stats"] is None and t["repairs"]["needs"] == []
 float16 itself does not come so far := [(g["metric"], g["verdict"], 50 < g["value"] < 100) for g in t["failure"]["float16"]] == [("sqnr_db", "fail", True)] and "float16 itself does not pass" in str(t["failure"]["error"]["notes"])
+what to do := "what float16 itself comes to; --gate METRIC=VALUE" in t["failure"]["error"]["hint"]
 PY
 deploy 2 typo convnet.onnx --gate cosin=0.9
 has "a mistyped metric" "$err" "did you mean 'cosine'?"

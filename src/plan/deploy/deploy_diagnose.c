@@ -239,6 +239,15 @@ static ap_err run_diagnosis(ap_deploy_target *t, json_t **first, json_t **reduce
     return err;
 }
 
+// What to do about a gate that failed.
+static ap_err hinted(ap_err err, bool place, bool limit) {
+    if (ap_err_code(err) != AP_ERR_GATE) return err;
+    const char *shown = limit   ? "the report shows what float16 itself comes to; "
+                        : place ? "the report shows where along the graph the error begins; "
+                                : "";
+    return ap_err_hint(err, "%s--gate METRIC=VALUE sets a threshold of your own", shown);
+}
+
 void ap_target_diagnose(ap_deploy_target *t) {
     json_t *first = NULL, *reduced = NULL, *float16 = NULL;
     bool place = ap_target_has_a_place(t), limit = false;
@@ -251,6 +260,7 @@ void ap_target_diagnose(ap_deploy_target *t) {
                            t->id.text, ap_err_message(err));
         ap_err_free(err);
     }
+    t->err = hinted(t->err, place, limit);
     t->failure = json_pack("{so,so,so,so}", "error", ap_json_from_err(t->err), "first_diverging",
                            first ? first : json_null(), "reduced", reduced ? reduced : json_null(), "float16",
                            float16 ? float16 : json_null());

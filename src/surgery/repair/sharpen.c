@@ -95,8 +95,8 @@ static json_t *repair_json(const sharpening *s, const ap_rule *r, const char *op
     char why[160];
     ap_whole_failed_gates(s->now, &was);
     ap_whole_failed_gates(&a->made.whole, &is);
-    snprintf(why, sizeof why, "less exact than float16 has to be: the worst output goes from %.1f to %.1f dB",
-             was, is);
+    snprintf(why, sizeof why, "it can be more exact here: the worst output goes from %.1f to %.1f dB", was,
+             is);
     json_t *proofs = a->proof ? json_pack("[O]", a->proof) : json_array();
     ap_buf cls = {0};
     ap_rule_class_print(&r->classes[0], &cls);
