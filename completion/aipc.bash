@@ -60,13 +60,14 @@ _aipc() {
         --repair-time) _aipc_nothing "$cur"; return ;;
         --piece-time) _aipc_nothing "$cur"; return ;;
         --task) _aipc_nothing "$cur"; return ;;
+        --jobs) _aipc_nothing "$cur"; return ;;
         --timeout) _aipc_nothing "$cur"; return ;;
         --memory) _aipc_nothing "$cur"; return ;;
         --output|-o) _aipc_folders "$cur"; return ;;
         --color) _aipc_words "$cur" auto always never; return ;;
         esac
         if [[ $cur == -* ]]; then
-            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --sharpen --repair-builds --repair-time --piece-time --task --no-trace --intermediates --fresh --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
+            _aipc_words "$cur" --target -t --input -i --recipe --shape --fix --gate --precision --seed --dlc --no-surgery --allow-cpu --tune --sharpen --repair-builds --repair-time --piece-time --task --no-trace --intermediates --fresh --jobs --timeout --memory --output -o --json --quiet -q --verbose -v --color --help -h
             return
         fi
         _aipc_files "$cur"

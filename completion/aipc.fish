@@ -39,6 +39,7 @@ complete -c aipc -n '__fish_seen_subcommand_from deploy' -l task -r -f -d 'how a
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l no-trace -d 'skip the comparison of every tensor along the graph'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l intermediates -d 'keep the golden value of every tensor in OUT/golden, not only inputs and outputs'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l fresh -d 'do all work again, use no stored result'
+complete -c aipc -n '__fish_seen_subcommand_from deploy' -l jobs -r -f -d 'most models of a recording deployed at the same time (default: one for two processors, as memory allows; with a cpu target, which is measured, one)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l timeout -r -f -d 'longest time one vendor call may take (default 600)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l memory -r -f -d 'most memory one vendor process may use (default no limit)'
 complete -c aipc -n '__fish_seen_subcommand_from deploy' -l output -s o -r -f -a '(__fish_complete_directories)' -d 'the artifact folder (default out)'

@@ -61,6 +61,9 @@ AP_MUST ap_err ap_proc_foreground(const char *const *argv, const char *const *en
 // What a shell would show for this end: the exit code, or 128 and the signal.
 int ap_exit_status(const ap_exit *how);
 
+// Memory that can be had without pushing anything out, also by the rules of a container; 0 when it cannot be
+// told.
+uint64_t ap_memory_free(void);
 // Resident memory of a running child, 0 when it cannot be told.
 uint64_t ap_proc_resident_bytes(const ap_proc *p);
 

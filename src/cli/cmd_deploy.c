@@ -13,7 +13,7 @@ typedef struct values {
     cli_list what, targets, inputs, recipes, shapes, gates, fixed, tasks;
     cli_u64 seed;
     bool dlc, no_trace, intermediates, fresh, no_surgery, allow_cpu, tune, sharpen;
-    unsigned timeout_s, memory_mib, repair_builds, repair_time_s, piece_time_s;
+    unsigned timeout_s, memory_mib, repair_builds, repair_time_s, piece_time_s, jobs;
 } values;
 
 /* One word as a POSIX shell reads it. */
@@ -116,7 +116,8 @@ static aipc_error *run(cli_env *env, void *p, int *status) {
                              .command = command,
                              .repair_builds = v->repair_builds,
                              .repair_time_s = v->repair_time_s,
-                             .piece_time_s = v->piece_time_s};
+                             .piece_time_s = v->piece_time_s,
+                             .jobs = v->jobs};
     aipc_context *context = NULL;
     e = cli_context_open(env, &context);
     if (!e && recording) e = aipc_deploy_check(context, &o);
@@ -251,6 +252,13 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = FIELD(fresh),
      .help = "do all work again, use no stored result"},
+    {.name = "jobs",
+     .kind = CLI_UINT,
+     .offset = FIELD(jobs),
+     .arg = "N",
+     .min = 1,
+     .help = "most models of a recording deployed at the same time (default: one for two processors, as "
+             "memory allows; with a cpu target, which is measured, one)"},
     {.name = "timeout",
      .kind = CLI_UINT,
      .offset = FIELD(timeout_s),

@@ -40,7 +40,7 @@ for c in $commands; do
 done
 run deploy --help --precision fp16
 same "help needs no other argument" 0 "$code"
-for o in --target --input --recipe --shape --gate --precision --seed --dlc --no-trace --fresh --timeout --memory --output; do
+for o in --target --input --recipe --shape --gate --precision --seed --dlc --no-trace --fresh --jobs --timeout --memory --output; do
     has "deploy --help explains $o" "$("$aipc" deploy --help)" "$o"
 done
 

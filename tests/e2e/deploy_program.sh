@@ -18,6 +18,32 @@ has "and deployed" "$(<out)" "pass"
 "$aipc" exec --artifacts app --strict -- "${app[@]}" >served 2>err </dev/null
 same "exec serves them" 0 $?
 same "the same output" "$("${app[@]}" 2>/dev/null | sort)" "$(sort served)"
+# ---- several models, one after the other and three at a time: nothing but the times may differ, whoever ends first
+cat >several.py <<'PY'
+import sys
+import numpy as np
+import onnxruntime
+for path in sys.argv[1:]:
+    session = onnxruntime.InferenceSession(path)
+    for size in 2, 3:
+        rng = np.random.default_rng(size)
+        feeds = {i.name: rng.random([d if isinstance(d, int) else size for d in i.shape], np.float32) for i in session.get_inputs()}
+        session.run(None, feeds)
+PY
+"$aipc" record -q -o several -- "$python" several.py "$nets"/{large,convnet,mlp,dynamic}.onnx >out 2>err </dev/null
+same "several models" 0 $?
+mkdir one three
+for how in "one --jobs 1" "three --jobs 3"; do
+    (cd "${how%% *}" && AIPC_CACHE=$PWD/cache run deploy ../several -t cpu -o out -v --gate sqnr_db=1000 ${how#* } &&
+        echo "$code" >code && grep -v '^time: ' <<<"$out" >table && sed -n '/error:/,$p' <<<"$err" >error &&
+        grep -o ' deploys .*' <<<"$err" | sort >begun && find out -type f | sort >files &&
+        python3 -c 'import json; d = json.load(open("out/index.json")); print(json.dumps({k: d[k] for k in d if k not in ("created", "time")}, indent=1))' >index)
+done
+for what in code table error begun files index; do same "several at a time: $what" "$(<one/$what)" "$(<three/$what)"; done
+same "five of them" 5 "$(wc -l <three/begun)"
+first=$(sed -n '/"verdict": "fail"/{g;p;q};/"dir": /h' three/index | cut -d '"' -f 4)
+has "the error is the first one's that failed" "$(<three/error)" "error: $first: sqnr_db"
+
 "$aipc" deploy -o broken -- "$python" -c 'import sys; sys.exit(3)' >out 2>err </dev/null
 same "a program without a model" 4 $?
 

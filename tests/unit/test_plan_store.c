@@ -284,6 +284,32 @@ static void overlaps(void **state) {
     ap_ledger_release(&l);
 }
 
+// Two deployments side by side: while one's artifact runs, the other builds, and waits.
+static void side_by_side(void **state) {
+    (void)state;
+    ap_ledger all, one, two;
+    ap_ledger_init(&all);
+    ap_ledger_init(&one);
+    ap_ledger_init(&two);
+    all.start_us = one.start_us = two.start_us = all.start_us - 1000000;
+    put(&one, 100, 400, AP_TIME_RUN);
+    put(&two, 200, 300, AP_TIME_VENDOR);
+    put(&two, 350, 500, AP_TIME_RUN); // beside the other's
+    put(&two, 500, 600, AP_TIME_GOLDEN);
+    ap_ledger_include(&all, &two); // whichever ends first
+    ap_ledger_include(&all, &one);
+    json_t *j = ap_ledger_json(&all);
+    double wall = ap_json_num(j, "wall_s", 0), ours = ap_json_num(j, "ours_s", 0);
+    assert_true(wall - ours > 0.4999 && wall - ours < 0.5001);
+    assert_true(ap_json_num(j, "vendor_s", 0) > 0.5499 && ap_json_num(j, "vendor_s", 0) < 0.5501);
+    assert_true(ap_json_num(j, "runs_s", 0) > 0.2999 && ap_json_num(j, "runs_s", 0) < 0.3001);
+    assert_true(ap_json_num(j, "golden_s", 0) > 0.0999 && ap_json_num(j, "golden_s", 0) < 0.1001);
+    json_decref(j);
+    ap_ledger_release(&all);
+    ap_ledger_release(&one);
+    ap_ledger_release(&two);
+}
+
 // A worker may claim any number of microseconds; nothing took longer than the run.
 static void absurd_claims(void **state) {
     (void)state;
@@ -312,6 +338,7 @@ int main(void) {
         cmocka_unit_test(record_texts),
         cmocka_unit_test(tensor_names),
         cmocka_unit_test(overlaps),
+        cmocka_unit_test(side_by_side),
         cmocka_unit_test(absurd_claims),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

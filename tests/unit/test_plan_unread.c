@@ -79,8 +79,8 @@ static void ask_open(asked *a, bench *b, const char *kind, json_t *recording) {
     a->gates = json_pack("[{ss,ss,sf,ss,si,ss}]", "output", "z", "metric", "sqnr_db", "value", 12.3, "op",
                          ">=", "threshold", 30, "verdict", "fail");
     a->q = (ap_unread_question){
-        .model = a->model, .sig = a->model, .made = a->made, .deploy = deploy, .user = a};
-    ap_unread_open(&a->u, a->ctx, &a->o, b->dir, a->recording);
+        .ctx = a->ctx, .model = a->model, .sig = a->model, .made = a->made, .deploy = deploy, .user = a};
+    ap_unread_open(&a->u, &a->o, b->dir, a->recording);
 }
 
 static void ask_close(asked *a) {

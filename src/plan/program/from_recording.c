@@ -1,38 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/program/from_recording.h"
 
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/proc.h"
+#include "graph/inspect.h"
 #include "plan/artifact/index.h"
-#include "plan/deploy/deploy.h"
-#include "plan/program/unread.h"
+#include "plan/program/from_recording_priv.h"
 #include "plan/recording/export.h"
 #include "plan/recording/recording.h"
 #include "plan/recording/task.h"
-#include "tensor/npy.h"
+#include "plan/work/lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPORT_BYTES = 64 << 20, SWITCH_MAX = 1 << 30 };
-
-typedef struct batch {
-    aipc_context *ctx;
-    const aipc_deploy_options *o;
-    ap_arena arena;
-    const char *recording, *out;
-    json_t *doc;      // recording
-    json_t *exported; // export document
-    json_t *models;   // of the index
-    ap_err first;     // of the deployments
-    ap_unread unread; // who asks the program
-    ap_ledger spent;  // by all of it
-} batch;
+enum { EXPORT_BYTES = 64 << 20 };
 
 // ---- what was exported
 
-static bool file_there(const json_t *sig) {
-    const char *file = ap_json_str(sig, "file", NULL);
+bool ap_signature_file_there(const json_t *made) {
+    const char *file = ap_json_str(made, "file", NULL);
     return file && ap_file_exists(file);
 }
 
@@ -50,15 +38,15 @@ static bool usable(const batch *b) {
     json_t *m, *sig;
     json_array_foreach(models, i, m) json_array_foreach(json_object_get(m, "signatures"), k, sig) {
         if (!json_is_string(json_object_get(sig, "file"))) continue;
-        if (!file_there(sig) || !recorded(b, m, sig)) return false;
+        if (!ap_signature_file_there(sig) || !recorded(b, m, sig)) return false;
         files++;
     }
     return files > 0;
 }
 
-static ap_err make_export(batch *b, const aipc_export_options *o, json_t **out) {
+static ap_err make_export(batch *b, aipc_context *c, const aipc_export_options *o, json_t **out) {
     uint64_t start = ap_now_us();
-    ap_err err = ap_export(b->ctx, o, out);
+    ap_err err = ap_export(c, o, out);
     ap_ledger_add(&b->spent, AP_TIME_EXPORT, ap_now_us() - start);
     return err;
 }
@@ -72,278 +60,84 @@ static ap_err get_export(batch *b) {
     json_decref(b->exported);
     b->exported = NULL;
     const aipc_export_options o = {.size = sizeof o, .recording = b->recording};
-    err = make_export(b, &o, &b->exported);
+    err = make_export(b, b->ctx, &o, &b->exported);
     if (!usable(b)) return err;
     b->first = err; // some of it is there: the rest is told at the end
     return NULL;
 }
 
 // For one model that its target refused: another export beside the first, with level 1 and without open dims.
-static json_t *level1_export(batch *b, const char *name) {
+// The program held.
+static json_t *level1_export(const signature *s, const char *name) {
+    batch *b = s->b;
     const char *out =
         ap_path_join(&b->arena, b->recording, ap_arena_printf(&b->arena, "export/%s/level1", name));
     const aipc_export_options o = {
         .size = sizeof o, .recording = b->recording, .module = name, .out_dir = out, .level1 = true};
     json_t *doc = NULL;
-    ap_context_log(b->ctx, AIPC_INFO, "%s was refused: exports it again, with the replacements of level 1",
+    ap_context_log(s->ctx, AIPC_INFO, "%s was refused: exports it again, with the replacements of level 1",
                    name);
     ap_err err = ap_rmtree(out);
-    if (!err) err = make_export(b, &o, &doc);
+    if (!err) err = make_export(b, s->ctx, &o, &doc);
     ap_err_free(err);
     json_t *model = json_incref(ap_json_find(json_object_get(doc, "models"), "name", name));
     json_decref(doc);
-    return model;
+    return model ? model : json_null();
 }
 
-// ---- one signature
-
-static bool is_module(const json_t *model) {
-    return !strcmp(ap_json_str(model, "kind", ""), "module");
-}
-
-static bool is_fixed(const aipc_deploy_options *o, const char *input) {
-    size_t n = strlen(input);
-    for (size_t i = 0; i < o->fixed_count; i++)
-        if (strncmp(o->fixed[i], input, n) == 0 && o->fixed[i][n] == '=') return true;
-    return false;
-}
-
-// How many of a sample's inputs say nothing: the same value everywhere (silence, a state not yet written).
-static size_t constant_inputs(batch *b, const json_t *sample, const json_t *feeds) {
-    const json_t *feed, *files = json_object_get(sample, "inputs");
-    size_t constant = 0;
-    for (size_t i = 0; (feed = json_array_get(feeds, i)) != NULL; i++) {
-        const char *file = json_string_value(json_array_get(files, (size_t)ap_json_int(feed, "leaf", 0)));
-        ap_tensor t = {0};
-        ap_err err = ap_npy_map(ap_path_join(&b->arena, b->recording, file ? file : ""), &t);
-        size_t one = ap_dtype_bits(t.dtype) / 8;
-        constant +=
-            !err && one && t.bytes > one && memcmp(t.data, (const char *)t.data + one, t.bytes - one) == 0;
-        ap_err_free(err);
-        ap_tensor_free(&t);
-    }
-    return constant;
-}
-
-// The sample that is deployed with: the first of those that say most.
-static const json_t *best_sample(batch *b, const json_t *sig, const json_t *feeds) {
-    const json_t *samples = json_object_get(sig, "samples"), *sample, *best = NULL;
-    size_t least = SIZE_MAX;
-    for (size_t i = 0; least && (sample = json_array_get(samples, i)) != NULL; i++) {
-        size_t constant = constant_inputs(b, sample, feeds);
-        if (constant >= least) continue;
-        least = constant;
-        best = sample;
-    }
-    return best;
-}
-
-// "NAME=FILE" of a sample, for the inputs the model has that are not fixed.
-static const char **input_args(batch *b, const aipc_deploy_options *o, const json_t *sig, const json_t *made,
-                               size_t *count) {
-    const json_t *feeds = json_object_get(made, "feeds"), *feed;
-    const json_t *sample = best_sample(b, sig, feeds);
-    const char **args = ap_arena_calloc(&b->arena, json_array_size(feeds) + 1, sizeof *args);
-    for (size_t i = *count = 0; i < json_array_size(feeds); i++) {
-        feed = json_array_get(feeds, i);
-        const json_t *file =
-            json_array_get(json_object_get(sample, "inputs"), (size_t)ap_json_int(feed, "leaf", 0));
-        if (!json_is_string(file) || is_fixed(o, ap_json_str(feed, "input", ""))) continue;
-        args[(*count)++] = ap_arena_printf(&b->arena, "%s=%s/%s", ap_json_str(feed, "input", "?"),
-                                           b->recording, json_string_value(file));
-    }
-    return args;
-}
-
-// A whole number that was the same in every sample of a session's input (a sample rate): a switch the graph
-// may be built on. The index says so, and whoever serves the artifact looks at it.
-static bool is_switch(batch *b, const json_t *sig, size_t leaf, int64_t *value) {
-    const json_t *samples = json_object_get(sig, "samples"), *one;
-    size_t i;
-    json_array_foreach(samples, i, one) {
-        const char *file = json_string_value(json_array_get(json_object_get(one, "inputs"), leaf));
-        ap_tensor t = {0};
-        ap_err err = ap_npy_map(ap_path_join(&b->arena, b->recording, file ? file : ""), &t);
-        bool fits =
-            !err && ap_dtype_is_int(t.dtype) && ap_dtype_bits(t.dtype) >= 8 && ap_tensor_count(&t) == 1;
-        int64_t v = fits ? (int64_t)ap_tensor_at(&t, 0) : 0;
-        ap_err_free(err);
-        ap_tensor_free(&t);
-        if (!fits || v > SWITCH_MAX || v < -SWITCH_MAX || (i && v != *value)) return false;
-        *value = v;
-    }
-    return json_array_size(samples) > 0;
-}
-
-// [{input, leaf, value}]
-static json_t *switches_of(batch *b, const json_t *model, const json_t *sig, const json_t *made) {
-    json_t *list = json_array(), *feed;
-    size_t i;
-    if (strcmp(ap_json_str(model, "kind", ""), "session") != 0) return list;
-    json_array_foreach(json_object_get(made, "feeds"), i, feed) {
-        int64_t value = 0;
-        if (is_switch(b, sig, (size_t)ap_json_int(feed, "leaf", 0), &value))
-            json_array_append_new(list,
-                                  json_pack("{sO,sO,sI}", "input", json_object_get(feed, "input"), "leaf",
-                                            json_object_get(feed, "leaf"), "value", (json_int_t)value));
-    }
-    return list;
-}
-
-static const char *const *switch_args(batch *b, const json_t *switches) {
-    const char **args = ap_arena_calloc(&b->arena, json_array_size(switches) + 1, sizeof *args);
-    const json_t *one;
-    size_t i;
-    json_array_foreach(switches, i, one) args[i] = ap_arena_printf(
-        &b->arena, "%s=%lld", ap_json_str(one, "input", "?"), (long long)ap_json_int(one, "value", 0));
-    return args;
-}
-
-// One signature of a model, on its way.
-typedef struct signature {
-    batch *b;
-    const json_t *model, *sig; // of the recording
-    const json_t *made;        // as exported
-    json_t *switches, *tried;  // tried: exports that failed before `made`
-    char *below, *dir;
-    aipc_deploy_options o;
-    ap_deploy_asks asks;
-    ap_unread_question question;
-    bool passed;
-} signature;
-
-static ap_err deploy_into(signature *s, const json_t *made, const char *dir, ap_deploy_asks *asks) {
+const json_t *ap_signature_level1(const signature *s) {
     batch *b = s->b;
-    aipc_deploy_options o = s->o;
-    json_t *doc = NULL;
-    if (!o.fixed_count) {
-        o.fixed = switch_args(b, s->switches);
-        o.fixed_count = json_array_size(s->switches);
+    const char *name = ap_json_str(s->model, "name", "model");
+    pthread_mutex_lock(&b->program);
+    json_t *model = json_object_get(b->level1, name);
+    if (!model) {
+        model = level1_export(s, name);
+        json_object_set_new(b->level1, name, model);
     }
-    o.model = ap_json_str(made, "file", "");
-    o.inputs = input_args(b, &o, s->sig, made, &o.input_count);
-    o.out_dir = dir;
-    ap_err err = ap_deploy_asking(b->ctx, &o, asks, &doc);
-    s->passed = !strcmp(ap_json_str(doc, "verdict", ""), "pass");
-    json_decref(doc);
-    return err;
-}
-
-// Of the index. `less`: outputs are left out of `made`; why is known once the program was asked.
-static json_t *entry_of(const signature *s, const json_t *made, bool less) {
-    const json_t *sig = s->sig, *outputs = json_object_get(sig, "outputs");
-    json_t *leaves = less && is_module(s->model) ? ap_unread_leaves(outputs, made)
-                                                 : json_copy((json_t *)(uintptr_t)outputs);
-    return json_pack("{sO,ss,ss,sO,sO,sO,so,sO,sO,sO?,sO,sO,sO*}", "signature", json_object_get(sig, "id"),
-                     "dir", s->below, "verdict", s->passed ? "pass" : "fail", "spec",
-                     json_object_get(sig, "spec"), "inputs", json_object_get(sig, "inputs"), "out_spec",
-                     json_object_get(sig, "out_spec"), "outputs", leaves, "feeds",
-                     json_object_get(made, "feeds"), "results", json_object_get(made, "results"), "level1",
-                     json_object_get(made, "level1"), "fixed", s->switches, "tried", s->tried, "unread",
-                     s->question.evidence);
-}
-
-// ---- outputs that nobody reads
-
-// For the question: as short as it can be.
-static json_t *deploy_for_question(void *user, const json_t *made, const char *dir) {
-    signature *s = user;
-    aipc_deploy_options all = s->o;
-    s->o.no_trace = true;
-    s->o.tune = s->o.sharpen = false;
-    ap_deploy_asks asks = {.total = &s->b->spent};
-    ap_err err = deploy_into(s, made, dir, &asks);
-    s->o = all;
-    ap_err_free(err);
-    return s->passed ? entry_of(s, made, true) : NULL;
-}
-
-static bool is_unread(void *user, const json_t *gates) {
-    signature *s = user;
-    s->question = (ap_unread_question){
-        .model = s->model, .sig = s->sig, .made = s->made, .deploy = deploy_for_question, .user = s};
-    bool unread = ap_unread_ask(&s->b->unread, &s->question, gates);
-    s->asks.why = s->question.why;
-    return unread;
-}
-
-// "RRDBNet 1x3x96x128": the model's file is named by a hash.
-static const char *title_of(const signature *s) {
-    ap_buf text = {0};
-    const json_t *dims = json_object_get(json_array_get(json_object_get(s->sig, "inputs"), 0), "dims");
-    for (size_t i = 0; i < json_array_size(dims); i++)
-        ap_buf_printf(&text, "%s%" JSON_INTEGER_FORMAT, i ? "x" : " ",
-                      json_integer_value(json_array_get(dims, i)));
-    const char *title =
-        ap_arena_printf(&s->b->arena, "%s%s", ap_json_str(s->model, "name", "model"), ap_buf_str(&text));
-    ap_buf_free(&text);
-    return title;
-}
-
-// With all its outputs, or without those that fail and nobody reads.
-static ap_err deploy_one(signature *s, const json_t *made) {
-    s->made = made;
-    s->asks = (ap_deploy_asks){.title = title_of(s), .unread = is_unread, .user = s, .total = &s->b->spent};
-    ap_unread_question_release(&s->question);
-    ap_err err = deploy_into(s, made, s->dir, &s->asks);
-    if (!s->question.evidence) return err;
-    ap_err_free(err);
-    s->made = s->question.without;
-    s->asks =
-        (ap_deploy_asks){.title = s->asks.title, .left_out = s->question.evidence, .total = &s->b->spent};
-    s->o.fresh = false; // the question has just built it
-    return deploy_into(s, s->made, s->dir, &s->asks);
-}
-
-static bool refused(const ap_error *err) {
-    ap_code code = ap_err_code(err);
-    return code == AP_ERR_REFUSED || code == AP_ERR_VENDOR || code == AP_ERR_WORKER_CRASH ||
-           code == AP_ERR_GATE;
-}
-
-static void deploy_signature(batch *b, const json_t *model, const json_t *sig, const json_t *made,
-                             json_t *list) {
-    const char *name = ap_json_str(model, "name", "model"), *id = ap_json_str(sig, "id", "signature");
-    signature s = {.b = b, .model = model, .sig = sig, .o = *b->o, .tried = json_array()};
-    json_t *again = NULL;
-    s.below = ap_arena_printf(&b->arena, "%s/%s", name, id);
-    s.dir = ap_path_join(&b->arena, b->out, s.below);
-    s.switches = switches_of(b, model, sig, made);
-    ap_context_log(b->ctx, AIPC_INFO, "deploys %s", s.below);
-    ap_err err = deploy_one(&s, made);
-    if (refused(err) && is_module(model) && !json_array_size(json_object_get(made, "level1"))) {
-        again = level1_export(b, name);
-        json_t *other = ap_json_find(json_object_get(again, "signatures"), "id", id);
-        bool open = ap_json_bool(made, "open", false);
-        if (file_there(other) && (open || json_array_size(json_object_get(other, "level1")))) {
-            json_array_append_new(s.tried, json_pack("{sO?,sb,so}", "level1", json_object_get(made, "level1"),
-                                                     "open", open, "error", ap_json_from_err(err)));
-            ap_err_free(err);
-            err = deploy_one(&s, other);
-        }
-    }
-    json_array_append_new(list, entry_of(&s, s.made, s.question.evidence != NULL));
-    ap_unread_question_release(&s.question);
-    json_decref(s.switches);
-    json_decref(s.tried);
-    json_decref(again);
-    err = ap_err_context(err, "%s", s.below);
-    if (b->first)
-        ap_err_free(err);
-    else
-        b->first = err;
+    pthread_mutex_unlock(&b->program);
+    return ap_json_find(json_object_get(model, "signatures"), "id", ap_json_str(s->sig, "id", ""));
 }
 
 // ---- all
 
-static void deploy_model(batch *b, const json_t *exported) {
+static void add_signature(batch *b, const json_t *exported, const json_t *made) {
     const json_t *model =
         ap_json_find(json_object_get(b->doc, "models"), "name", ap_json_str(exported, "name", ""));
-    json_t *made, *list = json_array();
-    size_t i;
-    json_array_foreach(json_object_get(exported, "signatures"), i, made) {
-        const json_t *sig = recorded(b, exported, made);
-        if (sig && file_there(made)) deploy_signature(b, model, sig, made, list);
+    const json_t *sig = recorded(b, exported, made);
+    if (!sig || !ap_signature_file_there(made)) return;
+    b->list = ap_realloc(b->list, (b->count + 1) * sizeof *b->list);
+    signature *s = &b->list[b->count++];
+    *s = (signature){.b = b,
+                     .exported = exported,
+                     .model = model,
+                     .sig = sig,
+                     .first = made,
+                     .o = *b->o,
+                     .tried = json_array()};
+    s->below = ap_arena_printf(&s->arena, "%s/%s", ap_json_str(model, "name", "model"),
+                               ap_json_str(sig, "id", "signature"));
+    s->dir = ap_path_join(&s->arena, b->out, s->below);
+}
+
+static void find_signatures(batch *b) {
+    const json_t *exported, *made;
+    for (size_t i = 0; (exported = json_array_get(json_object_get(b->exported, "models"), i)) != NULL; i++)
+        for (size_t k = 0; (made = json_array_get(json_object_get(exported, "signatures"), k)) != NULL; k++)
+            add_signature(b, exported, made);
+}
+
+// The index's entry of a model, and its errors, in the order of the recording.
+static void collect(batch *b, const json_t *exported) {
+    const json_t *model =
+        ap_json_find(json_object_get(b->doc, "models"), "name", ap_json_str(exported, "name", ""));
+    json_t *list = json_array();
+    for (size_t i = 0; i < b->count; i++) {
+        signature *s = &b->list[i];
+        if (s->exported != exported) continue;
+        json_array_append(list, s->entry);
+        if (b->first) continue;
+        b->first = s->err;
+        s->err = NULL;
     }
     if (model)
         json_array_append_new(b->models,
@@ -352,6 +146,66 @@ static void deploy_model(batch *b, const json_t *exported) {
                                         json_object_get(model, "identity"), "path",
                                         json_object_get(model, "path"), "artifacts", list));
     json_decref(list);
+}
+
+// ---- side by side
+
+// The cpu target's times are measured on this machine, with all of it.
+static bool measures_here(const aipc_deploy_options *o) {
+    for (size_t i = 0; i < o->target_count; i++)
+        if (!strcmp(o->targets[i], "cpu")) return true;
+    return o->target_count == 0;
+}
+
+// {bytes, sha256} of its file as they matter here; null when it cannot be told: its deployment says why.
+static json_t *size_up(const signature *s) {
+    ap_model *m = NULL;
+    json_t *stats = NULL, *file;
+    size_t i;
+    ap_err err = ap_model_load(ap_json_str(s->first, "file", ""), &m);
+    if (!err) err = ap_model_stats(m, NULL, &stats);
+    ap_err_free(err);
+    ap_model_free(m);
+    if (!stats) return json_null();
+    int64_t bytes = ap_json_int(stats, "bytes", 0);
+    json_array_foreach(json_object_get(stats, "external_files"), i, file) bytes +=
+        ap_json_int(file, "bytes", 0);
+    json_t *size =
+        json_pack("{sI,sO?}", "bytes", (json_int_t)bytes, "sha256", json_object_get(stats, "sha256"));
+    json_decref(stats);
+    return size;
+}
+
+// The last one before it whose results in the store are its own, too: the same file for the same inputs.
+static size_t same_before(const batch *b, const json_t *sizes, size_t i) {
+    const json_t *inputs = json_object_get(b->list[i].sig, "inputs"),
+                 *sha256 = json_object_get(json_array_get(sizes, i), "sha256");
+    for (size_t k = i; sha256 && k-- > 0;)
+        if (json_equal(json_object_get(json_array_get(sizes, k), "sha256"), sha256) &&
+            json_equal(json_object_get(b->list[k].sig, "inputs"), inputs))
+            return k;
+    return AP_JOB_NONE;
+}
+
+static void deploy_all(batch *b) {
+    ap_lane_work *list = ap_calloc(b->count, sizeof *list);
+    json_t *sizes = json_array();
+    bool several = b->count > 1 && (b->o->jobs ? b->o->jobs > 1 : !measures_here(b->o));
+    for (size_t i = 0; i < b->count; i++) {
+        signature *s = &b->list[i];
+        if (several) json_array_append_new(sizes, size_up(s));
+        list[i] = (ap_lane_work){.fn = ap_signature_deploy,
+                                 .user = s,
+                                 .name = s->below,
+                                 .bytes = (uint64_t)ap_json_int(json_array_get(sizes, i), "bytes", 0),
+                                 .after = same_before(b, sizes, i)};
+    }
+    size_t lanes = !several     ? 1
+                   : b->o->jobs ? b->o->jobs
+                                : ap_lanes_fit(list, b->count, ap_cpu_count(), ap_memory_free());
+    ap_lanes_run(b->ctx, list, b->count, lanes);
+    json_decref(sizes);
+    free(list);
 }
 
 static ap_err check_inputs(const aipc_deploy_options *o) {
@@ -367,31 +221,42 @@ ap_err ap_deploy_recording_check(aipc_context *c, const aipc_deploy_options *o) 
 }
 
 ap_err ap_deploy_recording(aipc_context *c, const aipc_deploy_options *o, json_t **document) {
-    batch b = {.ctx = c, .o = o, .out = o->out_dir ? o->out_dir : "out", .models = json_array()};
+    batch b = {.ctx = c,
+               .o = o,
+               .out = o->out_dir ? o->out_dir : "out",
+               .models = json_array(),
+               .level1 = json_object()};
     json_t *exported, *time = NULL;
     char *real = NULL;
     aipc_deploy_options named = *o; // with the tasks of the recording, when there are no others
     size_t i;
     ap_err err = NULL;
     ap_ledger_init(&b.spent);
+    pthread_mutex_init(&b.program, NULL);
     AP_TRY(ap_deploy_recording_check(c, o));
     AP_TRY(ap_path_real(o->model, &b.arena, &real));
     b.recording = real;
     AP_TRY(ap_recording_read(b.recording, &b.doc));
     if (!o->task_count)
         named.tasks = ap_json_texts_of(json_object_get(b.doc, "tasks"), &b.arena, &named.task_count);
-    ap_unread_open(&b.unread, c, &named, b.recording, b.doc);
+    ap_unread_open(&b.unread, &named, b.recording, b.doc);
     AP_TRY(get_export(&b));
     AP_TRY(ap_mkdirs(b.out));
-    json_array_foreach(json_object_get(b.exported, "models"), i, exported) deploy_model(&b, exported);
+    find_signatures(&b);
+    deploy_all(&b);
+    json_array_foreach(json_object_get(b.exported, "models"), i, exported) collect(&b, exported);
     time = ap_ledger_json(&b.spent);
     AP_TRY(ap_index_write(b.out, &named, b.recording, b.models, time, document));
     err = b.first;
     b.first = NULL;
 done:
     ap_err_free(b.first);
+    for (i = 0; i < b.count; i++) ap_signature_release(&b.list[i]);
+    free(b.list);
     ap_unread_close(&b.unread);
+    pthread_mutex_destroy(&b.program);
     ap_ledger_release(&b.spent);
+    json_decref(b.level1);
     json_decref(time);
     json_decref(b.models);
     json_decref(b.exported);

@@ -16,9 +16,8 @@ enum { LIMIT_S = 600 }; // of a run: a search, which it may save, takes no longe
 enum { PLAIN, BLANK };
 #define BLANK_WORD "blank" // what the hook counts such calls by
 
-void ap_unread_open(ap_unread *u, aipc_context *c, const aipc_deploy_options *o, const char *folder,
-                    const json_t *recording) {
-    *u = (ap_unread){.ctx = c, .o = o, .folder = folder, .recording = recording, .needed = json_object()};
+void ap_unread_open(ap_unread *u, const aipc_deploy_options *o, const char *folder, const json_t *recording) {
+    *u = (ap_unread){.o = o, .folder = folder, .recording = recording, .needed = json_object()};
 }
 
 void ap_unread_close(ap_unread *u) {
@@ -218,7 +217,7 @@ static ap_err ask_program(ap_unread *u, ap_unread_question *q, const json_t *dro
                        json_object_get(q->model, "kind"), "identity", json_object_get(q->model, "identity"),
                        "path", json_object_get(q->model, "path"), "artifacts", entry);
     AP_TRY(ap_index_write(dir, u->o, NULL, models, NULL, &index));
-    ap_context_log(u->ctx, AIPC_INFO, "asks the program whether it reads %s: runs it again", listed(u, drop));
+    ap_context_log(q->ctx, AIPC_INFO, "asks the program whether it reads %s: runs it again", listed(u, drop));
     AP_TRY(run_both(u, dir, program));
 done:
     if (dir) ap_err_free(ap_rmtree(dir));

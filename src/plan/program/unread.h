@@ -11,7 +11,6 @@
 
 // One a recording: the program is run as it is only once.
 typedef struct ap_unread {
-    aipc_context *ctx;
     const aipc_deploy_options *o; // of the recording's deployment; tasks: how its end is compared
     const char *folder;           // of the recording
     const json_t *recording;      // its document
@@ -23,11 +22,11 @@ typedef struct ap_unread {
     json_t *needed;       // {question: why}: what was answered
 } ap_unread;
 
-void ap_unread_open(ap_unread *u, aipc_context *c, const aipc_deploy_options *o, const char *folder,
-                    const json_t *recording);
+void ap_unread_open(ap_unread *u, const aipc_deploy_options *o, const char *folder, const json_t *recording);
 void ap_unread_close(ap_unread *u);
 
 typedef struct ap_unread_question {
+    aipc_context *ctx;         // whom it tells
     const json_t *model, *sig; // of the recording
     const json_t *made;        // of the export document: the signature's file, feeds and results
     // Deploys such a signature into a folder: its entry of an index, or NULL when that fails.
@@ -39,7 +38,7 @@ typedef struct ap_unread_question {
     const char *why;  // else: what needs them
 } ap_unread_question;
 
-// Are the outputs that fail `gates` unread? Then `without` and `evidence` are set.
+// One question at a time. Are the outputs that fail `gates` unread? Then `without` and `evidence` are set.
 bool ap_unread_ask(ap_unread *u, ap_unread_question *q, const json_t *gates);
 void ap_unread_question_release(ap_unread_question *q);
 

@@ -24,7 +24,7 @@ json_t *ap_host_json(void) {
     field("/etc/os-release", "PRETTY_NAME", &os);
     field("/proc/cpuinfo", "model name", &cpu);
     json_t *j = json_pack("{so,so,sI}", "os", ap_json_string(ap_buf_str(&os)), "cpu",
-                          ap_json_string(ap_buf_str(&cpu)), "cores", (json_int_t)ap_cpu_count());
+                          ap_json_string(ap_buf_str(&cpu)), "cores", (json_int_t)ap_cpu_total());
     ap_buf_free(&os);
     ap_buf_free(&cpu);
     return j;
