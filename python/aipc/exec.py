@@ -70,7 +70,6 @@ class Server:
         model, torch = self._model_of(module, method and "." + method), sys.modules["torch"]
         if model is None or torch.jit.is_tracing() or torch.compiler.is_compiling():
             return call(module, *args, **kwargs)
-
         def run():
             leaves, spec = flat.flatten_call(args, kwargs)
             if torch.is_grad_enabled() and (module.training or any(getattr(x, "requires_grad", False) for x in leaves)):
@@ -95,7 +94,6 @@ class Server:
 
 class Recorded(record.Recorder):
     """Serves, and records what is answered: the second run of `aipc verify`."""
-
     def __init__(self, server, folder, options):
         super().__init__(folder, options)
         self.server, self.methods = server, server.methods

@@ -86,7 +86,6 @@ def thaw(spec):
 
 def unflatten(spec, leaves):
     leaves = iter(leaves)
-
     def build(spec):
         tag = spec[0]
         if tag in ("tensor", "array", "fake"):

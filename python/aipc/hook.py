@@ -69,13 +69,8 @@ def _replace(owner, name, made):
 
 def _patch_torch(m, h):
     def to_handler(*method):
-        def made(original):
-            def call(self, *args, **kwargs):
-                if local.busy:
-                    return original(self, *args, **kwargs)
-                return h.module(self, original, args, kwargs, *method)
-            return call
-        return made
+        return lambda original: lambda self, *args, **kwargs: (
+            original(self, *args, **kwargs) if local.busy else h.module(self, original, args, kwargs, *method))
     _replace(m.Module, "__call__", to_handler())
 
     def __init_subclass__(cls, **kwargs):  # before anybody calls the methods
@@ -111,7 +106,6 @@ def _run_bound(h, original, session, binding, options):
     """As a plain run. What is bound is read now: it may have been written to since. Outputs come in their order."""
     inputs, outputs, ran = getattr(binding, "_aipc_input", {}), getattr(binding, "_aipc_output", {}), []
     feed = {name: (list(args) + list(kwargs.values()))[0] for name, (_, args, kwargs) in inputs.items()}
-
     def call(session, names, feed, options):
         ran.append(True)
         for name, (bind, args, kwargs) in outputs.items():  # as the program had bound them
@@ -119,8 +113,7 @@ def _run_bound(h, original, session, binding, options):
         original(session, binding, options)
         return binding.copy_outputs_to_cpu()
     if any(len(args) + len(kwargs) > 2 for _, args, kwargs in list(inputs.values()) + list(outputs.values())):
-        original(session, binding, options)  # by addresses of memory: not ours to read
-        return
+        return original(session, binding, options)  # by addresses of memory: not ours to read
     answers = h.session_run(session, call, list(outputs), feed, options)
     for (name, (_, args, kwargs)), answer in zip(outputs.items(), () if ran else answers):
         to = args[0] if args else kwargs.get("ortvalue")

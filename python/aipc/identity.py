@@ -41,10 +41,10 @@ def watch(module):
     for held in itertools.chain.from_iterable((m._parameters, m._buffers) for m in module.modules()):
         for name, t in held.items():
             if t is not None:
-                return lambda: _stamp(held.get(name))
+                return lambda: stamp(held.get(name))
     return None
 
-def _stamp(t):
+def stamp(t):
     # Its first bytes, too: half().float() may get back the memory it gave away.
     at = t is not None and t.device.type == "cpu" and t.data_ptr()
     first = at and ctypes.string_at(at, min(t.nbytes, 64) if t.is_contiguous() else t.element_size())

@@ -5,6 +5,7 @@ A replacement takes the place of a torch function while a copy of the model runs
 changed). Each is proven first: on the recorded inputs and on random ones, function and replacement must do the same. It
 raises NotImplementedError for uses of the function that it does not cover.
 """
+import functools
 import math
 
 import torch
@@ -21,9 +22,7 @@ def max_pool3d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
         raise NotImplementedError
     y = F.max_pool2d(x.reshape((-1,) + tuple(x.shape[-3:])), k[1:], s[1:], p[1:], d[1:], ceil_mode)
     end = (y.shape[1] - k[0]) // s[0] * s[0] + 1
-    out = y[:, 0:end:s[0]]  # depth stands where channels do
-    for i in range(1, k[0]):
-        out = torch.maximum(out, y[:, i:i + end:s[0]])
+    out = functools.reduce(torch.maximum, (y[:, i:i + end:s[0]] for i in range(k[0])))  # depth stands where channels do
     return out.reshape(tuple(x.shape[:-3]) + tuple(out.shape[1:]))
 
 def roll(x, shifts, dims=None):
@@ -132,7 +131,6 @@ TABLE = {torch.max_pool3d: max_pool3d, F.max_pool3d: max_pool3d, torch.roll: rol
 
 class Level1(TorchFunctionMode):
     """Puts replacements in place. While `judging`, runs both first and keeps the verdicts; `wrong`: {name: why}."""
-
     def __init__(self):
         super().__init__()
         self.judging, self.hits, self.wrong = True, set(), {}

@@ -114,7 +114,6 @@ class Recorder:
                 slot, sample, copies = self._begin(model, *flat.flatten_call(args, kwargs))
         if slot is None:
             return call(module, *args, **kwargs)
-
         def run():
             with hook.local:
                 return call(module, *args, **kwargs)
@@ -179,10 +178,9 @@ class Recorder:
         if slot.outputs != spec:
             slot.outputs = spec
             self._put(ev="outputs", s=slot.index, spec=spec, outputs=[flat.meta(x) for x in leaves])
-        if not sample:
-            return 0
-        copies = self._keep(sample, "o", leaves)
-        self._put(ev="sample", s=slot.index, ns=ns, **sample)
+        copies = self._keep(sample, "o", leaves) if sample else 0
+        if sample:
+            self._put(ev="sample", s=slot.index, ns=ns, **sample)
         return copies
 
     def session_init(self, session, call, args, kwargs):

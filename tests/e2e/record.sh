@@ -84,6 +84,14 @@ if grep -q '^not ok' "$tmp/level1"; then failed=1; fi
 
 # Exporting takes seconds a model: once is enough, and it needs a runtime to judge.
 if [[ -z ${AIPC_SAN:-} ]] && compgen -G "$data/runtimes/onnxruntime-[0-9]*/record.json" >/dev/null; then
+    record 0 keeps
+    run --json export "$tmp/keeps"
+    same "keeps: exit 3" 3 "$code"
+    asks "$tmp/keeps/export/export.json" keeps <<'EOF'
+state and random numbers are found, also where only the second of two sizes has them := {m["name"]: ["keeps state" in str(s["refused"]) for s in m["signatures"]] for m in d["models"] if m["name"] != "Elsewhere"} == dict(dict.fromkeys(("Late", "Written", "Queue", "Random"), [False, True]), Caches=[False] * 2, Sizes=[False] * 2, Always=[True])
+no other is refused := all(bool(s["file"]) != bool(s["refused"]) for m in d["models"] for s in m["signatures"] if m["name"] != "Elsewhere")
+state outside of the module is never exported := [bool(s["file"]) for m in d["models"] for s in m["signatures"] if m["name"] == "Elsewhere"] == [True, False]
+EOF
     record 0 export
     run --json export "$tmp/export"
     same "export: models that keep state are refused" 3 "$code"

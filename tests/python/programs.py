@@ -7,6 +7,7 @@ import sys
 import time
 
 what = sys.argv[1]
+counted = []
 Twins = collections.namedtuple("Twins", "first second")
 
 
@@ -59,6 +60,52 @@ def classes():
             pause()
             self.calls = getattr(self, "calls", 0) + 1
             return super().forward(x)["logits"] + self.calls
+
+    class Late(Net):  # keeps state, but for large inputs alone, in an attribute
+        def forward(self, x):
+            pause()
+            y = super().forward(x)["logits"]
+            return self.keep(y) if x.shape[-1] > 12 else y
+
+        def keep(self, y):
+            self.calls = getattr(self, "calls", 0) + 1
+            return y + self.calls
+
+    class Written(Late):  # into a buffer, whose place in memory stays the same
+        def __init__(self, width):
+            super().__init__(width)
+            self.register_buffer("calls", torch.zeros(5), persistent=False)
+
+        def keep(self, y):
+            return y + self.calls.add_(1)
+
+    class Queue(Late):  # in an object that only its own class understands
+        def __init__(self, width):
+            super().__init__(width)
+            self.past = collections.deque(maxlen=4)
+
+        def keep(self, y):
+            self.past.append(1)
+            return y + len(self.past)
+
+    class Random(Late):
+        def keep(self, y):
+            return y + torch.rand(5)
+
+    class Always(Net):  # the first number is the recorded one, since the program seeds the generator
+        def forward(self, x):
+            pause()
+            return super().forward(x)["logits"] + torch.rand(5)
+
+    class Elsewhere(Late):  # outside of itself, where no copy is apart from another
+        def keep(self, y):
+            counted.append(1)
+            return y + len(counted)
+
+    class Caches(Late):  # what it keeps changes no answer
+        def keep(self, y):
+            self.kept = self.head.bias + 1
+            return y + self.kept
 
     class Pools(Net):  # MaxPool3d on four axes: one exporter writes a file that does not load
         def __init__(self, width):
@@ -238,6 +285,13 @@ def export():
         call_all(forms, [(torch.rand(2, 3, 8, 8),)], scale=0.5, extra={"bias": torch.rand(6)})
         call_all(forms, [(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8))])
     print("the end")
+
+
+def keeps():
+    """Modules that are no functions of their arguments, most of them for one of two sizes."""
+    for cls in (Late, Written, Queue, Random, Elsewhere, Caches, Sizes):
+        call_all(made(cls), [(torch.rand(1, 3, n, n),) for n in (12, 18)])
+    call_all(made(Always), [(torch.ones(1, 3, 12, 12),)] * 2)
 
 
 def spectrum():
