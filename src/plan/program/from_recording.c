@@ -187,10 +187,17 @@ static size_t same_before(const batch *b, const json_t *sizes, size_t i) {
     return AP_JOB_NONE;
 }
 
+// Worth asking how large the models are? That takes a look at all their bytes.
+static bool may_be_several(const batch *b) {
+    if (b->count < 2) return false;
+    if (b->o->jobs) return b->o->jobs > 1;
+    return !measures_here(b->o) && ap_cpu_count() / AP_LANE_PROCESSORS > 1;
+}
+
 static void deploy_all(batch *b) {
     ap_lane_work *list = ap_calloc(b->count, sizeof *list);
     json_t *sizes = json_array();
-    bool several = b->count > 1 && (b->o->jobs ? b->o->jobs > 1 : !measures_here(b->o));
+    bool several = may_be_several(b);
     for (size_t i = 0; i < b->count; i++) {
         signature *s = &b->list[i];
         if (several) json_array_append_new(sizes, size_up(s));

@@ -8,7 +8,6 @@
 // Measured for htp, all processes of a deployment: 0.2 GiB for small models, 0.8 for one of 0.1, so less than
 // six times the model's bytes; 1.3 for one that is small and makes large pictures. As that cannot be known
 // before, all of them get no more than half of what is free.
-#define PROCESSORS_EACH 2
 #define BYTES_EACH ((uint64_t)1 << 30)
 #define TIMES_MODEL 6
 
@@ -35,7 +34,7 @@ static size_t fit_in(const ap_lane_work *list, size_t count, uint64_t room) {
 }
 
 size_t ap_lanes_fit(const ap_lane_work *list, size_t count, size_t processors, uint64_t free_bytes) {
-    size_t lanes = processors / PROCESSORS_EACH;
+    size_t lanes = processors / AP_LANE_PROCESSORS;
     if (lanes > count) lanes = count;
     if (lanes < 2) return 1;
     size_t fit = fit_in(list, count, free_bytes / 2);

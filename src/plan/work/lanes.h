@@ -19,6 +19,8 @@ typedef struct ap_lane_work {
     size_t after;     // an earlier one that must have ended before; AP_JOB_NONE
 } ap_lane_work;
 
+#define AP_LANE_PROCESSORS 2
+
 // How many can run at once on so many processors with so much free memory (0: not known); at least 1.
 size_t ap_lanes_fit(const ap_lane_work *list, size_t count, size_t processors, uint64_t free_bytes);
 // Does all the work, at most `lanes` at a time, begun in the order of the list; returns when all is done. One
