@@ -79,11 +79,16 @@ EOF
     has "sessions: a model file that has changed is refused by its hash" "$code $err" "is not the model that was recorded"
 fi
 
-echo "$(PYTHONPATH=$root/python "$python" -W ignore "$root/tests/python/level1.py")" | tee "$tmp/level1"
-if grep -q '^not ok' "$tmp/level1"; then failed=1; fi
+# checks NAME: tests/python/NAME.py, which says ok or not ok itself.
+checks() {
+    PYTHONPATH=$root/python "$python" -W ignore "$root/tests/python/$1.py" | tee "$tmp/$1"
+    if [[ ${PIPESTATUS[0]} != 0 ]] || grep -q '^not ok' "$tmp/$1"; then failed=1; fi
+}
+checks level1
 
 # Exporting takes seconds a model: once is enough, and it needs a runtime to judge.
 if [[ -z ${AIPC_SAN:-} ]] && compgen -G "$data/runtimes/onnxruntime-[0-9]*/record.json" >/dev/null; then
+    checks traces
     record 0 keeps
     run --json export "$tmp/keeps"
     same "keeps: exit 3" 3 "$code"
