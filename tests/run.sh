@@ -238,8 +238,8 @@ mkdir -p "$AIPC_PROOFS" && ln -sfn "$AIPC_PROOFS" "$AIPC_CACHE/proofs"
 step "rules are proven" 900 bash tests/rules.sh "$AIPC"
 scripts "" errors e2e regress
 finish
-# A minute and a half each, of code that deploy_repair and the unit tests run sanitized, too.
-[[ $lane == full ]] || long="search plans"
+# Half a minute to a minute and a half each, of code that deploy_repair, the unit tests and the fuzz targets run sanitized, too.
+[[ $lane == full ]] || long="search plans picks record"
 sanitized sanitized san address errors e2e regress
 long=
 step "conformance" 300 "$build/bin/conformance" "$AIPC_DATA" /usr/share/libonnx-testdata/data
