@@ -378,6 +378,23 @@ static void affine_stays(void **state) {
                 (behind[3]){{"Add", "h0,k"}, {"Mul", "h1,tiny"}}, 1);
 }
 
+// Channels without a number in them: their count is no size to take memory by.
+static void affine_of_nothing(void **state) {
+    bench *b = *state;
+    input(b, "x", "1,1,3,3");
+    output(b, "y", "");
+    numbers(b, "w", AP_F32, "1099511627776,1,1,0", "");
+    numbers(b, "k", AP_F32, "", "2");
+    node(b, "layer", "Conv", "x,w", "h0");
+    node(b, "n0", "Mul", "h0,k", "y");
+    ap_model *m = accepted(b);
+    ap_pass_result r = {0};
+    must(ap_pass_affine(m, &(ap_pass_context){0}, &r));
+    assert_int_equal(r.changed, 0);
+    ap_pass_result_release(&r);
+    ap_model_free(m);
+}
+
 // ---- the gate
 
 typedef struct liar {
@@ -508,6 +525,7 @@ int main(void) {
         BENCH_TEST(batchnorm_of_shared_weights),
         BENCH_TEST(affine_folds),
         BENCH_TEST(affine_stays),
+        BENCH_TEST(affine_of_nothing),
         BENCH_TEST(wrong_pass_is_rolled_back),
         BENCH_TEST(replay_is_exact),
         BENCH_TEST(plans_are_checked),

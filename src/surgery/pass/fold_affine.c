@@ -30,7 +30,7 @@ typedef struct fold {
     ap_tensor weight, bias; // bias.dtype NONE: there is none
     size_t channels;
     double *a, *d; // per channel, of all that goes
-    double *most;  // per channel, the largest |weight|
+    double *most;  // per channel, the largest |weight|; of use once something can be taken
     size_t groups; // ConvTranspose
     bool by_row;   // Gemm: the weight has a row for each channel
     double beta;   // Gemm: of its bias
@@ -55,6 +55,10 @@ static bool floats(ap_model *m, const ap_node *n, size_t i, ap_tensor *t) {
 
 // ---- the layer
 
+static ap_node *only_reader(const ap_value *v) {
+    return v->use_count == 1 && !v->is_output && !v->used_by_subgraph ? v->uses[0].node : NULL;
+}
+
 static bool is_layer(const ap_node *n) {
     return ap_node_is(n, "Conv") || ap_node_is(n, "ConvTranspose") || ap_node_is(n, "Gemm");
 }
@@ -64,7 +68,7 @@ static bool read_layer(fold *f) {
     const ap_node *n = f->layer;
     const ap_tensor *w = &f->weight, *b = &f->bias;
     bool has_bias = n->input_count > 2 && n->inputs[2];
-    if (!floats(f->m, n, 1, &f->weight) || w->rank < 2 || !w->dims[0]) return false;
+    if (!floats(f->m, n, 1, &f->weight) || w->rank < 2 || !ap_tensor_count(w)) return false;
     if (has_bias && !floats(f->m, n, 2, &f->bias)) return false;
     size_t count = has_bias ? ap_tensor_count(b) : 0;
     f->beta = 1;
@@ -173,18 +177,24 @@ static bool take(fold *f, const double *a, const double *d) {
     return true;
 }
 
-// Walks down from the layer as long as there is one reader and it can be taken.
-static void take_chain(fold *f) {
-    double *a = ap_calloc(f->channels, sizeof *a), *d = ap_calloc(f->channels, sizeof *d);
+// Looks at every weight: not for the many layers behind which nothing can be taken.
+static void measure(fold *f) {
     for (size_t i = 0; i < ap_tensor_count(&f->weight); i++) {
         double *most = &f->most[channel_of(f, i)];
         *most = fmax(*most, fabs(ap_tensor_at(&f->weight, i)));
     }
-    while (f->out->use_count == 1 && !f->out->is_output && !f->out->used_by_subgraph) {
-        ap_node *n = f->out->uses[0].node;
-        if (!n->output_count || !n->outputs[0] || !f->kind->read(f, n, a, d) || !take(f, a, d)) break;
+}
+
+// Walks down from the layer as long as there is one reader and it can be taken.
+static void take_chain(fold *f) {
+    double *a = ap_calloc(f->channels, sizeof *a), *d = ap_calloc(f->channels, sizeof *d);
+    bool measured = false;
+    for (ap_node *n; (n = only_reader(f->out)) != NULL; f->out = n->outputs[0]) {
+        if (!n->output_count || !n->outputs[0] || !f->kind->read(f, n, a, d)) break;
+        if (!measured) measure(f);
+        measured = true;
+        if (!take(f, a, d)) break;
         if (!f->next) f->next = n;
-        f->out = n->outputs[0];
         ap_pass_touch(f->result, f->layer->op);
     }
     free(a);
@@ -231,7 +241,7 @@ static ap_err fold_layer(ap_model *m, ap_node *layer, const struct kind *kind, a
     fold f = {.m = m, .layer = layer, .out = layer->outputs[0], .kind = kind, .result = r};
     ap_tensor weight = {0}, bias = {0};
     ap_err err = NULL;
-    if (!f.out || !read_layer(&f) || !f.channels) goto done;
+    if (!f.out || !only_reader(f.out) || !read_layer(&f)) goto done;
     f.a = ap_calloc(3 * f.channels, sizeof *f.a);
     f.d = f.a + f.channels;
     f.most = f.d + f.channels;
