@@ -167,3 +167,15 @@ void ap_file_flush(const char *path) {
     (void)fsync(fd);
     (void)close(fd);
 }
+
+void ap_file_field(const char *path, const char *key, ap_buf *out) {
+    ap_buf text = {0};
+    ap_err_free(ap_file_read(path, 1 << 20, &text));
+    const char *p = strstr(ap_buf_str(&text), key);
+    if (p) {
+        p += strlen(key);
+        p += strspn(p, " \t:=\"");
+        ap_buf_append(out, p, strcspn(p, "\"\n"));
+    }
+    ap_buf_free(&text);
+}

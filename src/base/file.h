@@ -29,6 +29,9 @@ void ap_filemap_close(ap_filemap *m); // zeroed struct is fine
 // Reads at most `max_bytes` (error INPUT_FILE beyond). The buffer is NUL-ended behind its length.
 // `out` is overwritten (pass an empty one). Files under /proc and pipes are read to their end.
 AP_MUST ap_err ap_file_read(const char *path, size_t max_bytes, ap_buf *out);
+// Appends the value behind `key` in a text file of lines "key<separators>value", as the system writes them;
+// nothing when there is none. Key "": the first line.
+void ap_file_field(const char *path, const char *key, ap_buf *out);
 AP_MUST ap_err ap_file_write(const char *path, const void *data, size_t bytes); // atomic, fsynced
 // Atomic writer for big or streamed files: begin, write to fd, then commit or abort. A link is written
 // through to its target, which keeps its mode; a pipe or device (/dev/null, /dev/stdout) is written directly.

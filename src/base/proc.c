@@ -2,6 +2,8 @@
 // Waiting, killing, collecting. Starting a child is in proc_start.c.
 #include "base/proc.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -218,22 +220,18 @@ uint64_t ap_proc_resident_bytes(const ap_proc *p) {
     return page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
-// The number behind `key` in a text file ("" : the first word is it); false when there is none ("max").
+// False when there is none ("max").
 static bool number_in(const char *path, const char *key, uint64_t *out) {
-    char line[256];
-    bool found = false;
-    FILE *f = fopen(path, "re");
-    while (f && !found && fgets(line, sizeof line, f)) {
-        size_t n = strlen(key);
-        found = strncmp(line, key, n) == 0 && sscanf(line + n, "%" SCNu64, out) == 1;
-    }
-    if (f) (void)fclose(f);
+    ap_buf text = {0};
+    ap_file_field(path, key, &text);
+    bool found = sscanf(ap_buf_str(&text), "%" SCNu64, out) == 1;
+    ap_buf_free(&text);
     return found;
 }
 
 uint64_t ap_memory_free(void) {
     uint64_t kib = 0, most = 0, used = 0;
-    if (!number_in("/proc/meminfo", "MemAvailable:", &kib) || kib > UINT64_MAX >> 10) return 0;
+    if (!number_in("/proc/meminfo", "MemAvailable", &kib) || kib > UINT64_MAX >> 10) return 0;
     uint64_t bytes = kib << 10;
     // What a container may have; its own cache counts as used, so this is on the safe side.
     if (!number_in("/sys/fs/cgroup/memory.max", "", &most) ||
