@@ -101,8 +101,7 @@ typedef struct aipc_deploy_options {
     unsigned repair_time_s; /* longest time of each; 0: 600 */
     unsigned piece_time_s;  /* of it, for the search of what repairs one piece; 0: 20 */
     bool sharpen;           /* also where the gates pass: operators the target is more exact in (htp) */
-    unsigned
-        jobs; /* of a recording: most models deployed at the same time; 0: as processors and memory allow */
+    unsigned jobs;          /* of a recording: most models at the same time; 0: as the machine allows */
 } aipc_deploy_options;
 /* Runs stages 1–4 and 6 for every target, writes the artifact folder. `document` (the content of report.json)
  * is set also when a gate failed or a target was refused: then an error is returned as well. document may be
