@@ -32,7 +32,7 @@ static ap_err compare_pair(const char *name, const char *a, const char *b, json_
     ap_err err = NULL;
     AP_TRY(load(a, &x));
     AP_TRY(load(b, &y));
-    ap_err differ = ap_metrics_compare(&x, &y, &m);
+    ap_err differ = ap_metrics_compare(&x, &y, AP_CHANNEL_AXIS, &m);
     json_array_append_new(list, json_pack("{so,so,so}", "name", ap_json_string(name), "metrics",
                                           differ ? json_null() : ap_metrics_json(&m), "error",
                                           differ ? ap_json_from_err(differ) : json_null()));

@@ -62,7 +62,7 @@ static ap_err compare_one(const json_t *a, const json_t *b, ap_metrics *out, boo
     AP_TRY(ap_npy_open(a, &x));
     AP_TRY(ap_npy_open(b, &y));
     if (ap_tensor_count(&x) == 0) goto done;
-    AP_TRY(ap_metrics_compare(&x, &y, out));
+    AP_TRY(ap_metrics_compare(&x, &y, AP_CHANNEL_AXIS, out));
     *done_it = true;
 done:
     ap_tensor_free(&x);

@@ -140,15 +140,20 @@ static void first_pass(const ap_tensor *ref, const ap_tensor *test, ap_metrics *
     }
 }
 
-static channel_plan plan_channels(const ap_tensor *t) {
+static channel_plan channels_along(const ap_tensor *t, size_t axis) {
     channel_plan c = {.inner = 1, .outer = 1};
-    if (t->rank < 2) return c;
-    size_t axis = 1; // for rank 2 that is the last axis too
+    if (t->rank < 2 || axis >= t->rank) return c;
     c.count = (size_t)t->dims[axis];
-    c.outer = (size_t)t->dims[0];
+    for (size_t i = 0; i < axis; i++) c.outer *= (size_t)t->dims[i];
     for (size_t i = axis + 1; i < t->rank; i++) c.inner *= (size_t)t->dims[i];
     if (c.outer * c.inner < AP_CHANNEL_MIN_ELEMENTS) c.count = 0;
     return c;
+}
+
+// Of too few tokens nothing can be said about a feature, and something about each token.
+static channel_plan plan_channels(const ap_tensor *t, size_t axis) {
+    channel_plan c = channels_along(t, axis);
+    return c.count > 0 ? c : channels_along(t, AP_CHANNEL_AXIS);
 }
 
 // Adds one run of elements of one channel; lanes as in sum_block, the rest one by one.
@@ -169,6 +174,15 @@ static void add_run(const double *restrict r, const double *restrict t, size_t n
     }
     *err2 += (e2[0] + e2[1]) + (e2[2] + e2[3]);
     *ref2 += (r2[0] + r2[1]) + (r2[2] + r2[3]);
+}
+
+// The same where channels lie along the last axis: each element is another channel's.
+static void add_last(channel_plan *c, size_t at, const double *r, const double *t, size_t n) {
+    for (size_t i = 0, channel = at % c->count; i < n; i++) {
+        c->err2[channel] += (r[i] - t[i]) * (r[i] - t[i]);
+        c->ref2[channel] += r[i] * r[i];
+        channel = channel + 1 == c->count ? 0 : channel + 1;
+    }
 }
 
 // Adds a block that begins at flat index `at` to its channels, run by run.
@@ -206,7 +220,11 @@ static void second_pass(const ap_tensor *ref, const ap_tensor *test, bool blank,
         if (blank) (void)blank_nonfinite(r, t, n, NULL);
         // A silent reference has no relative error of a finite size.
         if (floor_value > 0) m->max_rel = fmax(m->max_rel, max_relative(r, t, padded, floor_value));
-        if (c->count > 0) add_channels(c, at, r, t, n);
+        if (c->count == 0) continue;
+        if (c->inner == 1)
+            add_last(c, at, r, t, n);
+        else
+            add_channels(c, at, r, t, n);
     }
     if (floor_value == 0) m->max_rel = (double)INFINITY;
 }
@@ -266,7 +284,7 @@ static ap_err check_pair(const ap_tensor *ref, const ap_tensor *test) {
     return NULL;
 }
 
-ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, ap_metrics *out) {
+ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, size_t channel_axis, ap_metrics *out) {
     ap_err err = check_pair(ref, test);
     if (err) return err;
     ap_metrics m = {.worst_channel = -1, .worst_channel_db = (double)INFINITY};
@@ -275,7 +293,7 @@ ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, ap_metric
     totals sum = {0};
     first_pass(ref, test, &m, &sum);
     conclude(&sum, &m);
-    channel_plan c = plan_channels(ref);
+    channel_plan c = plan_channels(ref, channel_axis);
     if (m.count > 0 && m.max_abs == 0 && c.count > 0) m.worst_channel = 0; // all are equally perfect
     if (m.count > 0 && m.max_abs > 0) {
         if (c.count > 0) {

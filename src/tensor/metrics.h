@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "tensor/tensor.h"
 
+// Where the channels lie when nobody knows better: of [N, C, H, W], and of [N, C].
+#define AP_CHANNEL_AXIS 1
 // A channel of fewer elements says nothing statistical: with logits of shape 1xN every element would be a
 // channel.
 #define AP_CHANNEL_MIN_ELEMENTS 8
@@ -28,7 +30,6 @@ typedef struct ap_metrics {
     double rms_error;
     size_t max_abs_index;     // flat index of the worst element
     double worst_channel_db;  // lowest 10 log10((sum ref^2 + n tolerance^2) / sum (ref-test)^2) over channels
-                              // (axis 1)
     int64_t worst_channel;    // -1 when there are no channels (rank < 2, or too few elements each)
     size_t nan_ref, nan_test; // elements that are NaN
     size_t inf_ref, inf_test; // elements that are ±Inf
@@ -40,10 +41,14 @@ typedef struct ap_metrics {
     bool bit_equal;
 } ap_metrics;
 
+// `channel_axis`: along which the channels lie (graph/channel.h); AP_CHANNEL_AXIS when the tensors lack it.
 // Error INPUT_SHAPE / INPUT_DTYPE when shapes or dtypes differ (a float pair of different widths is fine).
 // Streams in blocks: no copy of the tensors, only two doubles per channel. Sums in double, blocks by
 // Neumaier. 64-bit integers beyond 2^53 are compared as doubles (bit_equal is exact).
-AP_MUST ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, ap_metrics *out);
+AP_MUST ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, size_t channel_axis,
+                                  ap_metrics *out);
+// That of an entry of a TENSOR list ("channel_axis"); AP_CHANNEL_AXIS when it states none.
+size_t ap_metrics_channel_axis(const json_t *tensor);
 json_t *ap_metrics_json(const ap_metrics *m);
 // Reads it back (for cached records); absent keys keep NaN / 0.
 void ap_metrics_from_json(const json_t *j, ap_metrics *out);

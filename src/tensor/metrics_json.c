@@ -10,6 +10,11 @@
 #define SIZES(X) X(count) X(max_abs_index) X(nan_ref) X(nan_test) X(inf_ref) X(inf_test) X(nonfinite_mismatch)
 #define BOOLS(X) X(class_like) X(bit_equal)
 
+size_t ap_metrics_channel_axis(const json_t *tensor) {
+    int64_t axis = ap_json_int(tensor, "channel_axis", AP_CHANNEL_AXIS);
+    return axis < 0 ? AP_CHANNEL_AXIS : (size_t)axis;
+}
+
 json_t *ap_metrics_json(const ap_metrics *m) {
     json_t *j = json_object();
 #define PUT_REAL(field) (void)json_object_set_new(j, #field, ap_json_real(m->field));

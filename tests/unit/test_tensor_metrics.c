@@ -14,7 +14,7 @@ static ap_tensor floats(float *v, const int64_t *dims, size_t rank) {
 static ap_metrics compare(float *ref, float *test, const int64_t *dims, size_t rank) {
     ap_tensor a = floats(ref, dims, rank), b = floats(test, dims, rank);
     ap_metrics m;
-    must(ap_metrics_compare(&a, &b, &m));
+    must(ap_metrics_compare(&a, &b, AP_CHANNEL_AXIS, &m));
     return m;
 }
 
@@ -44,6 +44,32 @@ static ap_metrics naive(const float *r, const float *t, size_t n) {
     return m;
 }
 
+static int64_t product(const int64_t *dims, size_t from, size_t to) {
+    int64_t n = 1;
+    for (size_t i = from; i < to; i++) n *= dims[i];
+    return n;
+}
+
+// The worst channel by its own definition; along axis 1 where there is too little of each along `axis`.
+static void expect_worst_channel(const ap_tensor *a, const float *r, const float *t, size_t axis,
+                                 const ap_metrics *m) {
+    int64_t n = product(a->dims, 0, a->rank);
+    if (axis >= a->rank || n / a->dims[axis] < 8) axis = 1;
+    int64_t count = a->dims[axis], inner = product(a->dims, axis + 1, a->rank), at_channel = -1;
+    double worst = (double)INFINITY, quiet = 1e-3 * fmin(1, m->ref_max);
+    for (int64_t c = 0; c < count && n / count >= 8; c++) {
+        double e2 = 0, r2 = (double)(n / count) * quiet * quiet;
+        for (int64_t i = 0; i < n; i++) {
+            if (i / inner % count != c) continue;
+            r2 += (double)r[i] * (double)r[i];
+            e2 += pow((double)r[i] - (double)t[i], 2);
+        }
+        if (at_channel < 0 || 10 * log10(r2 / e2) < worst) worst = 10 * log10(r2 / e2), at_channel = c;
+    }
+    assert_int_equal(m->worst_channel, at_channel);
+    assert_true(m->worst_channel_db == worst || near(m->worst_channel_db, worst));
+}
+
 static void random_against_naive(void **state) {
     (void)state;
     static const int64_t shapes[][4] = {
@@ -60,7 +86,7 @@ static void random_against_naive(void **state) {
         float *r = a.data, *t = b.data, *d = noise.data;
         for (size_t i = 0; i < n; i++) t[i] += d[i];
         ap_metrics m, want = naive(r, t, n);
-        must(ap_metrics_compare(&a, &b, &m));
+        must(ap_metrics_compare(&a, &b, AP_CHANNEL_AXIS, &m));
         assert_int_equal(m.count, n);
         assert_true(near(m.cosine, want.cosine) && near(m.sqnr_db, want.sqnr_db) &&
                     near(m.rms_error, want.rms_error));
@@ -68,22 +94,10 @@ static void random_against_naive(void **state) {
                     m.ref_max == want.ref_max);
         assert_true(near(m.max_rel, want.max_rel));
         assert_true(!m.bit_equal && !m.class_like && isnan(m.argmax_agree));
-        // The worst channel by its own definition.
-        double worst = (double)INFINITY;
-        int64_t at_channel = -1, inner = shapes[k][2] * shapes[k][3];
-        for (int64_t c = 0; c < shapes[k][1]; c++) {
-            double e2 = 0, quiet = 1e-3 * fmin(1, m.ref_max);
-            double r2 = (double)(shapes[k][0] * inner) * quiet * quiet;
-            for (size_t i = 0; i < n; i++) {
-                if ((int64_t)i / inner % shapes[k][1] != c) continue;
-                r2 += (double)r[i] * (double)r[i];
-                e2 += pow((double)r[i] - (double)t[i], 2);
-            }
-            if (at_channel < 0 || 10 * log10(r2 / e2) < worst) worst = 10 * log10(r2 / e2), at_channel = c;
+        for (size_t axis = 0; axis < 5; axis++) { // of four
+            must(ap_metrics_compare(&a, &b, axis, &m));
+            expect_worst_channel(&a, r, t, axis, &m);
         }
-        if (shapes[k][0] * inner < 8) at_channel = -1, worst = (double)INFINITY;
-        assert_int_equal(m.worst_channel, at_channel);
-        assert_true(m.worst_channel_db == worst || near(m.worst_channel_db, worst));
         ap_tensor_free(&noise);
         ap_tensor_free(&b);
         ap_tensor_free(&a);
@@ -139,7 +153,7 @@ static void nonfinite(void **state) {
     must(ap_tensor_clone(&a, &b));
     ((float *)b.data)[1500] = nan;
     ((float *)b.data)[1501] += 1;
-    must(ap_metrics_compare(&a, &b, &m));
+    must(ap_metrics_compare(&a, &b, AP_CHANNEL_AXIS, &m));
     assert_true(m.nan_test == 1 && m.nonfinite_mismatch == 1 && near(m.max_abs, 1) &&
                 m.max_abs_index == 1501);
     assert_true(isfinite(m.cosine) && near(m.rms_error, sqrt(1.0 / 4999)));
@@ -158,10 +172,21 @@ static void one_broken_channel(void **state) {
     for (size_t n = 0; n < 2; n++)
         for (size_t i = 0; i < 400; i++) v[(n * 64 + 37) * 400 + i] = 0;
     ap_metrics m;
-    must(ap_metrics_compare(&a, &b, &m));
+    must(ap_metrics_compare(&a, &b, AP_CHANNEL_AXIS, &m));
     assert_true(m.cosine > 0.99);
     assert_int_equal(m.worst_channel, 37);
     assert_true(m.worst_channel_db > 0 && m.worst_channel_db < 1e-4);
+    ap_tensor_free(&b);
+    ap_tensor_free(&a);
+    // A feature that is dead in every token: along the tokens nothing is to be seen.
+    must(ap_tensor_alloc(AP_F32, (int64_t[]){1, 50, 128}, 3, &a));
+    must(ap_tensor_random(&a, 5, -1, 1));
+    must(ap_tensor_clone(&a, &b));
+    for (size_t i = 0; i < 50; i++) ((float *)b.data)[i * 128 + 9] = 0;
+    must(ap_metrics_compare(&a, &b, 1, &m));
+    assert_true(m.worst_channel_db > 15);
+    must(ap_metrics_compare(&a, &b, 2, &m));
+    assert_true(m.worst_channel == 9 && m.worst_channel_db < 0.1);
     ap_tensor_free(&b);
     ap_tensor_free(&a);
     // Rank 2: the last axis.
@@ -230,21 +255,23 @@ static void types(void **state) {
     must(ap_tensor_alloc(AP_F32, (int64_t[]){1, 3, 100}, 3, &f));
     must(ap_tensor_random(&f, 9, -1, 1));
     must(ap_tensor_cast(&f, AP_F16, &h));
-    must(ap_metrics_compare(&f, &h, &m));
+    must(ap_metrics_compare(&f, &h, AP_CHANNEL_AXIS, &m));
     assert_true(!m.bit_equal && m.sqnr_db > 60 && m.sqnr_db < 90);
     must(ap_tensor_cast(&f, AP_BF16, &j));
-    must(ap_metrics_compare(&h, &j, &m));
+    must(ap_metrics_compare(&h, &j, AP_CHANNEL_AXIS, &m));
     assert_true(m.sqnr_db > 40 && m.sqnr_db < 60);
     ap_tensor_free(&j);
     must(ap_tensor_alloc(AP_I32, (int64_t[]){1, 3, 100}, 3, &i));
-    must_fail(ap_metrics_compare(&f, &i, &m), AP_ERR_INPUT_DTYPE, "cannot compare float32 with int32");
-    must_fail(ap_metrics_compare(&i, &f, &m), AP_ERR_INPUT_DTYPE, "cannot compare int32 with float32");
+    must_fail(ap_metrics_compare(&f, &i, AP_CHANNEL_AXIS, &m), AP_ERR_INPUT_DTYPE,
+              "cannot compare float32 with int32");
+    must_fail(ap_metrics_compare(&i, &f, AP_CHANNEL_AXIS, &m), AP_ERR_INPUT_DTYPE,
+              "cannot compare int32 with float32");
     must(ap_tensor_clone(&i, &j));
     ((int32_t *)j.data)[150] = 2;
-    must(ap_metrics_compare(&i, &j, &m));
+    must(ap_metrics_compare(&i, &j, AP_CHANNEL_AXIS, &m));
     assert_true(m.max_abs == 2 && m.max_abs_index == 150 && m.worst_channel == 1 && !m.class_like);
     j.dims[1] = 300, j.dims[2] = 1;
-    must_fail(ap_metrics_compare(&i, &j, &m), AP_ERR_INPUT_SHAPE,
+    must_fail(ap_metrics_compare(&i, &j, AP_CHANNEL_AXIS, &m), AP_ERR_INPUT_SHAPE,
               "cannot compare shapes 1x3x100 and 1x300x1");
     ap_tensor_free(&j);
     ap_tensor_free(&i);
@@ -253,7 +280,7 @@ static void types(void **state) {
     unsigned char p[2] = {0x21, 0x03}, q[2] = {0x21, 0xF3};
     must(ap_tensor_view(AP_U4, (int64_t[]){3}, 1, p, 2, &f));
     must(ap_tensor_view(AP_U4, (int64_t[]){3}, 1, q, 2, &h));
-    must(ap_metrics_compare(&f, &h, &m)); // they differ in the unused nibble only
+    must(ap_metrics_compare(&f, &h, AP_CHANNEL_AXIS, &m)); // they differ in the unused nibble only
     assert_true(m.bit_equal && m.max_abs == 0);
 }
 

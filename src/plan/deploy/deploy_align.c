@@ -60,7 +60,7 @@ ap_err ap_deploy_measure(const json_t *golden, const json_t *have, json_t **out)
         ap_metrics m;
         ap_err err = map_pair(g, h, &x, &y);
         if (!err) {
-            err = ap_metrics_compare(&x, &y, &m);
+            err = ap_metrics_compare(&x, &y, ap_metrics_channel_axis(g), &m);
             ap_tensor_free(&x);
             ap_tensor_free(&y);
         }

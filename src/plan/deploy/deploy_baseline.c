@@ -2,6 +2,7 @@
 // Stage 1 and 2: what the original computes, and the interface it has. Golden first: all later work is judged
 // against it.
 #include "golden/trace.h"
+#include "graph/channel.h"
 #include "plan/deploy/deploy.h"
 
 #include <stdlib.h>
@@ -32,6 +33,7 @@ static void adopt(ap_deployment *d, const json_t *record, const char *dir) {
     for (size_t i = 0; i < json_array_size(all); i++)
         json_array_append(i < d->model->graph->output_count ? d->golden : d->intermediates,
                           json_array_get(all, i));
+    ap_graph_channel_axes(d->model->graph, d->golden);
     json_decref(all);
     d->baseline_stage = json_incref(json_object_get(record, "stage"));
 }
@@ -95,8 +97,9 @@ static ap_err make_interface(ap_deployment *d) {
             AP_FAIL(AP_ERR_MODEL_INVALID, "output '%s' is no tensor; only tensor outputs can be deployed",
                     ap_json_str(o, "name", "?"));
         json_array_append_new(outputs,
-                              json_pack("{sO,sO,sO}", "name", json_object_get(o, "name"), "dtype",
-                                        json_object_get(o, "dtype"), "dims", json_object_get(o, "dims")));
+                              json_pack("{sO,sO,sO,sO*}", "name", json_object_get(o, "name"), "dtype",
+                                        json_object_get(o, "dtype"), "dims", json_object_get(o, "dims"),
+                                        "channel_axis", json_object_get(o, "channel_axis")));
     }
     json_object_set(d->contract, "outputs", outputs);
     ap_buf metric = {0};

@@ -82,7 +82,7 @@ static ap_err piece_sqnr(diagnosis *q, const ap_piece *p, double *db) {
                           json_pack("{sO,ss}", "inputs", inputs, "dir", run), NULL, &result));
     AP_TRY(ap_npy_open(json_array_get(want, 0), &x));
     AP_TRY(ap_npy_open(json_array_get(json_object_get(result, "outputs"), 0), &y));
-    AP_TRY(ap_metrics_compare(&x, &y, &m));
+    AP_TRY(ap_metrics_compare(&x, &y, AP_CHANNEL_AXIS, &m));
     *db = m.nonfinite_mismatch ? -(double)INFINITY : m.sqnr_db;
 done:
     ap_tensor_free(&x);

@@ -73,7 +73,7 @@ static bool match_rows(const ap_tensor *ref, ap_tensor *test) {
 static ap_err gate(replay *r, const ap_tensor *ref, const ap_tensor *test, bool *passed, double *db) {
     ap_metrics m;
     json_t *list = json_array();
-    ap_err err = ap_metrics_compare(ref, test, &m);
+    ap_err err = ap_metrics_compare(ref, test, AP_CHANNEL_AXIS, &m);
     if (!err) {
         *passed = ap_gates_output(&r->gates, "", &m, list);
         *db = m.sqnr_db;

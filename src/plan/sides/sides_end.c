@@ -62,7 +62,7 @@ static ap_err tensor_gate(const ap_gates *gates, const char *what, const char *c
     ap_err err = NULL;
     AP_TRY(ap_npy_map(paths[0], &x));
     AP_TRY(ap_npy_map(paths[1], &y));
-    err = ap_metrics_compare(&x, &y, &m);
+    err = ap_metrics_compare(&x, &y, AP_CHANNEL_AXIS, &m);
     *out = ap_verify_gate(what, "cosine", err ? NAN : m.cosine, ">=", ap_gates_threshold(gates, "cosine"));
     ap_err_free(err); // another shape or type: the gate says so
     err = NULL;

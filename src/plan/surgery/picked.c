@@ -2,6 +2,7 @@
 #include "plan/surgery/picked.h"
 
 #include "base/file.h"
+#include "graph/channel.h"
 #include "tensor/npy.h"
 
 #include <stdlib.h>
@@ -160,6 +161,7 @@ static ap_err sort_out(const look *l, const json_t *values, json_t *golden, json
         if (!t) AP_FAIL(AP_ERR_INTERNAL, "the oracle did not give '%s'", g->outputs[i]->name);
         json_array_append(golden, t);
     }
+    ap_graph_channel_axes(g, golden);
     json_array_foreach(l->made, i, m) {
         const char *name = ap_json_str(m, "indices", "");
         json_t *data = ap_json_find(values, "name", ap_json_str(m, "data", ""));
@@ -216,7 +218,7 @@ ap_err ap_picked_metrics(const json_t *pick, ap_metrics *out) {
     ap_err err = NULL;
     AP_TRY(ap_npy_open(json_object_get(pick, "best"), &best));
     AP_TRY(ap_npy_open(json_object_get(pick, "picked"), &picked));
-    AP_TRY(ap_metrics_compare(&best, &picked, out));
+    AP_TRY(ap_metrics_compare(&best, &picked, AP_CHANNEL_AXIS, out));
     out->class_like = false;
 done:
     ap_tensor_free(&best);

@@ -173,7 +173,7 @@ ap_err whole_judge_output(const ap_whole_host *h, const json_t *want, const json
     ap_err err = NULL;
     AP_TRY(ap_npy_open(want, &x));
     AP_TRY(ap_npy_open(have, &y));
-    AP_TRY(ap_metrics_compare(&x, &y, &m));
+    AP_TRY(ap_metrics_compare(&x, &y, ap_metrics_channel_axis(want), &m));
     if (!ap_gates_output(h->gates, name, &m, gates)) *passed = false;
 done:
     ap_tensor_free(&x);

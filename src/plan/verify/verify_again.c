@@ -202,6 +202,18 @@ bool ap_again_has(const ap_again *g, size_t leaf) {
     return is_session(g) || g->d->results[leaf] < g->d->contract->output_count;
 }
 
+// The entry of a leaf in a list in contract order; NULL when there is none.
+static const json_t *entry_of(const ap_again *g, const json_t *outputs, size_t leaf) {
+    const json_t *wanted = json_array_get(json_object_get(g->sig, "outputs"), leaf);
+    return is_session(g) ? ap_json_find(outputs, "name", ap_json_str(wanted, "name", "?"))
+                         : json_array_get(outputs, g->d->results[leaf]);
+}
+
+size_t ap_again_channel_axis(const ap_again *g, size_t leaf) {
+    const json_t *contract = json_object_get(g->d->contract->manifest, "contract");
+    return ap_metrics_channel_axis(entry_of(g, json_object_get(contract, "outputs"), leaf));
+}
+
 ap_err ap_again_leaves(ap_again *g, const ap_asked *a, const json_t *tensors, json_t **out) {
     const json_t *leaves = json_object_get(g->sig, "outputs"), *leaf;
     json_t *list = json_array();
@@ -212,8 +224,7 @@ ap_err ap_again_leaves(ap_again *g, const ap_asked *a, const json_t *tensors, js
             json_array_append_new(list, json_null());
             continue;
         }
-        const json_t *t =
-            is_session(g) ? ap_json_find(tensors, "name", name) : json_array_get(tensors, g->d->results[i]);
+        const json_t *t = entry_of(g, tensors, i);
         if (!t) AP_FAIL(AP_ERR_CONTRACT, "the artifact has no output for '%s' of the answer", name);
         char *file = ap_path_join(&g->arena, a->dir, ap_arena_printf(&g->arena, "leaf-%zu.npy", g->files++));
         AP_TRY(as_type(t, name, dtype, file, list));

@@ -97,9 +97,10 @@ static ap_err measure(const call *c, const json_t *want, const json_t *have, tab
         const json_t *leaf = json_array_get(want, i);
         compared *row = &t->rows[t->count];
         ap_tensor x = {0}, y = {0};
+        size_t axis = c->again ? ap_again_channel_axis(c->again, i) : AP_CHANNEL_AXIS;
         ap_err err = ap_npy_open(leaf, &x);
         if (!err) err = ap_npy_open(json_array_get(have, i), &y);
-        if (!err) err = ap_metrics_compare(&x, &y, &row->m);
+        if (!err) err = ap_metrics_compare(&x, &y, axis, &row->m);
         row->name = ap_json_str(leaf, "name", "?");
         row->single = ap_tensor_count(&x) == 1;
         ap_tensor_free(&x);

@@ -80,7 +80,7 @@ static ap_err judge_one(const ap_tensor *want, const ap_tensor *have, double db,
         w->sqnr_db = -INFINITY;
         return NULL;
     }
-    ap_err err = ap_metrics_compare(want, have, &m);
+    ap_err err = ap_metrics_compare(want, have, AP_CHANNEL_AXIS, &m);
     if (err) return err;
     if (m.sqnr_db < w->sqnr_db) w->sqnr_db = m.sqnr_db;
     if (m.max_abs > w->max_abs) w->max_abs = m.max_abs;

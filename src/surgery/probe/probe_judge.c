@@ -144,7 +144,7 @@ static ap_err judge_output(const ap_probe *p, const ap_tensor *ref, const ap_ten
                    output, f);
         return NULL;
     }
-    ap_err err = ap_metrics_compare(ref, test, &m);
+    ap_err err = ap_metrics_compare(ref, test, AP_CHANNEL_AXIS, &m);
     if (!err) judge_floats(&m, tolerance, output, f);
     return err;
 }
