@@ -22,8 +22,7 @@ TARGET = os.environ.get("TARGET", "htp:sm8650")
 LIMIT = float(os.environ.get("SECONDS_EACH", "3600"))
 PYTHON = os.environ.get("PYTHON", os.path.join(ROOT, ".deps", "venv", "bin", "python"))
 PAPER = {"realesrgan": 7, "yolov8s": 6, "yolov8n": 6, "lprnet": 8, "yolo26n": 12, "yolo-world": 25}
-# Arguments that make a row affordable on an emulator: of all steps, and of one alone.
-EXTRA = {"ppocr": ["--area", "0,30,384,40", "--side", "64"]}  # on a whole page the detector's rel_to_max fails
+# Arguments of one step alone, that make a row affordable on an emulator or show more.
 MORE = {"lprnet": {"exec": ["--count", "20"], "verify": ["--count", os.environ.get("PLATES", "300")]},
         "whisper-tiny.en": {"verify": ["--librivox"]}, "whisper-base": {"verify": ["--librivox"]}}
 COLUMNS = ("app", "weights", "plain", "record", "deploy", "export", "ours", "vendor", "golden", "emulator", "artifacts", "to artifact", "each", "CPU",
@@ -98,7 +97,7 @@ def one(example, top):
             print(f"skipped: data not here: {example['name']}: LPRNET_DATA", flush=True)
             return None
         given = ["--weights", f"{mine}/lprnet.pth", "--classes", f"{mine}/classes.txt", "--plates", f"{mine}/plates"]
-    program = [PYTHON, "-W", "ignore", "app.py", *example["args"], *EXTRA.get(example["name"], []), *given]
+    program = [PYTHON, "-W", "ignore", "app.py", *example["args"], *given]
     steps = [("new", [AIPC, "new", example["name"], "-o", folder]), ("plain", program),
              ("record", [AIPC, "record", "--task", example["task"], "-o", "rec", "--", *program]),
              ("deploy", [AIPC, "deploy", "rec", "--target", TARGET, "-o", "out", "--no-trace", "--fresh", "-q"]),
@@ -146,16 +145,15 @@ def write_table(table, rows):
     lines += ["| " + " | ".join(r.get(c, "-") for c in COLUMNS) + " |" for r in rows]
     said = {r["app"]: "; ".join(p for p in r.get("note", "").split("; ") if not p.startswith("$ ")) for r in rows}
     lines += [""] + [f"- {app}: {text}" for app, text in said.items() if text]
-    smaller = "; ".join(f"{app} {' '.join(args)}" for app, args in EXTRA.items())
     fewer = "; ".join(f"{r['app']} {r['more']}" for r in rows if "more" in r)
-    lines += ["", f"Smaller than the program's own choice, for the emulator's sake: {smaller}. One step alone got: {fewer}."]
+    lines += ["", f"One step alone got: {fewer}."] if fewer else []
     missing = [e["name"] for e in table if e["name"] not in {r["app"] for r in rows}]
     lines += ["", f"Not measured: {', '.join(missing)}."] if missing else []
     older = [r["app"] for r in rows if "export" not in r and "emulator" in r]
     if older:
         lines += ["", f"Measured before deployments kept that account: {', '.join(older)}. Their emulator is the sum of runs side by side, their time to the "
                       "artifact the sum of all other stages, of which some ran side by side; beside other work on the machine."]
-    lines += ["", f"Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
+    lines += ["", f"Threads of the programs themselves: {os.environ.get('OMP_NUM_THREADS', 'their own choice')}. Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
     path = os.path.join(HERE, "results", f"apps-{day}.md")
     with open(path, "w") as f:
         f.write("\n".join(lines).rstrip() + "\n")

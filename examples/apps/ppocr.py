@@ -5,7 +5,8 @@
 
     python app.py [--side N] [--area X,Y,WIDTH,HEIGHT] [PICTURE...]
 
---side: pictures are brought to at least this size first (736, as rapidocr does). --area: only this part of each is read."""
+--side: pictures are brought to at least this size first (384; of the page that comes with scikit-image rapidocr's own 736
+reads a line less). --area: only this part of each is read."""
 import argparse
 
 import numpy as np
@@ -15,7 +16,7 @@ from rapidocr_onnxruntime import RapidOCR
 from files import file
 
 p = argparse.ArgumentParser()
-p.add_argument("--side", type=int, default=736)
+p.add_argument("--side", type=int, default=384)
 p.add_argument("--area", help="X,Y,WIDTH,HEIGHT")
 p.add_argument("picture", nargs="*")
 args = p.parse_args()

@@ -152,9 +152,9 @@ const cli_command cli_compare = {
     .summary = "compare two tensors, two folders of tensors, or two models",
     .purpose =
         "Holds B against A and prints every gate metric: cosine, SQNR, largest absolute and relative error, "
-        "worst "
-        "channel, NaN and Inf counts, class agreement, bit-equality. Models are compared by structure. Like "
-        "diff it says by its exit code whether the two are equal.",
+        "worst channel (along axis 1: no graph says better here), NaN and Inf counts, class agreement, "
+        "bit-equality. Models are compared by structure. Like diff it says by its exit code whether the two "
+        "are equal.",
     .arguments = arguments,
     .examples = examples,
     .exits = exits,

@@ -33,7 +33,7 @@ typedef struct totals {
 
 // Where the channels lie: element i belongs to channel i / inner % count.
 typedef struct channel_plan {
-    size_t count, inner, outer;
+    size_t axis, count, inner, outer;
     double *err2, *ref2; // per channel
 } channel_plan;
 
@@ -141,7 +141,7 @@ static void first_pass(const ap_tensor *ref, const ap_tensor *test, ap_metrics *
 }
 
 static channel_plan channels_along(const ap_tensor *t, size_t axis) {
-    channel_plan c = {.inner = 1, .outer = 1};
+    channel_plan c = {.axis = axis, .inner = 1, .outer = 1};
     if (t->rank < 2 || axis >= t->rank) return c;
     c.count = (size_t)t->dims[axis];
     for (size_t i = 0; i < axis; i++) c.outer *= (size_t)t->dims[i];
@@ -294,6 +294,7 @@ ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, size_t ch
     first_pass(ref, test, &m, &sum);
     conclude(&sum, &m);
     channel_plan c = plan_channels(ref, channel_axis);
+    m.channel_axis = c.axis;
     if (m.count > 0 && m.max_abs == 0 && c.count > 0) m.worst_channel = 0; // all are equally perfect
     if (m.count > 0 && m.max_abs > 0) {
         if (c.count > 0) {

@@ -31,6 +31,7 @@ typedef struct ap_metrics {
     size_t max_abs_index;     // flat index of the worst element
     double worst_channel_db;  // lowest 10 log10((sum ref^2 + n tolerance^2) / sum (ref-test)^2) over channels
     int64_t worst_channel;    // -1 when there are no channels (rank < 2, or too few elements each)
+    size_t channel_axis;      // along which these channels lie
     size_t nan_ref, nan_test; // elements that are NaN
     size_t inf_ref, inf_test; // elements that are ±Inf
     size_t nonfinite_mismatch; // elements where one is NaN/Inf and the other is not the same NaN/Inf

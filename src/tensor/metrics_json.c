@@ -7,7 +7,9 @@
 #define REALS(X)                                                                                             \
     X(cosine)                                                                                                \
     X(sqnr_db) X(max_abs) X(max_rel) X(ref_max) X(rms_error) X(worst_channel_db) X(argmax_agree) X(top5_agree)
-#define SIZES(X) X(count) X(max_abs_index) X(nan_ref) X(nan_test) X(inf_ref) X(inf_test) X(nonfinite_mismatch)
+#define SIZES(X)                                                                                             \
+    X(count)                                                                                                 \
+    X(max_abs_index) X(channel_axis) X(nan_ref) X(nan_test) X(inf_ref) X(inf_test) X(nonfinite_mismatch)
 #define BOOLS(X) X(class_like) X(bit_equal)
 
 size_t ap_metrics_channel_axis(const json_t *tensor) {

@@ -40,4 +40,33 @@ run deploy rec2 --target htp:sm8650 --no-trace --no-surgery -o out3
 asks out3/index.json "nothing failed" <<'Q'
 as it was exported first := [(a["verdict"], a["level1"], a["tried"]) for m in d["models"] for a in m["artifacts"]] == [("pass", [], [])]
 Q
+
+# One export for two sizes that the target refuses: each size gets an export of its own. No model is known whose open export
+# alone is refused, so one is made: next to nothing is added to what was exported, by way of a DFT.
+run record -o rec4 -- "$python" "$program" two_sizes
+run export rec4
+"$python" - rec4/export/export.json <<'Q'
+import json, sys, numpy as np, onnx
+made = json.load(open(sys.argv[1]))["models"][0]["signatures"]
+assert made[0]["open"] and made[0]["file"] == made[1]["file"], made
+model = onnx.load(made[0]["file"])
+output, last = model.graph.output[0].name, model.graph.node[-1]
+assert list(last.output) == [output]
+last.output[0] = "exact"
+for name, value in (("last", [-1]), ("little", [1e-9])):
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(value, "i8" if name == "last" else "f4"), name))
+for op, inputs, made_value in (("Unsqueeze", ["exact", "last"], "real"), ("DFT", ["real"], "waves"), ("ReduceMax", ["waves"], "most"),
+                               ("Mul", ["most", "little"], "nothing"), ("Add", ["exact", "nothing"], output)):
+    model.graph.node.append(onnx.helper.make_node(op, inputs, [made_value], **({"keepdims": 0} if op == "ReduceMax" else {})))
+onnx.save(model, made[0]["file"])
+Q
+run deploy rec4 --target htp:sm8650 --no-trace -o out4
+same "refused for two sizes, then one by one: exit 0" 0 "$code"
+asks out4/index.json "one by one" <<'Q'
+both sizes passed := [a["verdict"] for m in d["models"] for a in m["artifacts"]] == ["pass"] * 2
+what was refused had open dims := [(a["tried"][0]["open"], a["tried"][0]["error"]["code"]) for m in d["models"] for a in m["artifacts"]] == [(True, "backend-refused")] * 2
+Q
+"$python" "$program" two_sizes 2>/dev/null >alone
+"$aipc" exec --artifacts out4 --strict -- "$python" "$program" two_sizes >served 2>served.err </dev/null
+same "they serve the program" "0 $(wc -l <alone)" "$? $(wc -l <served)"
 finish

@@ -294,6 +294,10 @@ def keeps():
     call_all(made(Always), [(torch.ones(1, 3, 12, 12),)] * 2)
 
 
+def two_sizes():
+    call_all(made(Sizes), [(torch.rand(1, 3, n, n),) for n in (12, 18)])
+
+
 def spectrum():
     call_all(made(Spectrum), [(torch.rand(1, 3, 12, 12),) for _ in range(2)])
 

@@ -66,6 +66,7 @@ static void expect_worst_channel(const ap_tensor *a, const float *r, const float
         }
         if (at_channel < 0 || 10 * log10(r2 / e2) < worst) worst = 10 * log10(r2 / e2), at_channel = c;
     }
+    assert_int_equal(m->channel_axis, axis);
     assert_int_equal(m->worst_channel, at_channel);
     assert_true(m->worst_channel_db == worst || near(m->worst_channel_db, worst));
 }
@@ -183,7 +184,7 @@ static void one_broken_channel(void **state) {
     must(ap_tensor_random(&a, 5, -1, 1));
     must(ap_tensor_clone(&a, &b));
     for (size_t i = 0; i < 50; i++) ((float *)b.data)[i * 128 + 9] = 0;
-    must(ap_metrics_compare(&a, &b, 1, &m));
+    must(ap_metrics_compare(&a, &b, AP_CHANNEL_AXIS, &m));
     assert_true(m.worst_channel_db > 15);
     must(ap_metrics_compare(&a, &b, 2, &m));
     assert_true(m.worst_channel == 9 && m.worst_channel_db < 0.1);
@@ -291,12 +292,13 @@ static void json(void **state) {
     ap_metrics m = compare(r, t, (int64_t[]){16, 1}, 2), back;
     json_t *j = ap_metrics_json(&m);
     char *text = json_dumps(j, JSON_COMPACT);
-    assert_string_equal(
-        text, "{\"count\":16,\"max_abs_index\":1,\"nan_ref\":0,\"nan_test\":0,\"inf_ref\":0,\"inf_test\":0,"
-              "\"nonfinite_mismatch\":0,\"cosine\":0.0,\"sqnr_db\":\"-inf\",\"max_abs\":2.0,"
-              "\"max_rel\":\"inf\",\"ref_max\":0.0,\"rms_error\":0.5,\"worst_channel_db\":\"-inf\","
-              "\"argmax_agree\":\"nan\",\"top5_agree\":\"nan\",\"worst_channel\":0,"
-              "\"class_like\":false,\"bit_equal\":false}");
+    assert_string_equal(text,
+                        "{\"count\":16,\"max_abs_index\":1,\"channel_axis\":1,\"nan_ref\":0,\"nan_test\":0,"
+                        "\"inf_ref\":0,\"inf_test\":0,"
+                        "\"nonfinite_mismatch\":0,\"cosine\":0.0,\"sqnr_db\":\"-inf\",\"max_abs\":2.0,"
+                        "\"max_rel\":\"inf\",\"ref_max\":0.0,\"rms_error\":0.5,\"worst_channel_db\":\"-inf\","
+                        "\"argmax_agree\":\"nan\",\"top5_agree\":\"nan\",\"worst_channel\":0,"
+                        "\"class_like\":false,\"bit_equal\":false}");
     free(text);
     ap_metrics_from_json(j, &back);
     assert_true(back.sqnr_db == m.sqnr_db && back.max_rel == m.max_rel && isnan(back.argmax_agree));
