@@ -21,10 +21,17 @@ static int is_axis_1(const ap_node *n, size_t *budget) {
     return 1;
 }
 
+static bool is_op(const ap_node *n, const char *op) {
+    return n && !*n->domain && !strcmp(n->op, op);
+}
+
+// Its form is what counts: weights may be stored as whole numbers, or in another type.
 static const Onnx__TensorProto *constant(const ap_value *v) {
+    while (v && (is_op(v->producer, "DequantizeLinear") || is_op(v->producer, "Cast")))
+        v = v->producer->input_count ? v->producer->inputs[0] : NULL;
     if (!v || v->kind == AP_VALUE_INITIALIZER) return v ? v->init : NULL;
     const Onnx__AttributeProto *at =
-        v->producer && !strcmp(v->producer->op, "Constant") ? ap_node_attr(v->producer, "value") : NULL;
+        is_op(v->producer, "Constant") ? ap_node_attr(v->producer, "value") : NULL;
     return at ? at->t : NULL;
 }
 
@@ -93,6 +100,7 @@ static const struct {
     {"Div", of_sides},
     {"Cast", from_first},
     {"Clip", from_first},
+    {"DequantizeLinear", from_first},
     {"Dropout", from_first},
     {"Elu", from_first},
     {"Gelu", from_first},
@@ -101,6 +109,7 @@ static const struct {
     {"Identity", from_first},
     {"LeakyRelu", from_first},
     {"PRelu", from_first},
+    {"QuantizeLinear", from_first},
     {"Relu", from_first},
     {"Sigmoid", from_first},
     {"Softplus", from_first},

@@ -96,6 +96,17 @@ static void through_others(void **state) {
     assert_int_equal(axis_of_y(b, 1), -1);
 }
 
+static void of_quantized(void **state) {
+    bench *b = *state;
+    start(b);
+    weight(b, "w8", AP_I8, "4,4", 16);
+    node(b, "d", "DequantizeLinear", "w8,one", "wf");
+    node(b, "p", "MatMul", "x,wf", "h");
+    node(b, "q", "QuantizeLinear", "h,one", "i");
+    node(b, "n", "DequantizeLinear", "i,one", "y");
+    assert_int_equal(axis_of_y(b, 4), 3);
+}
+
 // Two readers of each value: 2^60 ways to the top.
 static void ends(void **state) {
     bench *b = *state;
@@ -129,8 +140,8 @@ static void fills_in_lists(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BENCH_TEST(of_layers), BENCH_TEST(of_constants),   BENCH_TEST(through_others),
-        BENCH_TEST(ends),      BENCH_TEST(fills_in_lists),
+        BENCH_TEST(of_layers),    BENCH_TEST(of_constants), BENCH_TEST(through_others),
+        BENCH_TEST(of_quantized), BENCH_TEST(ends),         BENCH_TEST(fills_in_lists),
     };
     return cmocka_run_group_tests_name("graph channel", tests, NULL, NULL);
 }
