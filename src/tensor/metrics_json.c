@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/metrics.h"
 
+#include "tensor/npy.h"
+
 #include <math.h>
 
 // Every field once, by kind, so that writer and reader cannot drift apart.
@@ -15,6 +17,18 @@
 size_t ap_metrics_channel_axis(const json_t *tensor) {
     int64_t axis = ap_json_int(tensor, "channel_axis", AP_CHANNEL_AXIS);
     return axis < 0 ? AP_CHANNEL_AXIS : (size_t)axis;
+}
+
+ap_err ap_metrics_entries(const json_t *want, const json_t *have, ap_metrics *out) {
+    ap_tensor x = {0}, y = {0};
+    ap_err err = NULL;
+    AP_TRY(ap_npy_open(want, &x));
+    AP_TRY(ap_npy_open(have, &y));
+    AP_TRY(ap_metrics_compare(&x, &y, ap_metrics_channel_axis(want), out));
+done:
+    ap_tensor_free(&x);
+    ap_tensor_free(&y);
+    return err;
 }
 
 json_t *ap_metrics_json(const ap_metrics *m) {

@@ -214,14 +214,7 @@ done:
 }
 
 ap_err ap_picked_metrics(const json_t *pick, ap_metrics *out) {
-    ap_tensor best = {0}, picked = {0};
-    ap_err err = NULL;
-    AP_TRY(ap_npy_open(json_object_get(pick, "best"), &best));
-    AP_TRY(ap_npy_open(json_object_get(pick, "picked"), &picked));
-    AP_TRY(ap_metrics_compare(&best, &picked, AP_CHANNEL_AXIS, out));
-    out->class_like = false;
-done:
-    ap_tensor_free(&best);
-    ap_tensor_free(&picked);
+    ap_err err = ap_metrics_entries(json_object_get(pick, "best"), json_object_get(pick, "picked"), out);
+    if (!err) out->class_like = false;
     return ap_err_subject(err, ap_json_str(pick, "indices", "?"));
 }

@@ -209,9 +209,15 @@ static const json_t *entry_of(const ap_again *g, const json_t *outputs, size_t l
                          : json_array_get(outputs, g->d->results[leaf]);
 }
 
-size_t ap_again_channel_axis(const ap_again *g, size_t leaf) {
-    const json_t *contract = json_object_get(g->d->contract->manifest, "contract");
-    return ap_metrics_channel_axis(entry_of(g, json_object_get(contract, "outputs"), leaf));
+void ap_again_channel_axes(const ap_again *g, json_t *leaves) {
+    const json_t *contract = json_object_get(g->d->contract->manifest, "contract"),
+                 *outputs = json_object_get(contract, "outputs");
+    json_t *leaf;
+    size_t i;
+    json_array_foreach(leaves, i, leaf) {
+        json_t *axis = json_object_get(entry_of(g, outputs, i), "channel_axis");
+        if (axis) json_object_set(leaf, "channel_axis", axis);
+    }
 }
 
 ap_err ap_again_leaves(ap_again *g, const ap_asked *a, const json_t *tensors, json_t **out) {

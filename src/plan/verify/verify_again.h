@@ -35,8 +35,8 @@ AP_MUST ap_err ap_again_ask(ap_again *g, const json_t *leaves, ap_asked *out);
 void ap_asked_release(ap_asked *a);
 // Does a leaf of the recorded answer come from an output? The program may not read all of them.
 bool ap_again_has(const ap_again *g, size_t leaf);
-// Along which axis the channels of a leaf lie, as the artifact's contract says.
-size_t ap_again_channel_axis(const ap_again *g, size_t leaf);
+// Sets "channel_axis" of a recorded answer's leaves, as the artifact's contract says.
+void ap_again_channel_axes(const ap_again *g, json_t *leaves);
 // A TENSOR list in contract order as the leaves of the recorded answer, in their types; null without output.
 AP_MUST ap_err ap_again_leaves(ap_again *g, const ap_asked *a, const json_t *tensors, json_t **out);
 
