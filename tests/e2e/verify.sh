@@ -205,4 +205,26 @@ asks "$tmp/out" "a module in half precision" <<'Q'
 it was served := d["served"]["served"] == 1
 by gates of half precision := [g["threshold"] for c in d["calls"] for o in c["outputs"] for g in o["gates"] if g["metric"] == "sqnr_db"] == [30]
 Q
+
+# Tokens and their features: along which axis the channels lie is read off the graph, and known to whoever verifies.
+cat >tokens.py <<'PY'
+import torch
+class Tokens(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.a, self.norm = torch.nn.Linear(16, 32), torch.nn.LayerNorm(32)
+    def forward(self, x):
+        return self.norm(self.a(x))
+with torch.no_grad():
+    print("%.2f" % Tokens().eval()(torch.linspace(-1, 1, 320).reshape(1, 20, 16)).abs().sum())
+PY
+run deploy --target cpu -o tokens -q -- "$python" tokens.py
+asks tokens/index.json "features" <<'Q'
+in the contract := [json.load(open("tokens/%s/manifest.json" % a["dir"]))["contract"]["outputs"][0]["channel_axis"] for m in d["models"] for a in m["artifacts"]] == [2]
+Q
+verify 0 "features" --artifacts tokens --json -- "$python" tokens.py
+asks "$tmp/out" "features" <<'Q'
+are channels := [o["metrics"]["channel_axis"] for c in d["calls"] for o in c["outputs"]] == [2]
+Q
 finish
