@@ -153,7 +153,7 @@ def write_table(table, rows):
     if older:
         lines += ["", f"Measured before deployments kept that account: {', '.join(older)}. Their emulator is the sum of runs side by side, their time to the "
                       "artifact the sum of all other stages, of which some ran side by side; beside other work on the machine."]
-    lines += ["", f"Threads of the programs themselves: {os.environ.get('OMP_NUM_THREADS', 'their own choice')}. Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
+    lines += ["", f"Load of the machine at the end: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores."]
     path = os.path.join(HERE, "results", f"apps-{day}.md")
     with open(path, "w") as f:
         f.write("\n".join(lines).rstrip() + "\n")
