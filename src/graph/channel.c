@@ -48,7 +48,7 @@ static int of_norm(const ap_node *n, size_t *budget) {
 }
 
 // One number for each channel, the same along all other axes: where they lie says which axis that is.
-static int axis_of_factor(const ap_value *v) {
+static int axis_of_numbers(const ap_value *v) {
     const Onnx__TensorProto *c = constant(v);
     int axis = UNKNOWN;
     for (size_t i = 0; c && i < c->n_dims; i++) {
@@ -59,12 +59,13 @@ static int axis_of_factor(const ap_value *v) {
     return axis;
 }
 
+// What made a side knows better than what is added to it: that may be of a position.
 static int of_sides(const ap_node *n, size_t *budget) {
     int axis = UNKNOWN;
     for (size_t i = 0; axis == UNKNOWN && i < n->input_count && i < 2; i++)
-        axis = axis_of_factor(n->inputs[i]);
-    for (size_t i = 0; axis == UNKNOWN && i < n->input_count && i < 2; i++)
         if (!constant(n->inputs[i])) axis = axis_of(n->inputs[i], budget);
+    for (size_t i = 0; axis == UNKNOWN && i < n->input_count && i < 2; i++)
+        axis = axis_of_numbers(n->inputs[i]);
     return axis;
 }
 

@@ -70,6 +70,10 @@ static void of_constants(void **state) {
     node(b, "p", "MatMul", "x,w", "h");
     node(b, "n", "Add", "h,table", "y"); // positions: two axes at once
     assert_int_equal(axis_of_y(b, 4), 3);
+    start(b);
+    node(b, "c", "Conv", "x,kernel", "h");
+    node(b, "n", "Mul", "h,each", "y"); // a column's factor
+    assert_int_equal(axis_of_y(b, 4), 1);
 }
 
 static void through_others(void **state) {
