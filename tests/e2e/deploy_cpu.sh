@@ -17,7 +17,7 @@ tools := [x["name"] for x in d["tools"]] == ["onnxruntime"] and len(d["tools"][0
 no warnings := d["warnings"] == []
 contract inputs := d["contract"]["inputs"][0]["name"] == "x" and d["contract"]["inputs"][0]["dims"] == [1,3,9,9] and d["contract"]["inputs"][0]["dtype"] == "float32"
 source of an input := d["contract"]["inputs"][0]["source"]["kind"] == "npy" and len(d["contract"]["inputs"][0]["source"]["sha256"]) == 64
-contract outputs := d["contract"]["outputs"] == [{"name": "y", "dtype": "float32", "dims": [1,4]}]
+contract outputs := d["contract"]["outputs"] == [{"name": "y", "dtype": "float32", "dims": [1,4], "channel_axis": 1}]
 shared stages := [s["stage"] for s in d["stages"]] == ["baseline", "interface"]
 stages of a target := [s["stage"] for s in t["stages"]] == ["build", "align", "quantize", "profile"]
 fields of a stage := all(set(s) >= {"stage","target","verdict","cached","key","seconds","time","key_metric","inputs","outputs"} for s in d["stages"] + t["stages"])
@@ -28,7 +28,7 @@ target := t["target"] == "cpu" and t["verdict"] == "pass" and t["precision"] == 
 gates := {g["metric"] for g in t["gates"] if g["output"] == "y"} >= {"cosine","sqnr_db","rel_to_max","nonfinite_mismatch","argmax_agree","top5_agree","max_abs","max_rel","nan_test","inf_test"}
 facts := {g["metric"] for g in t["gates"] if g["output"] is None} == {"runs_bit_equal","reload_bit_equal","share_on_target","contract"}
 all pass := all(g["verdict"] in ("pass", "info") and not g["user_set"] for g in t["gates"])
-metrics := set(t["metrics"]["y"]) >= {"count","cosine","sqnr_db","max_abs","max_rel","ref_max","rms_error","max_abs_index","worst_channel_db","worst_channel","nan_ref","nan_test","inf_ref","inf_test","nonfinite_mismatch","class_like","argmax_agree","top5_agree","bit_equal"}
+metrics := set(t["metrics"]["y"]) >= {"count","cosine","sqnr_db","max_abs","max_rel","ref_max","rms_error","max_abs_index","worst_channel_db","worst_channel","channel_axis","nan_ref","nan_test","inf_ref","inf_test","nonfinite_mismatch","class_like","argmax_agree","top5_agree","bit_equal"}
 placement := t["placement"]["share"] == 1.0 and t["placement"]["total"] == t["placement"]["on_target"] == len(t["placement"]["nodes"]) > 0 and t["placement"]["refused"] == []
 profile := t["profile"]["unit"] == "us" and len(t["profile"]["layers"]) > 0 and all({"name","op","value"} <= set(l) for l in t["profile"]["layers"])
 no estimate for a CPU := t["cost"] is None and t["trace"] is None
