@@ -21,17 +21,14 @@ static int is_axis_1(const ap_node *n, size_t *budget) {
     return 1;
 }
 
-static bool is_op(const ap_node *n, const char *op) {
-    return n && !*n->domain && !strcmp(n->op, op);
-}
-
 // Its form is what counts: weights may be stored as whole numbers, or in another type.
 static const Onnx__TensorProto *constant(const ap_value *v) {
-    while (v && (is_op(v->producer, "DequantizeLinear") || is_op(v->producer, "Cast")))
+    while (v && v->producer &&
+           (ap_node_is(v->producer, "DequantizeLinear") || ap_node_is(v->producer, "Cast")))
         v = v->producer->input_count ? v->producer->inputs[0] : NULL;
-    if (!v || v->kind == AP_VALUE_INITIALIZER) return v ? v->init : NULL;
+    if (!v || !v->producer) return v && v->kind == AP_VALUE_INITIALIZER ? v->init : NULL;
     const Onnx__AttributeProto *at =
-        is_op(v->producer, "Constant") ? ap_node_attr(v->producer, "value") : NULL;
+        ap_node_is(v->producer, "Constant") ? ap_node_attr(v->producer, "value") : NULL;
     return at ? at->t : NULL;
 }
 

@@ -136,6 +136,7 @@ AP_MUST ap_err ap_model_digest(const ap_model *m, char hex_out[65]);
 // ---- looking
 ap_value *ap_graph_value(const ap_graph *g, const char *name); // NULL when absent
 ap_node *ap_graph_node(const ap_graph *g, const char *name);   // NULL when absent
+bool ap_node_is(const ap_node *n, const char *op);             // has it this operator of ai.onnx?
 const Onnx__AttributeProto *ap_node_attr(const ap_node *n, const char *name);
 int64_t ap_node_attr_int(const ap_node *n, const char *name, int64_t fallback);
 // Every value of n's graph that the node reads: its inputs, then what its bodies capture. Repeats included.

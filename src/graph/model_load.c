@@ -106,6 +106,10 @@ const Onnx__AttributeProto *ap_node_attr(const ap_node *n, const char *name) {
     return NULL;
 }
 
+bool ap_node_is(const ap_node *n, const char *op) {
+    return !*n->domain && !strcmp(n->op, op);
+}
+
 int64_t ap_node_attr_int(const ap_node *n, const char *name, int64_t fallback) {
     const Onnx__AttributeProto *at = ap_node_attr(n, name);
     return at && at->has_i ? at->i : fallback;

@@ -51,8 +51,6 @@ AP_MUST ap_err ap_metrics_compare(const ap_tensor *ref, const ap_tensor *test, s
 // The same for two entries of TENSOR lists, mapped as long as it takes. `want` may state its "channel_axis".
 // Errors: as ap_npy_open's, too.
 AP_MUST ap_err ap_metrics_entries(const json_t *want, const json_t *have, ap_metrics *out);
-// What an entry states, else AP_CHANNEL_AXIS.
-size_t ap_metrics_channel_axis(const json_t *tensor);
 json_t *ap_metrics_json(const ap_metrics *m);
 // Reads it back (for cached records); absent keys keep NaN / 0.
 void ap_metrics_from_json(const json_t *j, ap_metrics *out);

@@ -14,7 +14,8 @@
     X(max_abs_index) X(channel_axis) X(nan_ref) X(nan_test) X(inf_ref) X(inf_test) X(nonfinite_mismatch)
 #define BOOLS(X) X(class_like) X(bit_equal)
 
-size_t ap_metrics_channel_axis(const json_t *tensor) {
+// What an entry states, else AP_CHANNEL_AXIS.
+static size_t stated_axis(const json_t *tensor) {
     int64_t axis = ap_json_int(tensor, "channel_axis", AP_CHANNEL_AXIS);
     return axis < 0 ? AP_CHANNEL_AXIS : (size_t)axis;
 }
@@ -24,7 +25,7 @@ ap_err ap_metrics_entries(const json_t *want, const json_t *have, ap_metrics *ou
     ap_err err = NULL;
     AP_TRY(ap_npy_open(want, &x));
     AP_TRY(ap_npy_open(have, &y));
-    AP_TRY(ap_metrics_compare(&x, &y, ap_metrics_channel_axis(want), out));
+    AP_TRY(ap_metrics_compare(&x, &y, stated_axis(want), out));
 done:
     ap_tensor_free(&x);
     ap_tensor_free(&y);

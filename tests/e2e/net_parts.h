@@ -38,13 +38,6 @@ static void longs(bench *b, const char *name, const char *values) {
     set_raw(tensor_of(b, name, AP_I64, shape), data, n * sizeof *data);
 }
 
-static void attr_ints(bench *b, Onnx__NodeProto *n, const char *name, const char *values) {
-    Onnx__AttributeProto *a = attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__INTS);
-    char *text = dup_text(b, values), *save = NULL;
-    for (char *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save))
-        PUSH(b, a, ints, strtoll(p, NULL, 10));
-}
-
 static void attr_text(bench *b, Onnx__NodeProto *n, const char *name, const char *value) {
     Onnx__AttributeProto *a = attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__STRING);
     a->has_s = 1;

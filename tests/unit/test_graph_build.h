@@ -162,6 +162,13 @@ static inline void attr_int(bench *b, Onnx__NodeProto *n, const char *name, int6
     a->has_i = 1;
     a->i = v;
 }
+// "0,2,3,1"
+static inline void attr_ints(bench *b, Onnx__NodeProto *n, const char *name, const char *values) {
+    Onnx__AttributeProto *a = attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__INTS);
+    char *text = dup_text(b, values), *save = NULL;
+    for (char *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save))
+        PUSH(b, a, ints, strtoll(p, NULL, 10));
+}
 static inline void attr_graph(bench *b, Onnx__NodeProto *n, const char *name, Onnx__GraphProto *g) {
     attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__GRAPH)->g = g;
 }

@@ -4,11 +4,6 @@
 
 #include "graph/channel.h"
 
-static void attr_ints(bench *b, Onnx__NodeProto *n, const char *name, const int64_t *v, size_t count) {
-    Onnx__AttributeProto *a = attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__INTS);
-    for (size_t i = 0; i < count; i++) PUSH(b, a, ints, v[i]);
-}
-
 // Of "y", which has `rank` dims.
 static int axis_of_y(bench *b, size_t rank) {
     output(b, "y", NULL);
@@ -85,11 +80,11 @@ static void through_others(void **state) {
     assert_int_equal(axis_of_y(b, 4), 1);
     start(b);
     node(b, "c", "Conv", "x,kernel", "h");
-    attr_ints(b, node(b, "n", "Transpose", "h", "y"), "perm", (int64_t[]){0, 2, 3, 1}, 4);
+    attr_ints(b, node(b, "n", "Transpose", "h", "y"), "perm", "0,2,3,1");
     assert_int_equal(axis_of_y(b, 4), 3);
     start(b);
     node(b, "p", "MatMul", "x,w", "h");
-    attr_ints(b, node(b, "n", "Transpose", "h", "y"), "perm", (int64_t[]){0, 3, 1, 2}, 4);
+    attr_ints(b, node(b, "n", "Transpose", "h", "y"), "perm", "0,3,1,2");
     assert_int_equal(axis_of_y(b, 4), 1);
     start(b);
     node(b, "p", "MatMul", "x,w", "h");

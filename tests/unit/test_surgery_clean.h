@@ -158,12 +158,6 @@ static inline void numbers(bench *b, const char *name, ap_dtype dtype, const cha
                            const char *values) {
     (void)numbers_in(b, b->graph, name, dtype, shape, values);
 }
-static inline void attr_ints(bench *b, Onnx__NodeProto *n, const char *name, const char *values) {
-    Onnx__AttributeProto *a = attr(b, n, name, ONNX__ATTRIBUTE_PROTO__KIND__INTS);
-    char *text = dup_text(b, values), *save = NULL;
-    for (char *p = strtok_r(text, ",", &save); p; p = strtok_r(NULL, ",", &save))
-        PUSH(b, a, ints, strtoll(p, NULL, 10));
-}
 static inline Onnx__ValueInfoProto *typed(bench *b, const char *name, ap_dtype dtype, const char *shape) {
     Onnx__ValueInfoProto *v = info(b, name, NULL);
     v->type = tensor_type(b, dtype, shape);

@@ -272,13 +272,9 @@ static unsigned control_flow(const ap_node *n, unsigned reads) {
     return reads;
 }
 
-static bool is(const ap_node *n, const char *op) {
-    return !*n->domain && !strcmp(n->op, op);
-}
-
 // Dropout in training draws random numbers. From opset 12 on the switch is an input, before 7 an attribute.
 static bool draws(const ap_model *m, const ap_node *n) {
-    if (!is(n, "Dropout")) return false;
+    if (!ap_node_is(n, "Dropout")) return false;
     if (m->opset < 7) return ap_node_attr_int(n, "is_test", 0) == 0;
     return n->input_count > 2 && n->inputs[2];
 }
@@ -306,10 +302,10 @@ static unsigned node_flow(const ap_model *m, ap_flow *f, const ap_node *n) {
         if (i < 32 && (mask & 1u << i) && (b & AP_FLOW_DATA)) shape |= AP_FLOW_SHAPE;
     }
     unsigned rest = w.bits & AP_FLOW_INPUT_SHAPE;
-    if (is(n, "Shape") || is(n, "Size") || is(n, "EyeLike"))
+    if (ap_node_is(n, "Shape") || ap_node_is(n, "Size") || ap_node_is(n, "EyeLike"))
         return shape ? shape | AP_FLOW_DATA | rest : rest;
     // Folding a DequantizeLinear would take the quantization out of the graph.
-    if (*n->domain || is(n, "QuantizeLinear") || is(n, "DequantizeLinear") || draws(m, n))
+    if (*n->domain || ap_node_is(n, "QuantizeLinear") || ap_node_is(n, "DequantizeLinear") || draws(m, n))
         w.bits |= AP_FLOW_DATA;
     return (w.bits & AP_FLOW_DATA) | shape | rest;
 }

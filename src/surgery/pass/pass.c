@@ -56,10 +56,6 @@ void ap_pass_result_release(ap_pass_result *r) {
     *r = (ap_pass_result){0};
 }
 
-bool ap_node_is(const ap_node *n, const char *op) {
-    return !*n->domain && !strcmp(n->op, op);
-}
-
 bool ap_pass_constant(ap_model *m, const ap_value *v, ap_tensor *out) {
     if (!v || v->kind != AP_VALUE_INITIALIZER || !v->init) return false;
     ap_err err = ap_model_tensor(m, v->init, out);

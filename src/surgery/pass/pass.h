@@ -75,8 +75,6 @@ typedef struct ap_pass {
 extern const ap_pass ap_passes[];              // in the order they are tried; ends with name NULL
 const ap_pass *ap_pass_find(const char *name); // NULL when there is none
 
-// Does `n` have this operator of ai.onnx?
-bool ap_node_is(const ap_node *n, const char *op);
 // The elements of an initializer that is no input's default; false for anything else. The view lives as long
 // as the model.
 bool ap_pass_constant(ap_model *m, const ap_value *v, ap_tensor *out);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static bool is_constant_node(const ap_node *n) {
-    return !strcmp(n->op, "Constant") && !*n->domain && ap_node_attr(n, "value");
+    return ap_node_is(n, "Constant") && ap_node_attr(n, "value");
 }
 
 typedef struct maker {

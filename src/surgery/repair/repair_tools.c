@@ -12,7 +12,7 @@ static bool type_by_name(void *user, const char *value, ap_value_type *out) {
 }
 
 static bool is_constant(const ap_node *n) {
-    return strcmp(n->op, "Constant") == 0 && !*n->domain;
+    return ap_node_is(n, "Constant");
 }
 
 // Taken, and not right. A lone node that is refused is no such case: whether the model needs it repaired is

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "surgery/repair/state.h"
 
-#include <string.h>
-
 #define MAX_STEPS 16 // from the cell to the border of the graph; real ones take four
 
 static bool is_one_of(const ap_node *n, const char *const *ops) {
     for (; *ops; ops++)
-        if (!strcmp(n->op, *ops) && !*n->domain) return true;
+        if (ap_node_is(n, *ops)) return true;
     return false;
 }
 

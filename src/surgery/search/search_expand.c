@@ -44,7 +44,7 @@ static ap_err put_up_with(search *s, const search_state *st, const char *rule, a
 static ap_node *node_at(const ap_model *m, size_t place) {
     for (size_t i = 0, k = 0; i < m->graph->node_count; i++) {
         ap_node *n = m->graph->nodes[i];
-        if (!strcmp(n->op, "Constant") && !*n->domain && ap_node_attr(n, "value")) continue;
+        if (ap_node_is(n, "Constant") && ap_node_attr(n, "value")) continue;
         if (k++ == place) return n;
     }
     return NULL;
