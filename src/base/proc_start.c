@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// fork and exec. Everything that allocates or may fail with a good message is done before the fork; between
-// fork and exec only async-signal-safe calls are made, since another thread may have held any lock.
+// vfork and exec. Everything that allocates or may fail with a good message is done before; between the two
+// the child lives in the parent's memory, while the thread that made it stands still, so only
+// async-signal-safe calls are made and nothing of the parent's is written to. A plain fork would copy the
+// page tables of a program of many gigabytes, run its libraries' fork handlers, and part what they share with
+// others (preload/heap.c).
 #include "base/proc_internal.h"
 
 #include "base/file.h"
@@ -191,12 +194,12 @@ static ap_err explain(const failure *f, const ap_proc_options *o) {
     return ap_err_subject(err, name);
 }
 
-// Forks with all signals blocked, so that no handler of the parent runs in the child.
+// With all signals blocked, so that no handler of the parent runs in the child.
 static pid_t fork_child(const launch *l) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
+    pid_t pid = vfork();
     if (pid == 0) child(*l);
     int e = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
