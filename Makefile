@@ -47,13 +47,15 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/bin/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 SO := $(BUILD)/libaipc.so
 DROPIN := $(BUILD)/dropin/libonnxruntime.so.1 $(BUILD)/dropin/compat/libonnxruntime.so.1
+# Before malloc of served programs; a sanitizer stands there itself.
+HEAP := $(if $(SAN_NAMES),,$(BUILD)/dropin/libaipc_heap.so)
 DROPIN_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard dropin/*.c)) $(BUILD)/dropin/compat.o
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/libaipc.a $(if $(CLI_SRC),$(BUILD)/aipc $(SO) $(BUILD)/aipc.pc $(DROPIN))
+all: $(BUILD)/libaipc.a $(if $(CLI_SRC),$(BUILD)/aipc $(SO) $(BUILD)/aipc.pc $(DROPIN) $(HEAP))
 
 # ---- the two commands
 
@@ -136,6 +138,12 @@ $(BUILD)/dropin/compat/libonnxruntime.so.1: $(filter-out %/dropin.o,$(DROPIN_OBJ
 	$(Q)$(CC) -shared -Wl,-soname,libonnxruntime.so.1 $(SANFLAGS) $(LDFLAGS) $^ -ldl -lpthread -o $@
 	$(Q)ln -sf libonnxruntime.so.1 $(@D)/libonnxruntime.so
 
+# -fno-builtin: malloc and memset make no calloc here.
+$(BUILD)/dropin/libaipc_heap.so: preload/heap.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -fno-builtin -shared -Wl,-soname,libaipc_heap.so $(LDFLAGS) $< -ldl -lpthread -o $@
+
 $(BUILD)/aipc.pc: aipc.pc.in VERSION Makefile FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -172,7 +180,7 @@ unit: $(UNIT_BIN)
 
 # ---- source form
 
-FORMATTED = $(wildcard src/*/*.[ch] src/*/*/*.[ch] include/aipc/*.h tests/*/*.[ch] examples/*.[ch] dropin/*.[ch])
+FORMATTED = $(wildcard src/*/*.[ch] src/*/*/*.[ch] include/aipc/*.h tests/*/*.[ch] examples/*.[ch] dropin/*.[ch] preload/*.[ch])
 format:
 	clang-format -i $(FORMATTED)
 format-check:
@@ -209,6 +217,7 @@ install: all
 	$(Q)install -d $(LIB)/aipc/dropin/compat $(SHARE)/aipc/python
 	$(Q)for d in dropin dropin/compat; do install -m 755 $(BUILD)/$$d/libonnxruntime.so.1 $(LIB)/aipc/$$d/ && \
 	    ln -sf libonnxruntime.so.1 $(LIB)/aipc/$$d/libonnxruntime.so; done
+	$(Q)$(if $(HEAP),install -m 755 $(HEAP) $(LIB)/aipc/dropin/,:)
 	$(Q)for f in $(PYTHON_FILES:python/%=%); do install -D -m 644 python/$$f $(SHARE)/aipc/python/$$f || exit 1; done
 	@echo "installed aipc $(VERSION) below $(DESTDIR)$(PREFIX)"
 uninstall:

@@ -69,7 +69,7 @@ def main():
     parser.add_argument("-o", "--output", required=True)
     a = parser.parse_args()
     libraries = needed([a.program, a.library])
-    dropins = [os.path.join(a.dropin, d, "libonnxruntime.so.1") for d in ("", "compat")]
+    dropins = [os.path.join(a.dropin, f) for f in ("libonnxruntime.so.1", "compat/libonnxruntime.so.1", "libaipc_heap.so")]
     tag = "py3-none-manylinux_2_%d_%s" % (
         glibc_of([a.program, a.library, *dropins, *libraries.values()]), os.uname().machine)
     name = "aipc-" + a.version
@@ -82,8 +82,8 @@ def main():
             if f.endswith(".py"):
                 w.file(os.path.relpath(full, a.python), full)
     w.file("aipc/libaipc.so.0", a.library, 0o755)  # a libaipc.so would be taken for the Python module
-    for d, f in zip(("", "compat/"), dropins):
-        w.file("aipc/dropin/%slibonnxruntime.so.1" % d, f, 0o755)
+    for f in dropins:
+        w.file("aipc/dropin/" + os.path.relpath(f, a.dropin), f, 0o755)
     w.file(name + ".data/scripts/aipc", a.program, 0o755)
     for soname, f in sorted(libraries.items()):
         w.file("%s.data/data/lib/aipc/%s" % (name, soname), f, 0o755)

@@ -381,10 +381,14 @@ AIPC_API void aipc_loan_release(aipc_loan *loan);
  * The artifact is started at the first run. */
 AIPC_API aipc_error *aipc_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs);
 /* The same into memory that is lent where there is such, else into memory of this process alone: it goes back
- * by aipc_loan_release() in either case. The document says where in it each output begins. */
+ * by aipc_loan_release() in either case. The document says where in it each output begins.
+ * Inputs of both are copied to where the artifact's process sees them. Under `aipc exec` blocks of malloc
+ * that are exactly as large as an input, 64 KiB and more, lie there already. */
 typedef struct aipc_answer {
     void *memory;
     aipc_loan *loan;
+    uint64_t vendor_us; /* the run of the vendor's library alone */
+    uint64_t copied;    /* bytes of inputs that were copied */
 } aipc_answer;
 AIPC_API aipc_error *aipc_deployed_answer(aipc_deployed *d, const void *const *inputs, aipc_answer *out);
 

@@ -17,8 +17,8 @@ static size_t physical_bytes(void) {
     return pages > 0 && size > 0 && ap_mul_size((size_t)pages, (size_t)size, &bytes) ? bytes : SIZE_MAX;
 }
 
-static ap_err map(ap_shared *s) {
-    void *p = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+static ap_err map(ap_shared *s, int protection) {
+    void *p = mmap(NULL, s->bytes, protection, MAP_SHARED, s->fd, 0);
     if (p == MAP_FAILED) return ap_err_errno(errno, 0, "cannot map %zu bytes of shared memory", s->bytes);
     s->data = p;
     return NULL;
@@ -40,7 +40,22 @@ ap_err ap_shared_create(size_t bytes, ap_shared *out) {
         err = ap_err_errno(errno, 0, "cannot seal shared memory");
         goto done;
     }
-    AP_TRY(map(&s));
+    AP_TRY(map(&s, PROT_READ | PROT_WRITE));
+    *out = s;
+    return NULL;
+done:
+    ap_shared_close(&s);
+    return err;
+}
+
+static ap_err open_for(int protection, int fd, size_t bytes, ap_shared *out) {
+    ap_shared s = {.fd = fd, .bytes = bytes};
+    struct stat st;
+    ap_err err = NULL;
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & SIZE_SEALS) != SIZE_SEALS || fstat(fd, &st) || (uint64_t)st.st_size != bytes)
+        AP_FAIL(AP_ERR_IO, "what was shared is no memory of %zu bytes with a sealed size", bytes);
+    AP_TRY(map(&s, protection));
     *out = s;
     return NULL;
 done:
@@ -49,18 +64,11 @@ done:
 }
 
 ap_err ap_shared_open(int fd, size_t bytes, ap_shared *out) {
-    ap_shared s = {.fd = fd, .bytes = bytes};
-    struct stat st;
-    ap_err err = NULL;
-    int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SIZE_SEALS) != SIZE_SEALS || fstat(fd, &st) || (uint64_t)st.st_size != bytes)
-        AP_FAIL(AP_ERR_IO, "what was shared is no memory of %zu bytes with a sealed size", bytes);
-    AP_TRY(map(&s));
-    *out = s;
-    return NULL;
-done:
-    ap_shared_close(&s);
-    return err;
+    return open_for(PROT_READ | PROT_WRITE, fd, bytes, out);
+}
+
+ap_err ap_shared_open_to_read(int fd, size_t bytes, ap_shared *out) {
+    return open_for(PROT_READ, fd, bytes, out);
 }
 
 ap_err ap_shared_part(const ap_shared *s, size_t offset, size_t bytes) {

@@ -19,6 +19,8 @@ AP_MUST ap_err ap_shared_create(size_t bytes, ap_shared *out);
 // Maps what another process made. Takes `fd` over, also on failure. Error IO when it is not memory of this
 // size with a sealed size.
 AP_MUST ap_err ap_shared_open(int fd, size_t bytes, ap_shared *out);
+// The same, to be read alone: who writes there dies of it.
+AP_MUST ap_err ap_shared_open_to_read(int fd, size_t bytes, ap_shared *out);
 // What is written to these whole pages from now on stays in this process, and in a fork of it: of the other
 // process they keep what it wrote. Error IO.
 AP_MUST ap_err ap_shared_part(const ap_shared *s, size_t offset, size_t bytes);

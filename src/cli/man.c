@@ -89,6 +89,7 @@ static void put_environment(FILE *to) {
     static const char *const rows[][2] = {
         {"AIPC_CACHE", "folder of stored results (default $XDG_CACHE_HOME/aipc, then ~/.cache/aipc)"},
         {"AIPC_DATA", "folder of vendor runtimes (default $XDG_DATA_HOME/aipc, then ~/.local/share/aipc)"},
+        {"AIPC_HEAP", "0: exec and verify leave the program's malloc alone; all inputs are copied then"},
         {"AIPC_PROGRAM", "the aipc program that libaipc starts as worker"},
         {"NO_COLOR", "when set and not empty, output has no colour"},
     };

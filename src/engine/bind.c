@@ -10,6 +10,9 @@ typedef struct ap_bound {
     size_t input_count, output_count, rooms, stride;
     const char **input_names, **output_names; // of the session
     OrtValue **inputs;
+    OrtValue **lent;    // inputs of runs that read them elsewhere; NULL: not yet
+    ap_tensor *place;   // where that was last
+    OrtValue **given;   // the inputs of one run
     OrtValue **outputs; // of room 0, then of room 1 ...; NULL where the library chooses the memory: a shape
                         // it learns only when it runs
     OrtValue **results; // of one run
@@ -19,10 +22,14 @@ typedef struct ap_bound {
 static void bound_free(ap_engine *e, ap_bound *b) {
     if (!b) return;
     for (size_t i = 0; i < b->input_count; i++) e->lib.fns.ReleaseValue(b->inputs[i]);
+    for (size_t i = 0; i < b->input_count; i++) e->lib.fns.ReleaseValue(b->lent[i]);
     for (size_t i = 0; i < b->output_count * b->rooms; i++) e->lib.fns.ReleaseValue(b->outputs[i]);
     free(b->input_names);
     free(b->output_names);
     free(b->inputs);
+    free(b->given);
+    free(b->lent);
+    free(b->place);
     free(b->outputs);
     free(b->results);
     free(b->room);
@@ -86,6 +93,10 @@ ap_err ap_session_bind(ap_session *s, const ap_bound_tensors *t) {
     b->input_names = ap_calloc(input_count + 1, sizeof *b->input_names);
     b->output_names = ap_calloc(output_count + 1, sizeof *b->output_names);
     b->inputs = ap_calloc(input_count + 1, sizeof *b->inputs);
+    b->given = ap_calloc(input_count + 1, sizeof *b->given);
+    b->lent = ap_calloc(input_count + 1, sizeof *b->lent);
+    b->place = ap_calloc(input_count + 1, sizeof *b->place);
+    for (size_t i = 0; i < input_count; i++) b->place[i] = t->inputs[i].t;
     b->outputs = ap_calloc(output_count * t->rooms + 1, sizeof *b->outputs);
     b->results = ap_calloc(output_count + 1, sizeof *b->results);
     b->room = ap_calloc(output_count + 1, sizeof *b->room);
@@ -111,23 +122,45 @@ static ap_err take_result(ap_engine *e, const char *name, OrtValue *v, ap_tensor
     return err;
 }
 
-ap_err ap_session_call(ap_session *s, size_t room, uint64_t *vendor_us) {
+// The inputs of one run. What is read elsewhere than last time gets a new value: a program's next tensor
+// often lies where its last one did.
+static ap_err take_inputs(ap_engine *e, ap_bound *b, const void *const *inputs, size_t count) {
+    ap_err err = NULL;
+    memcpy(b->given, b->inputs, b->input_count * sizeof *b->given);
+    for (size_t i = 0; i < count && i < b->input_count && !err; i++) {
+        if (!inputs[i]) continue;
+        if (!b->lent[i] || inputs[i] != b->place[i].data) {
+            b->place[i].data = (void *)(uintptr_t)inputs[i];
+            e->lib.fns.ReleaseValue(b->lent[i]);
+            b->lent[i] = NULL;
+            err = ap_value_over(e, &b->place[i], &b->lent[i]);
+        }
+        b->given[i] = b->lent[i];
+    }
+    return err;
+}
+
+ap_err ap_session_call(ap_session *s, size_t room, const void *const *inputs, size_t input_count,
+                       uint64_t *vendor_us) {
     if (!s) return ap_err_new(AP_ERR_INTERNAL, "call without a loaded model");
     ap_engine *e = s->engine;
     ap_bound *b = s->bound;
     if (!b || room >= b->rooms) return ap_err_new(AP_ERR_INTERNAL, "call without shared tensors");
     OrtValue **outputs = b->outputs + room * b->output_count;
+    ap_err err = NULL;
     memcpy(b->results, outputs, b->output_count * sizeof *b->results);
+    AP_TRY(take_inputs(e, b, inputs, input_count));
     uint64_t start = ap_now_us();
-    OrtStatus *status = e->lib.fns.Run(s->handle, NULL, b->input_names, (const OrtValue *const *)b->inputs,
+    OrtStatus *status = e->lib.fns.Run(s->handle, NULL, b->input_names, (const OrtValue *const *)b->given,
                                        b->input_count, b->output_names, b->output_count, b->results);
     *vendor_us = ap_now_us() - start;
-    ap_err err = ap_engine_err(e, status, AP_ERR_VENDOR, "running the model");
+    err = ap_engine_err(e, status, AP_ERR_VENDOR, "running the model");
     for (size_t i = 0; i < b->output_count; i++) {
         if (outputs[i]) continue;
         ap_tensor to = in_room(b, i, room);
         if (!err) err = take_result(e, b->output_names[i], b->results[i], &to);
         e->lib.fns.ReleaseValue(b->results[i]);
     }
+done:
     return err;
 }

@@ -122,9 +122,12 @@ typedef struct ap_bound_tensors {
 // which must stay until the next bind or the session's close. Errors: INPUT_* for what does not fit the
 // session, CONTRACT for outputs that do not, INTERNAL for a NULL session (no model is loaded).
 AP_MUST ap_err ap_session_bind(ap_session *s, const ap_bound_tensors *t);
-// Runs on what stands there; the outputs go to this room. Errors: INTERNAL without a session or when nothing
-// is bound, VENDOR, CONTRACT when an output came out in another shape than the one there is room for.
-AP_MUST ap_err ap_session_call(ap_session *s, size_t room, uint64_t *vendor_us);
+// Runs on what stands there; the outputs go to this room. The first `input_count` inputs are read from
+// `inputs` where that is not NULL (one call, the same bytes of other memory). Errors: INTERNAL without a
+// session or when nothing is bound, VENDOR, CONTRACT when an output came out in another shape than the one
+// there is room for.
+AP_MUST ap_err ap_session_call(ap_session *s, size_t room, const void *const *inputs, size_t input_count,
+                               uint64_t *vendor_us);
 void ap_session_unbind(ap_session *s);
 
 // Where each node went: [{"name","op","domain","ep"}]. Needs record_placement.

@@ -112,8 +112,9 @@ static ap_err cpu_share(void *state, const ap_bound_tensors *tensors) {
     return ap_session_bind(((cpu_state *)state)->session, tensors);
 }
 
-static ap_err cpu_call(void *state, size_t room, uint64_t *vendor_us) {
-    return ap_session_call(((cpu_state *)state)->session, room, vendor_us);
+static ap_err cpu_call(void *state, size_t room, const void *const *inputs, size_t input_count,
+                       uint64_t *vendor_us) {
+    return ap_session_call(((cpu_state *)state)->session, room, inputs, input_count, vendor_us);
 }
 
 // ONNX Runtime does not look whether its profile could be written: one cut short is a full disk more often

@@ -336,8 +336,9 @@ static ap_err htp_share(void *state, const ap_bound_tensors *tensors) {
     return ap_session_bind(((htp_state *)state)->session, tensors);
 }
 
-static ap_err htp_call(void *state, size_t room, uint64_t *vendor_us) {
-    return ap_session_call(((htp_state *)state)->session, room, vendor_us);
+static ap_err htp_call(void *state, size_t room, const void *const *inputs, size_t input_count,
+                       uint64_t *vendor_us) {
+    return ap_session_call(((htp_state *)state)->session, room, inputs, input_count, vendor_us);
 }
 
 static ap_err htp_probe(void *state, const json_t *args, json_t **result) {

@@ -44,7 +44,9 @@ typedef struct ap_target_ops {
     ap_err (*run)(void *state, const json_t *args, json_t **result);
     // The memory is the caller's and stays until the next share or close.
     ap_err (*share)(void *state, const ap_bound_tensors *tensors);
-    ap_err (*call)(void *state, size_t room, uint64_t *vendor_us);
+    // `inputs`: where the first of them are to be read; NULL: from what was shared.
+    ap_err (*call)(void *state, size_t room, const void *const *inputs, size_t input_count,
+                   uint64_t *vendor_us);
     ap_err (*profile)(void *state, const json_t *args, json_t **result);
     ap_err (*oracle)(void *state, const json_t *args, json_t **result);
     ap_err (*probe)(void *state, const json_t *args, json_t **result);

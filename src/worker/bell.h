@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { AP_BELL_GIVEN = 16 }; // inputs behind these lie in their own place
+
 // In zeroed memory it is ready. Each side writes on a cache line of its own.
 typedef struct ap_bell {
     alignas(64) _Atomic uint32_t call;   // the worker sleeps on it
@@ -23,6 +25,8 @@ typedef struct ap_bell {
     alignas(64) _Atomic uint32_t answer; // the asker sleeps on it
     _Atomic uint32_t worker_cpu;
     uint64_t vendor_us;
+    // Where an input lies in the asker's heap (worker/protocol.h), and one more; 0: in its own place.
+    alignas(64) uint64_t given[AP_BELL_GIVEN];
 } ap_bell;
 
 // Is it worth while to wait awake? Only where the last waits were short, and the other one is on another
@@ -35,8 +39,8 @@ typedef struct ap_patience {
 typedef enum ap_ring { AP_RING_NONE, AP_RING_CALL, AP_RING_FRAME } ap_ring;
 
 // ---- the asker
-void ap_bell_call(ap_bell *b, uint32_t room);
-void ap_bell_frame(ap_bell *b); // something stands, or ends, on the channel
+void ap_bell_call(ap_bell *b, uint32_t room); // `given` was set before
+void ap_bell_frame(ap_bell *b);               // something stands, or ends, on the channel
 // Waits for the answer of a call. CALL: here it is; FRAME: it comes as a frame; NONE: nothing in all this
 // time, wait again.
 ap_ring ap_bell_answered(ap_bell *b, ap_patience *p, unsigned timeout_ms);

@@ -9,8 +9,10 @@
 // It is asked once after a load. There is room for the outputs `rooms` times, each `stride` bytes behind the
 // one before. At the front of the memory lies a bell (worker/bell.h): with it a call is asked, which runs on
 // what stands in the memory, and answered; only an error of a call comes as a reply. What was shared ends
-// with the next share, build, load or profile. The channel is a socket of its own, so nothing a vendor
-// library prints can be taken for a reply.
+// with the next share, build, load or profile.
+//   heap  {bytes}, the descriptor of memory in which the asker's own tensors may lie (base/heap.h) → {}
+// From then on an input of a call may lie there, wherever the bell says; it is only read. The channel is a
+// socket of its own, so nothing a vendor library prints can be taken for a reply.
 #ifndef AP_WORKER_PROTOCOL_H
 #define AP_WORKER_PROTOCOL_H
 
@@ -18,7 +20,7 @@
 
 // Raised when a request, a reply or the bell changes its meaning. A library may find the program of another
 // build on its way; `open` carries the number to and fro, so that both see it before anything else is said.
-#define AP_PROTOCOL 2
+#define AP_PROTOCOL 3
 
 #define AP_FRAME_MAX ((size_t)256 << 20)
 

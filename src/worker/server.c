@@ -18,8 +18,9 @@ typedef struct server {
     const ap_target_ops *ops;
     void *state;
     int passed; // a descriptor that came with the request; -1: none
-    ap_shared shared;
-    uint32_t rooms; // for outputs
+    ap_shared shared, heap;
+    uint32_t rooms;                                 // for outputs
+    size_t input_count, input_bytes[AP_BELL_GIVEN]; // of what is shared; the first of them
     ap_patience patience;
 } server;
 
@@ -106,6 +107,8 @@ static ap_err serve_share(server *s, const json_t *args) {
     ap_shared old = s->shared; // in use until now
     s->shared = memory;
     s->rooms = (uint32_t)rooms;
+    s->input_count = t.input_count < AP_BELL_GIVEN ? t.input_count : AP_BELL_GIVEN;
+    for (size_t i = 0; i < s->input_count; i++) s->input_bytes[i] = inputs[i].t.bytes;
     memory = old;
 done:
     free(inputs);
@@ -114,10 +117,25 @@ done:
     return err;
 }
 
+static ap_err serve_heap(server *s, const json_t *args) {
+    ap_shared memory = AP_SHARED_NONE;
+    int64_t bytes = ap_json_int(args, "bytes", -1);
+    int fd = s->passed;
+    ap_err err = NULL;
+    s->passed = -1;
+    if (fd < 0) AP_FAIL(AP_ERR_INTERNAL, "heap: no memory came with it");
+    AP_TRY(ap_shared_open_to_read(fd, bytes < 0 ? 0 : (size_t)bytes, &memory));
+    ap_shared_close(&s->heap);
+    s->heap = memory;
+done:
+    return err;
+}
+
 static ap_err dispatch(server *s, const char *op, const json_t *args, json_t **result) {
     if (strcmp(op, "open") == 0) return serve_open(s, args, result);
     if (!s->ops) return ap_err_new(AP_ERR_INTERNAL, "request '%s' before open", op);
     if (strcmp(op, "share") == 0) return serve_share(s, args);
+    if (strcmp(op, "heap") == 0) return serve_heap(s, args);
     const struct {
         const char *op;
         ap_err (*call)(void *, const json_t *, json_t **);
@@ -138,13 +156,28 @@ static ap_err reply_with(int fd, ap_err failed, json_t *result) {
     return err;
 }
 
+// Where the inputs lie that are not in their own place; the others stay NULL.
+static ap_err find_given(const server *s, const void **inputs) {
+    for (size_t i = 0; i < s->input_count; i++) {
+        uint64_t at = bell_of(s)->given[i], end;
+        if (at == 0) continue;
+        if (!s->heap.data || __builtin_add_overflow(at - 1, s->input_bytes[i], &end) || end > s->heap.bytes)
+            return ap_err_new(AP_ERR_INTERNAL, "input %zu lies outside the heap", i);
+        inputs[i] = s->heap.data + (at - 1);
+    }
+    return NULL;
+}
+
 static ap_err serve_call(server *s, int fd, uint32_t room) {
+    const void *inputs[AP_BELL_GIVEN] = {NULL};
     uint64_t vendor_us = 0;
-    ap_err failed = NULL;
+    ap_err failed = find_given(s, inputs);
+    if (failed) goto done;
     if (room >= s->rooms)
         failed = ap_err_new(AP_ERR_INTERNAL, "a call for room %u of %u", room, s->rooms);
     else
-        failed = s->ops->call(s->state, room, &vendor_us);
+        failed = s->ops->call(s->state, room, inputs, s->input_count, &vendor_us);
+done:
     ap_bell_answer(bell_of(s), failed != NULL, vendor_us);
     return failed ? reply_with(fd, failed, NULL) : NULL;
 }
@@ -177,7 +210,7 @@ done:
 }
 
 int ap_worker_serve(int fd) {
-    server s = {.passed = -1, .shared = AP_SHARED_NONE};
+    server s = {.passed = -1, .shared = AP_SHARED_NONE, .heap = AP_SHARED_NONE};
     ap_buf in = {0};
     ap_err err = NULL;
     AP_TRY(ap_channel_end_with_peer(fd));
@@ -191,6 +224,7 @@ done:
     ap_buf_free(&in);
     if (s.ops) s.ops->close(s.state);
     ap_shared_close(&s.shared);
+    ap_shared_close(&s.heap);
     ap_fd_close(&s.passed);
     int code = ap_code_exit(ap_err_code(err));
     ap_err_free(err);

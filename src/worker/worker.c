@@ -177,12 +177,20 @@ ap_err ap_worker_share(ap_worker *w, const ap_shared *memory, json_t *args) {
     return err;
 }
 
-ap_err ap_worker_ring(ap_worker *w, size_t room, uint64_t *vendor_us) {
+ap_err ap_worker_heap(ap_worker *w, int fd, size_t bytes) {
+    json_t *result = NULL;
+    ap_err err = ask(w, "heap", json_pack("{sI}", "bytes", (json_int_t)bytes), fd, &result);
+    json_decref(result);
+    return err;
+}
+
+ap_err ap_worker_ring(ap_worker *w, size_t room, const uint64_t *given, uint64_t *vendor_us) {
     json_t *result = NULL;
     ap_ring ring = AP_RING_NONE;
     ap_err err = NULL;
     if (!w->bell) AP_FAIL(AP_ERR_INTERNAL, "call without shared tensors");
     AP_TRY(alive(w));
+    if (given) memcpy(w->bell->given, given, sizeof w->bell->given);
     ap_bell_call(w->bell, (uint32_t)room);
     for (uint64_t end = deadline(w); !ring;) {
         ring = ap_bell_answered(w->bell, &w->patience, POLL_MS);

@@ -29,9 +29,12 @@ AP_MUST ap_err ap_worker_call(ap_worker *w, const char *op, json_t *args, json_t
 // Request `share`: the worker will run the current model on tensors in this memory (worker/protocol.h), which
 // begins with a zeroed ap_bell and stays until the worker is stopped. Steals `args`.
 AP_MUST ap_err ap_worker_share(ap_worker *w, const ap_shared *memory, json_t *args);
-// Request `call` of what was shared: outputs go to this room. *vendor_us: the run of the vendor's library
+// Request `heap`: inputs of calls may lie in this memory, too. The descriptor stays the caller's.
+AP_MUST ap_err ap_worker_heap(ap_worker *w, int fd, size_t bytes);
+// Request `call` of what was shared: outputs go to this room. `given` says of the first AP_BELL_GIVEN inputs
+// where they lie (worker/bell.h); NULL: all in their own places. *vendor_us: the run of the vendor's library
 // alone. Errors as for ap_worker_call, INTERNAL when nothing was shared.
-AP_MUST ap_err ap_worker_ring(ap_worker *w, size_t room, uint64_t *vendor_us);
+AP_MUST ap_err ap_worker_ring(ap_worker *w, size_t room, const uint64_t *given, uint64_t *vendor_us);
 const json_t *ap_worker_description(const ap_worker *w); // the target's describe
 // Closes the channel, waits a moment, kills when it must. NULL is fine. *peak (may be NULL) gets the child's
 // peak RSS. A process that only inherited the worker by a fork lets go of it and leaves it alone.

@@ -33,6 +33,8 @@ net=$nets/two-io.onnx
 (PATH=$venv:$PATH && aipc exec --artifacts "$tmp/two" -- python "$root/tests/python/apps.py" ort "$net" plain) >"$tmp/served" 2>"$tmp/err" </dev/null
 same "aipc exec" "0|$(<"$tmp/plain")" "$?|$(<"$tmp/served")"
 same "and it was served" "aipc: served 3 of 3 calls; two 3 by TMP/two (cpu)" "$(sed "s|$tmp|TMP|g" "$tmp/err")"
+same "the heap that workers see" "$(echo "$tmp"/venv/lib/python3*/site-packages)/aipc/dropin/libaipc_heap.so" \
+    "$("$venv/aipc" exec --artifacts "$tmp/two" -- sh -c 'echo $LD_PRELOAD' 2>"$tmp/err")"
 # The package in every Python there is; export and level 1 want torch.
 site=$(echo "$tmp"/venv/lib/python3*/site-packages)
 for minor in 9 10 11 12 13; do

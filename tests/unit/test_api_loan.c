@@ -1,57 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers in memory that is lent: kept over many calls, written to, by threads, across forks, when the worker
 // dies and after the server was closed.
-#include "test_graph_build.h"
-#include "test_runtime.h"
-
-#include "aipc/aipc.h"
-#include "plan/artifact/served.h"
+#include "test_api_stage.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
-
-static char ort_path[4096], program[4096];
-enum { N = 65536 }; // elements: 256 KiB
-
-typedef struct stage {
-    aipc_context *c;
-    aipc_server *server;
-    aipc_deployed *d;
-} stage;
-
-// y = Relu(x)
-static void open_stage(bench *b, stage *s) {
-    aipc_context_options co = {.size = sizeof co, .cache_dir = at(b, "cache"), .data_dir = test_data_dir()};
-    char *out = at(b, "out"), *name = NULL;
-    aipc_served *m = NULL;
-    int64_t dims[] = {N};
-    aipc_tensor x = {.name = "x", .dtype = "float32", .rank = 1, .dims = dims};
-    must(aipc_context_open(&co, &s->c));
-    fresh(b);
-    input(b, "x", "65536");
-    output(b, "y", "65536");
-    node(b, "relu", "Relu", "x", "y");
-    name = write_model(b, "m.onnx");
-    aipc_deploy_options o = {.size = sizeof o, .model = name, .out_dir = out, .seed = 1, .no_trace = true};
-    must(aipc_deploy(s->c, &o, NULL));
-    must(aipc_server_open(s->c, out, NULL, &s->server));
-    must(aipc_server_find_model(s->server, name, NULL, 0, &m));
-    assert_non_null(m);
-    must(aipc_served_choose(m, NULL, &x, 1, &s->d));
-}
-
-static void close_stage(stage *s) {
-    aipc_server_close(s->server);
-    aipc_context_close(s->c);
-}
-
-static bool holds(const float *y, float value) {
-    for (size_t i = 0; i < N; i++)
-        if (y[i] != value) return false;
-    return true;
-}
 
 // A call with x = value everywhere. Its answer is lent, or in memory of ours: then *loan is NULL.
 static aipc_error *call(aipc_deployed *d, float value, aipc_loan **loan, float **y) {
@@ -278,10 +233,7 @@ static void worker_dies(void **state) {
 }
 
 int main(void) {
-    if (!test_runtime_file("onnxruntime", "libonnxruntime.so.1", ort_path))
-        return test_skipped("onnxruntime");
-    if (!test_program(program)) return puts("skipped: no aipc program in this build") < 0;
-    setenv("AIPC_PROGRAM", program, 1);
+    if (!stage_possible()) return 0;
     const struct CMUnitTest tests[] = {BENCH_TEST(kept_over_many_calls),
                                        BENCH_TEST(answers),
                                        BENCH_TEST(where_it_goes),

@@ -6,7 +6,9 @@
 #include "base/shared.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void made_and_mapped_twice(void **state) {
@@ -23,6 +25,27 @@ static void made_and_mapped_twice(void **state) {
     ap_shared_close(&b);
     ap_shared_close(&b);
     assert_int_equal(b.fd, -1);
+}
+
+static void to_read_alone(void **state) {
+    (void)state;
+    ap_shared a = AP_SHARED_NONE, b = AP_SHARED_NONE;
+    int status = 0;
+    must(ap_shared_create(4096, &a));
+    must(ap_shared_open_to_read(dup(a.fd), 4096, &b));
+    a.data[7] = 42;
+    assert_int_equal(b.data[7], 42);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL); // a sanitizer would tell a long story
+        b.data[7] = 1;
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    assert_int_equal(a.data[7], 42);
+    ap_shared_close(&a);
+    ap_shared_close(&b);
 }
 
 static void what_is_none(void **state) {
@@ -83,6 +106,7 @@ static void passed_along(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(made_and_mapped_twice),
-                                       cmocka_unit_test(what_is_none), cmocka_unit_test(passed_along)};
+                                       cmocka_unit_test(to_read_alone), cmocka_unit_test(what_is_none),
+                                       cmocka_unit_test(passed_along)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

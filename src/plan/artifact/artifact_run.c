@@ -45,6 +45,25 @@ static void **addresses(aipc_artifact *a, const json_t *list) {
     return out;
 }
 
+void ap_artifact_want(const aipc_artifact *a) {
+    const ap_heap *heap = ap_heap_find();
+    for (size_t i = 0; heap && i < a->input_count; i++) (void)heap->want(a->inputs[i].bytes);
+}
+
+// Without the heap inputs are copied: nothing is lost but time.
+static void share_heap(aipc_artifact *a) {
+    const ap_heap *heap = ap_heap_find();
+    size_t bytes = 0, largest = 0;
+    ap_artifact_want(a);
+    int fd = heap ? heap->memory(&bytes) : -1;
+    for (size_t i = 0; i < a->input_count; i++)
+        if (a->inputs[i].bytes > largest) largest = a->inputs[i].bytes;
+    if (fd < 0 || largest < AP_HEAP_FROM) return;
+    ap_err err = ap_worker_heap(a->worker, fd, bytes);
+    if (!err) a->heap = heap;
+    ap_err_free(err);
+}
+
 ap_err ap_artifact_share(aipc_artifact *a) {
     json_t *inputs = json_array(), *outputs = json_array();
     size_t end = sizeof(ap_bell), first;
@@ -61,6 +80,7 @@ ap_err ap_artifact_share(aipc_artifact *a) {
                            json_pack("{sO,sO,sI,sI}", "inputs", inputs, "outputs", outputs, "rooms",
                                      (json_int_t)ap_pool_rooms(a->pool), "stride",
                                      (json_int_t)ap_pool_stride(a->pool))));
+    share_heap(a);
 done:
     json_decref(inputs);
     json_decref(outputs);
@@ -130,16 +150,34 @@ static size_t room_of(const aipc_artifact *a, void *const *outputs) {
     return room;
 }
 
+// Shows the worker where the inputs lie; what it cannot see is copied to where it can.
+static void put_inputs(aipc_artifact *a, const void *const *inputs, uint64_t *given) {
+    a->copied = 0;
+    for (size_t i = 0; i < a->input_count; i++) {
+        size_t bytes = a->inputs[i].bytes, at;
+        bool seen =
+            a->heap && i < AP_BELL_GIVEN && bytes >= AP_HEAP_FROM && a->heap->at(inputs[i], bytes, &at);
+        if (seen)
+            given[i] = (uint64_t)at + 1;
+        else if (inputs[i] != a->input_at[i]) {
+            put(a->input_at[i], inputs[i], bytes);
+            a->copied += bytes;
+        }
+    }
+}
+
 static ap_err run_locked(aipc_artifact *a, const void *const *inputs, void *const *outputs) {
     size_t room = room_of(a, outputs), behind = room * ap_pool_stride(a->pool);
-    for (size_t i = 0; i < a->input_count; i++) put(a->input_at[i], inputs[i], a->inputs[i].bytes);
-    ap_err err = ap_worker_ring(a->worker, room, &a->vendor_us);
+    uint64_t given[AP_BELL_GIVEN] = {0};
+    put_inputs(a, inputs, given);
+    ap_err err = ap_worker_ring(a->worker, room, a->heap ? given : NULL, &a->vendor_us);
     for (size_t i = 0; i < a->output_count && !err; i++)
         if (outputs[i]) put(outputs[i], (uint8_t *)a->output_at[i] + behind, a->outputs[i].bytes);
     return err;
 }
 
-ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *const *outputs) {
+ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *const *outputs,
+                          aipc_answer *told) {
     if (a->owner != getpid())
         return ap_err_hint(ap_err_new(AP_ERR_BUSY,
                                       "the artifact belongs to process %ld, which this one is a fork of",
@@ -147,6 +185,8 @@ ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *con
                            "open it again in this process");
     pthread_mutex_lock(&a->lock);
     ap_err err = run_locked(a, inputs, outputs);
+    if (told) told->vendor_us = a->vendor_us;
+    if (told) told->copied = a->copied;
     pthread_mutex_unlock(&a->lock);
     return err;
 }
@@ -158,7 +198,7 @@ ap_err ap_artifact_run_into(aipc_artifact *a, const aipc_tensor *inputs, size_t 
     void **at = ap_calloc(a->input_count + output_count + 1, sizeof *at), **to = at + a->input_count;
     for (size_t i = 0; i < a->input_count; i++) at[i] = find_tensor(inputs, count, a->inputs[i].name)->data;
     for (size_t i = 0; i < output_count; i++) to[i] = outputs[i].data;
-    err = ap_artifact_run_at(a, (const void *const *)at, to);
+    err = ap_artifact_run_at(a, (const void *const *)at, to, NULL);
     free(at);
     return err;
 }

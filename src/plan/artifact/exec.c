@@ -131,22 +131,40 @@ char *ap_exec_joined(ap_arena *a, const json_t *list) {
     return all;
 }
 
+// "NAME=" and both parts, as lists of paths.
+static char *joined_env(ap_arena *a, const char *name, const char *first, const char *last) {
+    bool both = first && *first && last && *last;
+    return ap_arena_printf(a, "%s=%s%s%s", name, first ? first : "", both ? ":" : "", last ? last : "");
+}
+
+// The library that lets workers read the program's tensors where they lie (preload/heap.c); NULL: they are
+// copied.
+static char *find_heap(ap_arena *a, const char *dropin) {
+    const char *wanted = getenv("AIPC_HEAP");
+    char *path = ap_path_join(a, dropin, "libaipc_heap.so");
+    if (wanted && strcmp(wanted, "0") == 0) return NULL;
+    return ap_file_exists(path) && !strpbrk(path, " :") ? path : NULL; // the loader ends a path at either
+}
+
 ap_err ap_exec_env(ap_arena *a, const ap_hook *hook, const json_t *artifacts, const char *target, bool strict,
                    const char ***out) {
-    const char **env = NULL, *before = getenv("LD_LIBRARY_PATH");
-    char *dropin = NULL;
+    const char **env = NULL;
+    char *dropin = NULL, *heap = NULL;
     size_t n = 0;
     ap_err err = NULL;
     AP_TRY(ap_hook_env(a, hook, &env));
     while (env[n]) n++;
-    const char **all = ap_arena_calloc(a, n + 5, sizeof *all);
+    const char **all = ap_arena_calloc(a, n + 6, sizeof *all);
     memcpy(all, env, n * sizeof *all);
     all[n++] = ap_arena_printf(a, "AIPC_ARTIFACTS=%s", ap_exec_joined(a, artifacts));
     all[n++] = ap_arena_printf(a, "AIPC_TARGET=%s", target ? target : "");
     all[n++] = ap_arena_printf(a, "AIPC_STRICT=%s", strict ? "1" : "");
-    if (ap_dropin_find(a, &dropin))
-        all[n++] = ap_arena_printf(a, "LD_LIBRARY_PATH=%s%s%s", dropin, before && *before ? ":" : "",
-                                   before ? before : "");
+    if (ap_dropin_find(a, &dropin)) {
+        all[n++] = joined_env(a, "LD_LIBRARY_PATH", dropin, getenv("LD_LIBRARY_PATH"));
+        heap = find_heap(a, dropin);
+    }
+    // Behind others: an allocator or a sanitizer of the program's stays first, and ours stands back then.
+    if (heap) all[n++] = joined_env(a, "LD_PRELOAD", getenv("LD_PRELOAD"), heap);
     *out = all;
 done:
     return err;

@@ -16,7 +16,8 @@ AP_MUST ap_err ap_exec_artifacts(const char *const *folders, size_t count, ap_ar
 char *ap_exec_joined(ap_arena *a, const json_t *list);
 
 // The environment of a program that is to be served: the hook's, the artifacts, and for programs that use the
-// C library the drop-in first on the library path. In the arena, NULL-ended.
+// C library the drop-in first on the library path; the heap that workers see is preloaded unless $AIPC_HEAP
+// is 0. In the arena, NULL-ended.
 AP_MUST ap_err ap_exec_env(ap_arena *a, const ap_hook *hook, const json_t *artifacts, const char *target,
                            bool strict, const char ***env);
 

@@ -132,6 +132,7 @@ static ap_err add(aipc_server *s, const char *dir, aipc_served *m, const json_t 
 done:
     if (!err) err = read_feeds(s, d);
     if (!err && is_module(m)) err = read_results(s, d);
+    if (!err && !d->refusal) ap_artifact_want(d->contract);
     return err;
 }
 

@@ -197,6 +197,8 @@ static ap_err start(aipc_deployed *d) {
 static ap_err started(aipc_deployed *d, aipc_artifact **out) {
     aipc_server *s = d->model->server;
     ap_err err = NULL;
+    *out = d->running;
+    if (*out) return NULL;
     pthread_mutex_lock(&s->lock);
     if (!d->running) err = start(d);
     if (!err) *out = d->running;
@@ -265,14 +267,14 @@ ap_loan *ap_deployed_lend(aipc_deployed *d, void **outputs) {
     return loan;
 }
 
-static void count(aipc_deployed *d) {
+static void count(aipc_deployed *d, pid_t me) {
     ap_counts *c = &d->model->server->counts;
     bool first;
     pthread_mutex_lock(&d->model->server->lock);
-    if (d->slot_owner != getpid()) {
+    if (d->slot_owner != me) {
         d->slot = ap_counts_slot(c, d->model->name, d->dir, ap_json_str(d->contract->target, "target", ""),
                                  NULL, &first);
-        d->slot_owner = getpid();
+        d->slot_owner = me;
     }
     ap_counts_add(c, d->slot);
     pthread_mutex_unlock(&d->model->server->lock);
@@ -287,35 +289,45 @@ static ap_err give_up(aipc_deployed *d, ap_err err) {
     return err;
 }
 
-ap_err ap_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs) {
-    aipc_artifact *a = NULL;
+// Running from the first call on.
+static ap_err ready(aipc_deployed *d, const void *const *inputs, aipc_artifact **out) {
     ap_err err = check_inputs(d, inputs);
     if (err) return err;
-    err = started(d, &a);
-    if (!err) err = ap_artifact_run_at(a, inputs, outputs);
+    err = started(d, out);
+    return err ? give_up(d, err) : NULL;
+}
+
+static ap_err run(aipc_deployed *d, aipc_artifact *a, const void *const *inputs, void *const *outputs,
+                  aipc_answer *told) {
+    ap_err err = ap_artifact_run_at(a, inputs, outputs, told);
     if (err) return give_up(d, err);
-    count(d);
+    count(d, a->owner); // or it had not run
     return NULL;
+}
+
+ap_err ap_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs) {
+    aipc_artifact *a = NULL;
+    ap_err err = ready(d, inputs, &a);
+    return err ? err : run(d, a, inputs, outputs, NULL);
 }
 
 ap_err ap_deployed_answer(aipc_deployed *d, const void *const *inputs, aipc_answer *out) {
     aipc_artifact *a = NULL;
-    ap_err err = check_inputs(d, inputs);
+    ap_err err = ready(d, inputs, &a);
     if (err) return err;
-    err = started(d, &a);
-    if (err) return give_up(d, err);
     size_t count = a->output_count, bytes = ap_artifact_offset(a, count);
     ap_loan *loan = ap_pool_lend(a->pool);
     if (!loan) loan = ap_loan_own(bytes);
     if (!loan) return ap_err_new(AP_ERR_NO_MEMORY, "no memory for an answer of %zu bytes", bytes);
-    uint8_t **outputs = ap_calloc(count + 1, sizeof *outputs), *begin = ap_loan_memory(loan);
+    aipc_answer made = {.memory = ap_loan_memory(loan), .loan = loan};
+    uint8_t **outputs = ap_calloc(count + 1, sizeof *outputs);
     for (size_t i = 0; i < count; i++)
-        outputs[i] = begin + ((uint8_t *)a->output_at[i] - (uint8_t *)a->output_at[0]);
-    err = ap_deployed_run(d, inputs, (void *const *)outputs);
+        outputs[i] = (uint8_t *)made.memory + ((uint8_t *)a->output_at[i] - (uint8_t *)a->output_at[0]);
+    err = run(d, a, inputs, (void *const *)outputs, &made);
     free(outputs);
     if (err)
         ap_loan_release(loan);
     else
-        *out = (aipc_answer){.memory = begin, .loan = loan};
+        *out = made;
     return err;
 }
