@@ -31,17 +31,12 @@ class Server:
             self.told.add(text)
             sys.stderr.write("aipc: %s\n" % text)
 
-    def _serve(self, model, run, original):
-        """run() -> the answer; or the original's, counted."""
-        try:
-            return run()
-        except libaipc.Error as e:
-            why = "%s is not served: %s" % (model.name, e)
-            model.server.served_refuse(model.handle, str(e).encode("utf-8", "replace"))
+    def _refuse(self, model, e):  # the original runs; counted
+        why = "%s is not served: %s" % (model.name, e)
+        model.server.served_refuse(model.handle, str(e).encode("utf-8", "replace"))
         if self.strict:
-            raise RuntimeError("aipc exec --strict: " + why)
+            raise RuntimeError("aipc exec --strict: " + why) from None
         self._say(why)
-        return original()
 
     def methods(self, cls):
         return [method[1:] for name, method in self.classes if method and name == flat.class_path(cls)]
@@ -68,16 +63,18 @@ class Server:
 
     def module(self, module, call, args, kwargs, method=""):
         model, torch = self._model_of(module, method and "." + method), sys.modules["torch"]
-        if model is None or torch.jit.is_tracing() or torch.compiler.is_compiling():
+        if model is None or torch._C._is_tracing() or torch.compiler.is_compiling():
             return call(module, *args, **kwargs)
-        def run():
+        try:
             leaves, spec = flat.flatten_call(args, kwargs)
             if torch.is_grad_enabled() and (module.training or any(getattr(x, "requires_grad", False) for x in leaves)):
                 raise libaipc.Error("gradients are wanted")
             key = spec, tuple([(x.dtype, x.shape) for x in leaves])
-            d = model.choose(key, spec, lambda: [("",) + flat.meta(x) for x in leaves])
+            d = model.chosen.get(key) or model.choose(key, spec, [("",) + flat.meta(x) for x in leaves])
             return _blank(model, d, call(module, *args, **kwargs)) if self.blank else _run_torch(d, leaves, torch)
-        return self._serve(model, run, lambda: call(module, *args, **kwargs))
+        except libaipc.Error as e:
+            self._refuse(model, e)
+        return call(module, *args, **kwargs)
 
     def session_init(self, session, call, args, kwargs):
         call(session, *args, **kwargs)
@@ -89,8 +86,11 @@ class Server:
     def session_run(self, session, call, names, feed, options):
         if getattr(session, "_aipc_model", None) is None:
             return call(session, names, feed, options)
-        return self._serve(session._aipc_model[0], lambda: _run_session(*session._aipc_model, feed, names),
-                           lambda: call(session, names, feed, options))
+        try:
+            return _run_session(*session._aipc_model, feed, names)
+        except libaipc.Error as e:
+            self._refuse(session._aipc_model[0], e)
+        return call(session, names, feed, options)
 
 class Recorded(record.Recorder):
     """Serves, and records what is answered: the second run of `aipc verify`."""
@@ -130,20 +130,21 @@ def _blank(model, d, out):
     return flat.unflatten(spec, [_no_data()(x) if r["output"] is None else x for x, r in zip(leaves, d.results)])
 
 def _run_torch(d, leaves, torch):
-    device = getattr(leaves[0], "device", "cpu") if leaves else "cpu"
-    if "plan" not in vars(d):
+    numpy, device = sys.modules["numpy"], lambda: getattr(leaves[0], "device", "cpu") if leaves else "cpu"
+    if d.plan is None:
         kind = lambda t: t["dtype"] and flat.torch_dtype(t["dtype"])
-        fake = lambda r: _no_data()(torch.empty(r["dims"], dtype=kind(r), device=device))
-        d.plan = ([(f["leaf"], kind(f)) for f in d.feeds],
-                  [((o["dims"], flat.RAW.get(o["dtype"], o["dtype"])), o["at"], o["dtype"] in flat.RAW and kind(o))
-                   for o in d.outputs],
-                  [(r["output"], kind(r), r["output"] is None and fake(r)) for r in d.results], flat.thaw(d.out_spec))
-    feeds, outputs, results, spec = d.plan
+        outputs = [(tuple(o["dims"]), numpy.dtype(flat.RAW.get(o["dtype"], o["dtype"])), o["at"]) for o in d.outputs]
+        fake = lambda r: _no_data()(torch.empty(r["dims"], dtype=kind(r), device=device()))
+        was = lambda r: fake(r) if r["output"] is None else kind(d.outputs[r["output"]])
+        results = [(r["output"], was(r), kind(r)) for r in d.results]
+        same = [(at, str(k)[6:]) for at, _, k in results] == [(i, str(kind)) for i, (_, kind, _) in enumerate(outputs)]
+        d.plan = [(f["leaf"], kind(f)) for f in d.feeds], outputs, same, results, flat.thaw(d.out_spec)
+    feeds, outputs, same, results, spec = d.plan
     given = [_plain(leaves[at], kind, torch) for at, kind in feeds]  # copies live until the run is over
-    memory, array = d.run([t.data_ptr() for t in given]), sys.modules["numpy"].ndarray
-    made = [torch.from_numpy(array(*kind, memory, at)) for kind, at, _ in outputs]
-    made = [t.view(odd) if odd else t for t, (_, _, odd) in zip(made, outputs)]
-    made = [fake if at is None else made[at].to(device=device, dtype=kind) for at, kind, fake in results]
+    memory = d.run([t.data_ptr() for t in given])
+    made = [torch.from_numpy(numpy.ndarray(dims, kind, memory, at)) for dims, kind, at in outputs]
+    if not same or not given or given[0] is not leaves[feeds[0][0]]:  # of other types, perhaps for another device
+        made = [was if at is None else made[at].view(was).to(device=device(), dtype=kind) for at, was, kind in results]
     return made[0] if spec == flat.TENSOR else flat.unflatten(spec, made)
 
 def _run_session(model, kinds, known, feed, names):
@@ -153,7 +154,7 @@ def _run_session(model, kinds, known, feed, names):
     try:
         arrays = {k: record.as_array(v, kinds[k]) for k, v in feed.items()}
         key = tuple([(k, v.dtype, v.shape) for k, v in arrays.items()])
-        d = model.choose(key, None, lambda: [(k,) + flat.meta(v) for k, v in arrays.items()])
+        d = model.chosen.get(key) or model.choose(key, None, [(k,) + flat.meta(v) for k, v in arrays.items()])
     except (AttributeError, TypeError, ValueError):
         raise libaipc.Error("inputs that are no arrays")
     given = [numpy.ascontiguousarray(arrays[f["name"]]) for f in d.feeds]

@@ -160,10 +160,12 @@ class Signature:
         return answer
 
 def _held(wrapper):
-    """What its modules hold (of tensors a stamp), torch's random state. Equal to nothing when not all can be told."""
+    """What its modules hold (of tensors a look), torch's random state. Equal to nothing when not all can be told."""
     apart, rng = ("_modules", "_non_persistent_buffers_set"), sys.modules["torch"].get_rng_state().tolist()
     leaves, spec = flat.flatten([{k: v for k, v in vars(m).items() if k not in apart} for m in wrapper.modules()])
-    return object() if re.search("opaque|array|fake", str(spec)) else (spec, rng, [identity.stamp(t) for t in leaves])
+    if re.search("opaque|array|fake", str(spec)):
+        return object()
+    return spec, rng, [identity.look(t, {}) for t in leaves]
 
 def _stays(node, table):
     """Would it come out of torch.onnx's second trace as it is? That one takes apart what ONNX lacks (the table), makes

@@ -77,7 +77,7 @@ def flatten(x):
 def flatten_call(args, kwargs):
     """The same for a call: flatten((args, kwargs)), shortcut for one tensor and nothing else."""
     if len(args) == 1 and not kwargs and leaf_kind(args[0]) is TENSOR:
-        return [args[0]], ("tuple", ("tuple", TENSOR), ("dict", ""))
+        return [args[0]], ("tuple", ("tuple", ("tensor",)), ("dict", ""))
     return flatten((tuple(args), dict(kwargs)))
 
 def thaw(spec):

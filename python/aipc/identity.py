@@ -38,14 +38,14 @@ def key(identity):
 def watch(module):
     """-> a function that is cheap to call at every call; another answer than before means: hash again (to(), half(),
     fuse(), load_state_dict()). It looks at the first parameter or buffer; None for a module that has none."""
-    for held in itertools.chain.from_iterable((m._parameters, m._buffers) for m in module.modules()):
-        for name, t in held.items():
-            if t is not None:
-                return lambda: stamp(held.get(name))
-    return None
+    at = next(((held, name) for m in module.modules() for held in (m._parameters, m._buffers)
+               for name, t in held.items() if t is not None), None)
+    return at and (lambda known={}: look(at[0].get(at[1]), known))
 
-def stamp(t):
-    # Its first bytes, too: half().float() may get back the memory it gave away.
-    at = t is not None and t.device.type == "cpu" and t.data_ptr()
-    first = at and ctypes.string_at(at, min(t.nbytes, 64) if t.is_contiguous() else t.element_size())
-    return t is not None and (id(t), t.dtype, at, 0 if t.is_inference() else t._version, first)
+def look(t, known):
+    """What must stay; its first bytes, too: half().float() may get memory back. `known`: of t while it lies there."""
+    key = t is not None and (id(t), t.is_cpu and t.data_ptr(), t.dtype)
+    if key and known.get("key") != key:
+        n = key[1] and (min(t.nbytes, 64) if t.is_contiguous() else t.element_size())
+        known.update(key=key, inference=t.is_inference(), first=n and (ctypes.c_char * n).from_address(key[1]))
+    return key and (key, known["inference"] or t._version, known["first"] and known["first"].raw)

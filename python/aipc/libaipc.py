@@ -4,7 +4,7 @@ import ctypes
 import json
 import os
 import sys
-from ctypes import byref, c_bool, c_char, c_char_p, c_size_t, c_void_p
+from ctypes import byref, c_bool, c_char, c_char_p, c_size_t, c_uint64, c_void_p
 
 KEPT = 512  # signatures a model whose artifact is remembered
 
@@ -36,10 +36,10 @@ _FUNCTIONS = {  # result, arguments: names
 
 class Server:
     def __init__(self, folders, target):
-        library = ctypes.CDLL(find())
+        library, quick = ctypes.CDLL(find()), ctypes.PyDLL(find())  # quick: not worth letting other threads run
         for (result, *arguments), names in _FUNCTIONS.items():
             for name in names.split():
-                f = vars(self)[name] = getattr(library, "aipc_" + name)
+                f = vars(self)[name] = getattr(quick if name == "loan_release" else library, "aipc_" + name)
                 f.restype, f.argtypes = result, arguments
         self.context, self.handle, self.found = c_void_p(), c_void_p(), {}
         self.check(self.context_open(None, byref(self.context)))
@@ -74,40 +74,37 @@ class Server:
 
 class Model:
     def __init__(self, server, handle):
-        self.server, self.handle, self.chosen = server, handle, {}
+        self.server, self.handle, self.chosen, self.refused = server, handle, {}, {}
         self.name = server.served_name(handle).decode()
 
     def choose(self, key, spec, leaves):
-        """The Deployed for a call, asked once a `key`. `leaves()`: [(name, dtype, shape)]."""
-        found = self.chosen.get(key)
-        if found is None:
-            out = c_void_p()
-            try:
-                text = json.dumps([spec, leaves()]).encode()
-                self.server.check(self.server.served_choose_json(self.handle, text, byref(out)))
-                found = Deployed(self, out)
-            except Error as e:
-                found = str(e)
-            if len(self.chosen) < KEPT:
-                self.chosen[key] = found
-        if isinstance(found, str):
-            raise Error(found)
+        """The Deployed for a call; `chosen` has it from then on. `leaves`: [(name, dtype, shape)]."""
+        if key in self.refused:
+            raise Error(self.refused[key])
+        out, call = c_void_p(), json.dumps([spec, leaves]).encode()
+        try:
+            self.server.check(self.server.served_choose_json(self.handle, call, byref(out)))
+        except Error as e:
+            len(self.refused) < KEPT and self.refused.update({key: str(e)})
+            raise
+        found = Deployed(self, out)
+        len(self.chosen) < KEPT and self.chosen.update({key: found})
         return found
 
 class Deployed:
     def __init__(self, model, handle):
-        self.model, self.handle, self.server = model, handle, model.server
+        self.model, self.handle, self.server, release = model, handle, model.server, model.server.loan_release
         vars(self).update(self.server.document(self.server.deployed_document(handle)))  # feeds, results...
-        self._in, release = c_void_p * len(self.feeds), self.server.loan_release
+        self._in, self._told, self.plan = c_void_p * len(self.feeds), c_uint64 * 4, None
         self._memory = type("Memory", (c_char * self.bytes,), {"__del__": lambda memory: release(memory.loan)})
 
     def run(self, inputs):
         """Addresses, one a feed. -> memory with the outputs in it: the program's until nobody has a view of it."""
-        made = (c_void_p * 2)()
-        error = self.server.deployed_answer(self.handle, self._in(*inputs), made)
+        told = self.told = self._told()  # memory, loan, microseconds of the run, bytes of inputs that were copied
+        error = self.server.deployed_answer(self.handle, self._in(*inputs), told)
         if error:
             self.model.chosen.clear()  # it will not get better
             self.server.check(error)
-        memory = self._memory.from_address(made[0])
-        memory.loan = made[1]
+        memory = self._memory.from_address(told[0])
+        memory.loan = told[1]
         return memory
