@@ -6,8 +6,6 @@ import os
 import sys
 from ctypes import byref, c_bool, c_char, c_char_p, c_size_t, c_uint64, c_void_p
 
-KEPT = 512  # signatures a model whose artifact is remembered
-
 class Error(RuntimeError):
     """Why the original runs."""
 
@@ -53,10 +51,8 @@ class Server:
             raise Error(text)
 
     def document(self, text):
-        try:
-            return json.loads(ctypes.string_at(text))
-        finally:
-            self.free(text)
+        copy, _ = ctypes.string_at(text), self.free(text)
+        return json.loads(copy)
 
     def _model(self, handle):
         if handle and handle not in self.found:
@@ -77,18 +73,18 @@ class Model:
         self.server, self.handle, self.chosen, self.refused = server, handle, {}, {}
         self.name = server.served_name(handle).decode()
 
-    def choose(self, key, spec, leaves):
-        """The Deployed for a call; `chosen` has it from then on. `leaves`: [(name, dtype, shape)]."""
+    def choose(self, key, spec, leaves, most=512):
+        """The Deployed for a call; from then on `chosen` has it. `leaves`: [(name, dtype, shape)]. `most`: are kept."""
         if key in self.refused:
             raise Error(self.refused[key])
         out, call = c_void_p(), json.dumps([spec, leaves]).encode()
         try:
             self.server.check(self.server.served_choose_json(self.handle, call, byref(out)))
         except Error as e:
-            len(self.refused) < KEPT and self.refused.update({key: str(e)})
+            len(self.refused) < most and self.refused.update({key: str(e)})
             raise
         found = Deployed(self, out)
-        len(self.chosen) < KEPT and self.chosen.update({key: found})
+        len(self.chosen) < most and self.chosen.update({key: found})
         return found
 
 class Deployed:
