@@ -253,4 +253,4 @@ help:
 
 .PHONY: all run check check-full fuzz bench wheel unit unit-bins fuzz-bins conformance-bin format format-check layers install uninstall \
     clean help FORCE
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(DROPIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d $(BUILD)/bin/surgery.d
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(DROPIN_OBJ:.o=.d) $(HEAP:.so=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BUILD)/bin/conformance.d $(BUILD)/bin/surgery.d

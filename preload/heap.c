@@ -12,6 +12,9 @@
 // as memory has to be, and is not handed out again; the child is served by the C library alone.
 #include "base/heap.h"
 
+#include <features.h>
+#ifdef __GLIBC__ // elsewhere the library is empty, and inputs are copied
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +29,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define MEMORY_BYTES ((size_t)1 << 30)  // addresses; pages are taken from the system when they are written to
-#define CLASS_BYTES ((size_t)128 << 20) // of one size at most
+#define CLASS_BYTES ((size_t)128 << 20) // that are added for a size at a time, at most
 enum { GRAIN = 65536, CLASSES = 64, BLOCKS = 16 }; // GRAIN: a multiple of the pages of any machine
 
 // glibc's own, for whoever replaces malloc: no lookup is needed, which would itself want memory.
@@ -277,3 +280,5 @@ EXPORT size_t malloc_usable_size(void *p) {
     memcpy(&usable, &found, sizeof usable);
     return usable(p);
 }
+
+#endif
