@@ -31,6 +31,7 @@
 #define MEMORY_BYTES ((size_t)1 << 30)  // addresses; pages are taken from the system when they are written to
 #define CLASS_BYTES ((size_t)128 << 20) // that are added for a size at a time, at most
 enum { GRAIN = 65536, CLASSES = 64, BLOCKS = 16 }; // GRAIN: a multiple of the pages of any machine
+enum { WARM = 4 }; // blocks of a class that keep their pages when they are free
 
 // glibc's own, for whoever replaces malloc: no lookup is needed, which would itself want memory.
 void *__libc_malloc(size_t bytes);
@@ -95,14 +96,21 @@ static void *take(size_t bytes, size_t align) {
     return p;
 }
 
-// A block that a fork met stays as it is: the other process reads there what it has not written itself.
+// What is rarely in use goes back to the system. Of a block that a fork met only this process's own pages:
+// the other one reads those that it has not written to itself.
 static void give_back(void *p) {
+    int before = errno; // free() leaves it alone
     size_t i = 0;
-    if (!atomic_load(&open_for_use)) return;
     pthread_mutex_lock(&lock);
     size_class *c = block_of(p, &i);
-    if (c && c->state[i] == USED) c->state[i] = FREE;
+    if (c && c->state[i] == PARTED)
+        (void)madvise(memory + c->first + i * c->stride, c->stride, MADV_DONTNEED);
+    if (c && c->state[i] == USED) {
+        if (i >= WARM) (void)madvise(memory + c->first + i * c->stride, c->stride, MADV_REMOVE);
+        c->state[i] = FREE;
+    }
     pthread_mutex_unlock(&lock);
+    errno = before;
 }
 
 static size_t bytes_of(const void *p) {

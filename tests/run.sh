@@ -230,6 +230,8 @@ step "vendor runtimes" 3600 sh tools/runtimes.sh "$AIPC" || echo "        tests 
 finish # the packages
 
 unit "unit" "$build/san"
+# What stands before malloc itself, which sanitizers do, too.
+for t in base_heap api_heap; do step "unit test_$t, preloaded" 120 "$build/clang/tests/test_$t"; done
 # Before the scripts, which deploy with these proofs. Sanitized programs take them, too, but in the long lane: there each
 # proves all it uses. Here that code runs sanitized in test_surgery_prove, rules*.sh and where deploy_repair kills one.
 AIPC_PROOFS=$full_build/tests/e2e/proofs
