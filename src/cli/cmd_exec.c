@@ -100,13 +100,14 @@ static const cli_exit exits[] = {
 const cli_command cli_exec = {
     .name = "exec",
     .summary = "run a program unchanged with its models served by artifacts",
-    .purpose =
-        "Runs the program with its own stdin and stdout. Models of torch and onnxruntime that were deployed "
-        "are "
-        "answered by the artifact; everything else, and shapes that were not deployed, runs as before, with "
-        "a "
-        "warning. What was served goes to stderr.\nEnds with the program's exit code. docs/recordings.md "
-        "describes how calls are matched.",
+    .purpose = "Runs the program with its own stdin and stdout. Models of torch and onnxruntime that were "
+               "deployed are "
+               "answered by the artifact; everything else, and shapes that were not deployed, runs as "
+               "before, with a "
+               "warning. What was served goes to stderr.\n"
+               "Large inputs are read where they lie: a malloc is preloaded that keeps them in shared memory "
+               "(AIPC_HEAP=0: not).\n"
+               "Ends with the program's exit code. docs/recordings.md describes how calls are matched.",
     .arguments = cli_program_arguments,
     .options = options,
     .examples = examples,
