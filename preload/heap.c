@@ -11,6 +11,7 @@
 // A fork ends the sharing: what is in use then becomes private to parent and child, each with its own writes,
 // as memory has to be, and is not handed out again; the child is served by the C library alone.
 #include "base/heap.h"
+#include "base/shared.h"
 
 #include <features.h>
 #ifdef __GLIBC__ // elsewhere the library is empty, and inputs are copied
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define MEMORY_BYTES ((size_t)1 << 30)  // addresses; pages are taken from the system when they are written to
 #define CLASS_BYTES ((size_t)128 << 20) // that are added for a size at a time, at most
 enum { GRAIN = 65536, CLASSES = 64, BLOCKS = 16 }; // GRAIN: a multiple of the pages of any machine
@@ -57,14 +57,18 @@ static size_t class_count, used; // used: of the memory, by classes
 static atomic_bool open_for_use; // cleared in a fork's child
 static bool at_fork;             // nothing is handed out; with the lock
 
-// ---- blocks; with the lock
+// ---- blocks
 
 static bool inside(const void *p) {
     const uint8_t *m = atomic_load_explicit(&memory, memory_order_acquire);
     return m && (uintptr_t)p - (uintptr_t)m < MEMORY_BYTES;
 }
 
-// The block in which an address of the memory lies.
+static uint8_t *block_at(const size_class *c, size_t i) {
+    return memory + c->first + i * c->stride;
+}
+
+// The block in which an address of the memory lies. With the lock, as the next.
 static size_class *block_of(const void *p, size_t *block) {
     size_t at = (size_t)((const uint8_t *)p - memory);
     for (size_class *c = classes; c < classes + class_count; c++)
@@ -80,7 +84,7 @@ static void *take_from(size_class *c) {
     for (size_t i = 0; i < c->count; i++)
         if (c->state[i] == FREE) {
             c->state[i] = USED;
-            return memory + c->first + i * c->stride;
+            return block_at(c, i);
         }
     return NULL;
 }
@@ -103,10 +107,9 @@ static void give_back(void *p) {
     size_t i = 0;
     pthread_mutex_lock(&lock);
     size_class *c = block_of(p, &i);
-    if (c && c->state[i] == PARTED)
-        (void)madvise(memory + c->first + i * c->stride, c->stride, MADV_DONTNEED);
+    if (c && c->state[i] == PARTED) (void)madvise(block_at(c, i), c->stride, MADV_DONTNEED);
     if (c && c->state[i] == USED) {
-        if (i >= WARM) (void)madvise(memory + c->first + i * c->stride, c->stride, MADV_REMOVE);
+        if (i >= WARM) (void)madvise(block_at(c, i), c->stride, MADV_REMOVE);
         c->state[i] = FREE;
     }
     pthread_mutex_unlock(&lock);
@@ -129,11 +132,10 @@ static void forking(void) {
     at_fork = true;
     for (size_class *c = classes; c < classes + class_count; c++)
         for (size_t i = 0; i < c->count; i++) {
-            size_t at = c->first + i * c->stride;
             if (c->state[i] != USED) continue;
             // Where the system has no memory for it both go on with the same pages: as good as it gets.
-            (void)mmap(memory + at, c->stride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, memory_fd,
-                       (off_t)at);
+            (void)mmap(block_at(c, i), c->stride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, memory_fd,
+                       (off_t)(c->first + i * c->stride));
             c->state[i] = PARTED;
         }
 }
@@ -167,7 +169,7 @@ static bool stands_first(void) {
 static bool make_memory(void) {
     int fd = memfd_create("aipc-heap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     void *p = MAP_FAILED;
-    if (fd >= 0 && ftruncate(fd, (off_t)MEMORY_BYTES) == 0 && fcntl(fd, F_ADD_SEALS, SIZE_SEALS) == 0)
+    if (fd >= 0 && ftruncate(fd, (off_t)MEMORY_BYTES) == 0 && fcntl(fd, F_ADD_SEALS, AP_SHARED_SEALS) == 0)
         p = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED || pthread_atfork(forking, forked, born)) {
         if (p != MAP_FAILED) munmap(p, MEMORY_BYTES);
@@ -219,10 +221,10 @@ static bool heap_at(const void *data, size_t bytes, size_t *offset) {
     if (!inside(data) || !atomic_load(&open_for_use)) return false;
     pthread_mutex_lock(&lock);
     const size_class *c = block_of(data, &i);
-    size_t at = (size_t)((const uint8_t *)data - memory), end = c ? c->first + i * c->stride + c->bytes : 0;
-    bool seen = c && c->state[i] == USED && at <= end && bytes <= end - at;
+    size_t in_block = c ? (size_t)((const uint8_t *)data - block_at(c, i)) : 0;
+    bool seen = c && c->state[i] == USED && in_block <= c->bytes && bytes <= c->bytes - in_block;
     pthread_mutex_unlock(&lock);
-    *offset = at;
+    *offset = (size_t)((const uint8_t *)data - memory);
     return seen;
 }
 

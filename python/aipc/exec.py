@@ -141,9 +141,9 @@ def _run_torch(d, leaves, torch):
         d.plan = [(f["leaf"], kind(f)) for f in d.feeds], outputs, same, results, flat.thaw(d.out_spec)
     feeds, outputs, same, results, spec = d.plan
     if same and spec == flat.TENSOR and len(feeds) == 1:  # the same in fewer steps, for most models
-        x, (dims, kind, at) = leaves[feeds[0][0]], outputs[0]
-        if x is _plain(x, feeds[0][1], torch):
-            return torch.from_numpy(numpy.ndarray(dims, kind, d.run((x.data_ptr(),)), at))
+        (dims, kind, at), t = outputs[0], _plain(leaves[feeds[0][0]], feeds[0][1], torch)
+        made = torch.from_numpy(numpy.ndarray(dims, kind, d.run((t.data_ptr(),)), at))
+        return made if t is leaves[feeds[0][0]] else made.to(device())
     given = [_plain(leaves[at], kind, torch) for at, kind in feeds]  # copies live until the run is over
     memory = d.run([t.data_ptr() for t in given])
     made = [torch.from_numpy(numpy.ndarray(dims, kind, memory, at)) for dims, kind, at in outputs]

@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
 static size_t physical_bytes(void) {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     size_t bytes = 0;
@@ -36,7 +34,7 @@ ap_err ap_shared_create(size_t bytes, ap_shared *out) {
         err = ap_err_errno(errno, 0, "cannot make %zu bytes of shared memory", bytes);
         goto done;
     }
-    if (fcntl(s.fd, F_ADD_SEALS, SIZE_SEALS)) {
+    if (fcntl(s.fd, F_ADD_SEALS, AP_SHARED_SEALS)) {
         err = ap_err_errno(errno, 0, "cannot seal shared memory");
         goto done;
     }
@@ -53,7 +51,8 @@ static ap_err open_for(int protection, int fd, size_t bytes, ap_shared *out) {
     struct stat st;
     ap_err err = NULL;
     int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SIZE_SEALS) != SIZE_SEALS || fstat(fd, &st) || (uint64_t)st.st_size != bytes)
+    if (seals < 0 || (seals & AP_SHARED_SEALS) != AP_SHARED_SEALS || fstat(fd, &st) ||
+        (uint64_t)st.st_size != bytes)
         AP_FAIL(AP_ERR_IO, "what was shared is no memory of %zu bytes with a sealed size", bytes);
     AP_TRY(map(&s, protection));
     *out = s;

@@ -7,6 +7,9 @@
 
 #include "base/mem.h"
 
+// What such memory is sealed with (fcntl.h); it must be, to be mapped from another process.
+#define AP_SHARED_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
 typedef struct ap_shared {
     int fd;        // closes on exec; -1 when not open
     uint8_t *data; // NULL when not open

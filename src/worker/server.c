@@ -77,21 +77,26 @@ done:
     return err;
 }
 
+// The memory that came with a request.
+static ap_err take_memory(server *s, const char *op, const json_t *args,
+                          ap_err (*open)(int, size_t, ap_shared *), ap_shared *out) {
+    int64_t bytes = 0;
+    int fd = s->passed;
+    s->passed = -1;
+    if (fd < 0) return ap_err_new(AP_ERR_INTERNAL, "%s: no memory came with it", op);
+    ap_err err = ap_json_get_int(args, "bytes", op, AP_ERR_INTERNAL, &bytes);
+    if (!err) return open(fd, bytes < 0 ? 0 : (size_t)bytes, out);
+    ap_fd_close(&fd);
+    return err;
+}
+
 static ap_err serve_share(server *s, const json_t *args) {
     ap_shared memory = AP_SHARED_NONE;
     ap_named_tensor *inputs = NULL, *outputs = NULL;
     ap_bound_tensors t = {0};
-    int64_t bytes = 0, rooms = 0, stride = 0;
-    int fd = s->passed;
+    int64_t rooms = 0, stride = 0;
     ap_err err = NULL;
-    s->passed = -1;
-    if (fd < 0) AP_FAIL(AP_ERR_INTERNAL, "share: no memory came with it");
-    err = ap_json_get_int(args, "bytes", "share", AP_ERR_INTERNAL, &bytes);
-    if (err) {
-        ap_fd_close(&fd);
-        goto done;
-    }
-    AP_TRY(ap_shared_open(fd, bytes < 0 ? 0 : (size_t)bytes, &memory));
+    AP_TRY(take_memory(s, "share", args, ap_shared_open, &memory));
     AP_TRY(ap_json_get_int(args, "rooms", "share", AP_ERR_INTERNAL, &rooms));
     AP_TRY(ap_json_get_int(args, "stride", "share", AP_ERR_INTERNAL, &stride));
     if (rooms < 1 || rooms > MAX_ROOMS || stride < 0 || memory.bytes < sizeof(ap_bell))
@@ -119,16 +124,11 @@ done:
 
 static ap_err serve_heap(server *s, const json_t *args) {
     ap_shared memory = AP_SHARED_NONE;
-    int64_t bytes = ap_json_int(args, "bytes", -1);
-    int fd = s->passed;
-    ap_err err = NULL;
-    s->passed = -1;
-    if (fd < 0) AP_FAIL(AP_ERR_INTERNAL, "heap: no memory came with it");
-    AP_TRY(ap_shared_open_to_read(fd, bytes < 0 ? 0 : (size_t)bytes, &memory));
+    ap_err err = take_memory(s, "heap", args, ap_shared_open_to_read, &memory);
+    if (err) return err;
     ap_shared_close(&s->heap);
     s->heap = memory;
-done:
-    return err;
+    return NULL;
 }
 
 static ap_err dispatch(server *s, const char *op, const json_t *args, json_t **result) {

@@ -22,8 +22,6 @@ struct aipc_artifact {
     ap_pool *pool;                // the tensors of a run, seen by the worker, too
     void **input_at, **output_at; // where each lies in it; the outputs in room 0
     const ap_heap *heap;          // where the worker reads inputs that lie there; NULL: all are copied
-    uint64_t vendor_us;           // of the last run
-    size_t copied;                // bytes of its inputs, those not read where they lay
 };
 
 // Reads and checks the manifest and chooses the target; starts nothing.
@@ -39,7 +37,7 @@ void ap_artifact_want(const aipc_artifact *a);
 // Where in a room for its answers an output begins; of the one behind the last: how large that room is.
 size_t ap_artifact_offset(const aipc_artifact *a, size_t output);
 // A run of tensors that are those of the contract: addresses, one an input and an output; NULL: nobody wants
-// it. Outputs that lie in a room that is lent are made there. `told` may be NULL: gets what the run was.
+// it. Outputs that lie in a room that is lent are made there. `told` gets what the run was.
 AP_MUST ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *const *outputs,
                                   aipc_answer *told);
 

@@ -151,8 +151,8 @@ static size_t room_of(const aipc_artifact *a, void *const *outputs) {
 }
 
 // Shows the worker where the inputs lie; what it cannot see is copied to where it can.
-static void put_inputs(aipc_artifact *a, const void *const *inputs, uint64_t *given) {
-    a->copied = 0;
+static void put_inputs(const aipc_artifact *a, const void *const *inputs, uint64_t *given, uint64_t *copied) {
+    *copied = 0;
     for (size_t i = 0; i < a->input_count; i++) {
         size_t bytes = a->inputs[i].bytes, at;
         bool seen =
@@ -161,16 +161,17 @@ static void put_inputs(aipc_artifact *a, const void *const *inputs, uint64_t *gi
             given[i] = (uint64_t)at + 1;
         else if (inputs[i] != a->input_at[i]) {
             put(a->input_at[i], inputs[i], bytes);
-            a->copied += bytes;
+            *copied += bytes;
         }
     }
 }
 
-static ap_err run_locked(aipc_artifact *a, const void *const *inputs, void *const *outputs) {
+static ap_err run_locked(aipc_artifact *a, const void *const *inputs, void *const *outputs,
+                         aipc_answer *told) {
     size_t room = room_of(a, outputs), behind = room * ap_pool_stride(a->pool);
     uint64_t given[AP_BELL_GIVEN] = {0};
-    put_inputs(a, inputs, given);
-    ap_err err = ap_worker_ring(a->worker, room, a->heap ? given : NULL, &a->vendor_us);
+    put_inputs(a, inputs, given, &told->copied);
+    ap_err err = ap_worker_ring(a->worker, room, a->heap ? given : NULL, &told->vendor_us);
     for (size_t i = 0; i < a->output_count && !err; i++)
         if (outputs[i]) put(outputs[i], (uint8_t *)a->output_at[i] + behind, a->outputs[i].bytes);
     return err;
@@ -184,9 +185,7 @@ ap_err ap_artifact_run_at(aipc_artifact *a, const void *const *inputs, void *con
                                       (long)a->owner),
                            "open it again in this process");
     pthread_mutex_lock(&a->lock);
-    ap_err err = run_locked(a, inputs, outputs);
-    if (told) told->vendor_us = a->vendor_us;
-    if (told) told->copied = a->copied;
+    ap_err err = run_locked(a, inputs, outputs, told);
     pthread_mutex_unlock(&a->lock);
     return err;
 }
@@ -198,7 +197,8 @@ ap_err ap_artifact_run_into(aipc_artifact *a, const aipc_tensor *inputs, size_t 
     void **at = ap_calloc(a->input_count + output_count + 1, sizeof *at), **to = at + a->input_count;
     for (size_t i = 0; i < a->input_count; i++) at[i] = find_tensor(inputs, count, a->inputs[i].name)->data;
     for (size_t i = 0; i < output_count; i++) to[i] = outputs[i].data;
-    err = ap_artifact_run_at(a, (const void *const *)at, to, NULL);
+    aipc_answer told;
+    err = ap_artifact_run_at(a, (const void *const *)at, to, &told);
     free(at);
     return err;
 }

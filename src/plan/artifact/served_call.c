@@ -307,8 +307,9 @@ static ap_err run(aipc_deployed *d, aipc_artifact *a, const void *const *inputs,
 
 ap_err ap_deployed_run(aipc_deployed *d, const void *const *inputs, void *const *outputs) {
     aipc_artifact *a = NULL;
+    aipc_answer told;
     ap_err err = ready(d, inputs, &a);
-    return err ? err : run(d, a, inputs, outputs, NULL);
+    return err ? err : run(d, a, inputs, outputs, &told);
 }
 
 ap_err ap_deployed_answer(aipc_deployed *d, const void *const *inputs, aipc_answer *out) {
